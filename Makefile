@@ -1,0 +1,87 @@
+# Everything a person does here, by name. Each target first makes sure of the environment.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# With it set, every process Baton starts compiles its imports again: Prefect needs twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+# uv trusts what this machine trusts, as pip and git do; its own list knows no company proxy.
+export UV_SYSTEM_CERTS ?= true
+
+VENV  := .venv
+STAMP := $(VENV)/.installed
+
+# The interpreter to build .venv with. Empty: python3, else the newest supported one there is.
+PYTHON ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+SUPPORTED  := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+
+# The stamp holds the checkout's path: a moved checkout or a vanished interpreter installs again.
+WHOLE := [ "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" ] && $(VENV)/bin/python -c "" 2>/dev/null
+ifneq ($(shell $(WHOLE) && echo whole),whole)
+.PHONY: $(STAMP)
+endif
+
+UV_INSTALL := $(VENV)/bin/uv pip install --python $(VENV)/bin/python --compile-bytecode \
+	--constraints constraints.txt --build-constraints constraints.txt
+UV_COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+# A fresh .venv that holds uv and nothing else.
+define new_venv
+{ python=; for p in $(CANDIDATES); do \
+    if "$$p" -c '$(SUPPORTED)' >/dev/null 2>&1; then python=$$p; break; fi; \
+  done; \
+  if [ -z "$$python" ]; then \
+    echo "error: Baton needs Python 3.11, 3.12 or 3.13 with venv; tried: $(CANDIDATES)" >&2; \
+    echo "       install one (Debian, Ubuntu: python3 and python3-venv)" >&2; \
+    echo "       or name one: make setup PYTHON=/path/to/python3.11" >&2; \
+    exit 1; \
+  fi; \
+  echo "building $(VENV) with $$("$$python" -V)"; \
+  "$$python" -m venv --clear $(VENV) && \
+  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+    --constraint constraints.txt uv; }
+endef
+
+.PHONY: help setup run test lint bench docs constraints clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+setup: $(STAMP) ## Make .venv and install what constraints.txt pins, if that has changed
+
+# No stamp means that an installation never ended: then nothing in .venv is trusted.
+$(STAMP): pyproject.toml constraints.txt
+	@if $(WHOLE); then rm -f $(STAMP); else rm -f $(STAMP); $(new_venv); fi
+	$(UV_INSTALL) --editable . --group dev
+	@printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+run: setup ## Run the chain once, on the spheres problem
+	$(VENV)/bin/baton run spheres
+
+test: setup ## Run every test
+	$(VENV)/bin/pytest
+
+lint: setup ## Check format, style, types and the import rule
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: setup ## Measure the chain against a plain script
+	$(VENV)/bin/python benchmarks/chain.py
+
+docs: setup ## Check the Markdown pages: links, and the files and commands they name
+	$(VENV)/bin/pytest tests/test_docs.py
+
+constraints: ## Pin again after a change of pyproject.toml; UPGRADE=1 takes the newest of everything
+	@$(VENV)/bin/uv --version >/dev/null 2>&1 || $(new_venv)
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --quiet --all-extras --group dev \
+		--output-file constraints.txt pyproject.toml
+
+clean: ## Remove .venv and everything that is built; .baton (your results) stays
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""The chain beside one plain script that does the same work without Prefect and MLflow.
+
+Prints, for each number of rows, the wall time of both from one run (A and B in turn) and
+their ratio, and the seconds from each event to the first line of the flow that it starts.
+
+    make bench
+    .venv/bin/python benchmarks/chain.py --rows 10000 --repeats 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BATON = Path(sys.executable).with_name("baton")
+PLAIN = Path(__file__).with_name("plain.py")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each; medians are printed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        environment = _environment(home)
+        up = _start(home, environment)
+        try:
+            print(f"{os.cpu_count()} cores; medians of {options.repeats} runs, A and B in turn")
+            for rows in options.rows:
+                _compare(rows, options.repeats, environment)
+        finally:
+            up.send_signal(signal.SIGTERM)
+            up.wait(60)
+
+
+def _environment(home: str) -> dict[str, str]:
+    drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE"}
+    kept = {name: value for name, value in os.environ.items() if name not in drop}
+    return kept | {"BATON_HOME": home, "BATON_PREFECT_PORT": "0", "BATON_MLFLOW_PORT": "0"}
+
+
+def _start(home: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a standing Baton: its own start is not part of a chain."""
+    up = subprocess.Popen([BATON, "up"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    while not (Path(home) / "up.json").exists():
+        if up.poll() is not None:
+            raise SystemExit("baton up did not start")
+        time.sleep(0.5)
+    return up
+
+
+def _compare(rows: int, repeats: int, environment: dict[str, str]) -> None:
+    chains, plains, hops = [], [], []
+    for seed in range(repeats):  # another seed each time, so that nothing is cached
+        seconds, report = _timed(
+            [BATON, "run", "spheres", "-p", f"rows={rows}", "-p", f"seed={seed}", "--json"],
+            environment,
+        )
+        chains.append(seconds)
+        plain_seconds, plain = _timed([sys.executable, PLAIN, str(rows), str(seed)], environment)
+        plains.append(plain_seconds)
+        hops += [stage["hop_seconds"] for stage in report["stages"] if stage["hop_seconds"]]
+        if abs(plain["accuracy"] - report["metrics"]["accuracy"]) > 1e-12:
+            raise SystemExit("the two did not do the same work: their accuracies differ")
+    chain, plain_median = statistics.median(chains), statistics.median(plains)
+    print(f"{rows:>9,} rows: chain {chain:6.1f} s, plain {plain_median:6.1f} s,", end=" ")
+    print(f"ratio {chain / plain_median:.2f};", end=" ")
+    print(f"event to first line: median {statistics.median(hops):.2f} s, most {max(hops):.2f} s")
+
+
+def _timed(command: list[object], environment: dict[str, str]) -> tuple[float, dict]:
+    began = time.perf_counter()
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return time.perf_counter() - began, json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    main()

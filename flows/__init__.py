@@ -1,0 +1,1 @@
+"""Order: one flow a file, and ``serve.py``, the process that runs them."""

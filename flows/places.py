@@ -1,0 +1,6 @@
+"""Where the chain is written down."""
+
+from pathlib import Path
+
+MANIFEST = Path(__file__).parent.parent / "prefect.yaml"
+"""prefect.yaml, beside the folder of flows in a clone, an image and an installed wheel."""

@@ -1,0 +1,274 @@
+"""The ``baton`` command: the only part of ``baton`` above the flows.
+
+It parses, connects and prints. Processes are in ``house``, following a chain in ``chain``,
+printing in ``show``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from baton import manifest, problems
+from baton.cli import show
+from baton.cli.chain import Server, follow, look, with_events
+from baton.cli.house import Addresses, HouseError, found, house, is_up
+from baton.errors import InputError
+from baton.settings import settings
+from flows.places import MANIFEST
+
+app = App(
+    name="baton",
+    help="Event-chained machine learning on Prefect: generate → train → evaluate.",
+    help_format="markdown",
+)
+
+_out = Console()
+_err = Console(stderr=True)
+
+Values = Annotated[
+    list[str],
+    Parameter(
+        name=["-p", "--parameter"],
+        negative=(),
+        help="KEY=VALUE, a parameter of the problem; `baton problems NAME` lists them.",
+    ),
+]
+AsJson = Annotated[
+    bool, Parameter(name="--json", negative=(), help="Print one JSON object and nothing else.")
+]
+
+
+@app.command
+def run(problem: str, /, *, parameters: Values = [], as_json: AsJson = False) -> int:  # noqa: B006
+    """Run one chain of PROBLEM to its end.
+
+    It runs against the server in PREFECT_API_URL if that is set, else in the `baton up` of this
+    home if there is one, else with a server of its own that ends with it. All state is kept
+    under BATON_HOME (.baton by default).
+
+    Examples
+    --------
+    `baton run spheres`
+
+    `baton run table -p path=wine.csv -p target=quality`
+    """
+    console = Console(stderr=True, quiet=as_json and not sys.stderr.isatty()) if as_json else _out
+    try:
+        chosen = problems.get(problem)
+        params = problems.parse(chosen, _pairs(parameters))
+        chosen.fingerprint(params)
+        return _run_chain(problem, params.model_dump(mode="json"), console, as_json)
+    except InputError as error:
+        if as_json:
+            _print_json(_nothing(problem, str(error)))
+        raise
+
+
+def _run_chain(problem: str, parameters: dict[str, Any], console: Console, as_json: bool) -> int:
+    chain_of = manifest.read(MANIFEST)
+    with connected(console) as (addresses, check):
+        server = Server(addresses.prefect, **_credentials())
+        chain = server.begin(chain_of, problem, parameters)
+        try:
+            with show.live(console) as tell:
+                seen = follow(server, chain_of, chain, problem, tell=tell, check=check)
+        except KeyboardInterrupt:
+            server.cancel(chain)
+            raise
+    report = seen.report(settings())
+    if as_json:
+        _print_json(report)
+    else:
+        show.outcome(_out, seen, report, _pages(addresses, seen.stages[0].flow_run_id))
+    if seen.state == "COMPLETED":
+        return 0
+    _complain(seen.input_error or seen.failure)
+    return 2 if seen.input_error else 1
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"-p takes KEY=VALUE, got {text!r}")
+        if key in pairs:
+            raise InputError(f"parameter {key!r} is given twice")
+        pairs[key] = value
+    return pairs
+
+
+def _nothing(problem: str, error: str) -> dict[str, Any]:
+    """Return the object of a chain that did not begin."""
+    return {
+        "chain": None,
+        "problem": problem,
+        "state": "FAILED",
+        "stages": [],
+        "metrics": {},
+        "model": None,
+        "results": {},
+        "error": error,
+    }
+
+
+def _credentials() -> dict[str, Any]:
+    user, colon, password = settings().prefect_auth_string.get_secret_value().partition(":")
+    return {
+        "auth": (user, password) if colon else None,
+        "key": settings().prefect_api_key.get_secret_value(),
+    }
+
+
+@contextmanager
+def connected(
+    console: Console, *, serving: bool = True
+) -> Iterator[tuple[Addresses, Callable[[], None]]]:
+    """Reach a Prefect server: the given one, the standing one, or one for the while."""
+    given = settings().prefect_api_url
+    if given:
+        if not is_up(given):
+            raise InputError(
+                f"no Prefect server answers at PREFECT_API_URL={given};"
+                " start it or unset the variable"
+            )
+        yield Addresses(0, given), lambda: None
+        return
+    standing = found(settings())
+    if standing:
+        yield standing, lambda: None
+        return
+    with (
+        console.status("starting an embedded Prefect server …"),
+        house(settings(), console.print, serving=serving) as (running, addresses),
+    ):
+        yield addresses, running.check
+
+
+def _pages(addresses: Addresses, first_run: str | None) -> dict[str, str]:
+    if not addresses.pid or addresses.mlflow:
+        pages = {"Prefect": f"{addresses.pages}/runs/flow-run/{first_run}"}
+        return pages | ({"MLflow": addresses.mlflow} if addresses.mlflow else {})
+    return {"pages": "`baton up` shows Prefect's and MLflow's pages of this run"}
+
+
+@app.command
+def up() -> int:
+    """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
+
+    Other commands of the same home use it. A chain that was interrupted goes on.
+    """
+    if settings().prefect_api_url:
+        raise InputError(
+            "PREFECT_API_URL is set: unset it for a server of Baton's own, or serve that one by"
+            " `python -m flows.serve`"
+        )
+    with (
+        _out.status("starting …"),
+        house(settings(), _out.print, standing=True) as (running, addresses),
+    ):
+        _out.print(f"Prefect  {addresses.pages}", highlight=False)
+        _out.print(f"MLflow   {addresses.mlflow}", highlight=False)
+        _out.print("ready; Ctrl-C ends it", highlight=False)
+        while True:
+            running.check()
+            time.sleep(0.5)
+
+
+@app.command
+def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
+    """Show the latest chains, or one CHAIN in detail.
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    """
+    chain_of = manifest.read(MANIFEST)
+    with connected(_err, serving=False) as (addresses, _):
+        server = Server(addresses.prefect, **_credentials())
+        seen = [look(server, chain_of, *known) for known in server.chains(chain)]
+        if chain and len(seen) != 1:
+            which = "no chain" if not seen else f"{len(seen)} chains"
+            raise InputError(f"{which} begin with {chain!r}; `baton status` lists them")
+        if chain:
+            seen = [with_events(server, chain_of, seen[0])]
+    if as_json:
+        reports = [one.report(settings()) for one in seen]
+        _print_json(reports[0] if chain else reports)
+    elif chain:
+        show.outcome(_out, seen[0], seen[0].report(settings()), {})
+    else:
+        show.chain_list(_out, seen)
+    return 0
+
+
+@app.command(name="problems")
+def list_problems(problem: str = "", /) -> int:
+    """List the problems, or the parameters of one PROBLEM."""
+    if problem:
+        show.problem_details(_out, problem)
+    else:
+        show.problem_list(_out)
+    return 0
+
+
+@app.command
+def prune() -> int:
+    """Remove deployments that no longer stand in prefect.yaml, and automations without one.
+
+    For the server in PREFECT_API_URL or the `baton up` of this home. Only what carries the tag
+    `baton` or the chain's own events is looked at.
+    """
+    from tasks.upkeep import prune as remove
+
+    chain_of = manifest.read(MANIFEST)
+    with connected(_err, serving=False) as (addresses, _):
+        for name in remove(chain_of, addresses.prefect):
+            _out.print(f"removed {name}", highlight=False)
+    return 0
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def _complain(text: str) -> None:
+    _err.print(f"baton: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 failed, 2 bad usage or input, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _complain(f"{' '.join(str(error).split())} See `baton --help`.")
+        code = 2
+    except InputError as error:
+        _complain(str(error))
+        code = 2
+    except HouseError as error:
+        _complain(str(error))
+        code = 1
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    raise SystemExit(code or 0)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,354 @@
+"""Following one chain on a Prefect server: start it, watch its stages, gather what it made.
+
+Showing it to people belongs in ``baton.cli.show``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from baton.contracts import EventName, ModelEvaluated, Stage
+from baton.errors import InputError
+from baton.manifest import EMITTED_BY, Manifest
+from baton.settings import Settings
+
+_SECONDS_BETWEEN_LOOKS = 0.25
+_EVENTS_SECONDS = 15.0
+_SILENCE = timedelta(seconds=90)
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+_INPUT_ERROR = "InputError: "
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What is known of one stage of a chain."""
+
+    stage: Stage
+    state: str = "WAITING"
+    flow_run_id: str | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
+    hop_seconds: float | None = None
+    cached: bool = False
+    message: str = ""
+
+    def seconds(self, now: datetime) -> float | None:
+        """Seconds from its first line to its end, or to now."""
+        return (self.ended or now).timestamp() - self.began.timestamp() if self.began else None
+
+
+@dataclass(frozen=True)
+class ChainRun:
+    """What is known of one chain."""
+
+    chain: str
+    problem: str
+    stages: tuple[StageRun, ...]
+    evaluated: ModelEvaluated | None = None
+    note: str = ""
+
+    @property
+    def state(self) -> str:
+        """COMPLETED when every stage is; FAILED when one cannot be any more; else RUNNING."""
+        states = {run.state for run in self.stages}
+        if states == {"COMPLETED"}:
+            return "COMPLETED"
+        return "FAILED" if states & {"FAILED", "CRASHED", "CANCELLED"} else "RUNNING"
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, in one line; empty if it did not."""
+        for run in self.stages:
+            if run.state in {"FAILED", "CRASHED", "CANCELLED"}:
+                reason = " ".join(run.message.split()) or run.state.lower()
+                return f"stage {run.stage.value} {run.state.lower()}: {reason}"
+        return ""
+
+    @property
+    def input_error(self) -> str:
+        """The mistake in the user's input, if that is why it failed."""
+        for run in self.stages:
+            if run.state == "FAILED" and _INPUT_ERROR in run.message:
+                return " ".join(run.message.partition(_INPUT_ERROR)[2].split())
+        return ""
+
+    def report(self, settings: Settings) -> Json:
+        """Return the chain as `baton run --json` prints it."""
+        now = datetime.now(UTC)
+        content: Json = {
+            "chain": self.chain,
+            "problem": self.problem,
+            "state": "COMPLETED" if self.state == "COMPLETED" else "FAILED",
+            "stages": [
+                {
+                    "stage": run.stage.value,
+                    "state": run.state,
+                    "flow_run_id": run.flow_run_id,
+                    "seconds": _rounded(run.seconds(now)),
+                    "hop_seconds": _rounded(run.hop_seconds),
+                    "cached": run.cached,
+                }
+                for run in self.stages
+            ],
+            "metrics": {},
+            "model": None,
+            "results": {},
+        }
+        if self.evaluated:
+            content |= _made(self.evaluated, settings)
+        if self.failure:
+            content["error"] = self.input_error or self.failure
+        return content
+
+
+def _made(evaluated: ModelEvaluated, settings: Settings) -> Json:
+    model, data = evaluated.model, evaluated.data
+    tables = {
+        "raw": data.raw,
+        "features": data.features,
+        "predictions": evaluated.predictions,
+        "metrics": evaluated.metrics,
+    }
+    return {
+        "metrics": evaluated.scores,
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "uri": model.uri,
+            "run_id": model.run_id,
+        },
+        "results": {name: str(settings.results / table.key) for name, table in tables.items()},
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+@dataclass
+class Server:
+    """A Prefect server, asked over its REST interface."""
+
+    api: str
+    auth: tuple[str, str] | None = None
+    key: str = ""
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        self.client = httpx.Client(
+            base_url=self.api.rstrip("/") + "/", headers=headers, auth=self.auth, timeout=30
+        )
+
+    def post(self, path: str, content: Json) -> Any:
+        """Post to the server and return its answer."""
+        response = self.client.post(path, json=content)
+        response.raise_for_status()
+        return response.json()
+
+    def deployment(self, flow: str, name: str) -> Json | None:
+        """Deployment of that name, if there is one."""
+        response = self.client.get(f"deployments/name/{flow}/{name}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        response.raise_for_status()
+        content: Json = response.json()
+        return content
+
+    def stage_flows(self) -> dict[str, str]:
+        """Names of the stages' flows by id."""
+        wanted = {"flows": {"name": {"any_": [stage.value for stage in Stage]}}}
+        return {flow["id"]: flow["name"] for flow in self.post("flows/filter", wanted)}
+
+    def begin(self, chain: Manifest, problem: str, parameters: Json) -> str:
+        """Start a chain and return its id."""
+        entry = chain.generator_of(problem) or chain.deployments[0]
+        found = self.deployment(entry.flow_name, entry.name)
+        if found is None:
+            raise InputError(
+                f"deployment {entry.flow_name}/{entry.name} is not on {self.api};"
+                " start `baton up` or `prefect deploy --all` there"
+            )
+        given = {"problem": problem, "parameters": parameters}
+        run = self.post(f"deployments/{found['id']}/create_flow_run", {"parameters": given})
+        return str(run["id"]).replace("-", "")[:12]
+
+    def runs_of(self, chain: str, since: datetime) -> list[Json]:
+        """Stage runs of a chain, those that have not begun included, oldest first."""
+        flows = self.stage_flows()
+        tagged = {"tags": {"all_": [f"chain:{chain}"]}}
+        fresh = {
+            "state": {"type": {"not_any_": ["COMPLETED"]}},
+            "expected_start_time": {"after_": since.isoformat()},
+        }
+        runs: dict[str, Json] = {}
+        for conditions in (fresh, tagged):
+            found = self.post(
+                "flow_runs/filter",
+                {
+                    "flows": {"id": {"any_": list(flows)}},
+                    "flow_runs": conditions,
+                    "sort": "EXPECTED_START_TIME_DESC",
+                    "limit": 200,
+                },
+            )
+            mine = [run for run in found if _chain_of(run) == chain]
+            runs |= {run["id"]: run | {"stage": flows[run["flow_id"]]} for run in mine}
+        return sorted(runs.values(), key=lambda run: str(run["created"]))
+
+    def events_of(self, chain: str) -> list[Json]:
+        """Events of a chain, oldest first."""
+        conditions = {
+            "event": {"name": [name.value for name in EventName]},
+            "resource": {"labels": {"baton.chain": chain}},
+            "occurred": {"since": (datetime.now(UTC) - timedelta(days=7)).isoformat()},
+        }
+        found = self.post("events/filter", {"filter": conditions, "limit": 50})
+        return sorted(found["events"], key=lambda event: str(event["occurred"]))
+
+    def chains(self, beginning: str = "") -> list[tuple[str, str, datetime]]:
+        """Latest chains whose id begins so: id, problem and time before its first run."""
+        flows = [id_ for id_, name in self.stage_flows().items() if name == Stage.GENERATE]
+        conditions = {"flows": {"id": {"any_": flows}}, "sort": "EXPECTED_START_TIME_DESC"}
+        found = self.post("flow_runs/filter", conditions | {"limit": 200 if beginning else 20})
+        return [
+            (
+                _chain_of(run),
+                str(run["parameters"].get("problem", "")),
+                _time(run["created"]) or datetime.now(UTC),
+            )
+            for run in found
+            if _chain_of(run).startswith(beginning)
+        ]
+
+    def cancel(self, chain: str) -> None:
+        """Cancel what is still going of a chain."""
+        since = datetime.now(UTC) - timedelta(days=1)
+        state = {"type": "CANCELLED", "name": "Cancelled", "message": "interrupted by the user"}
+        for run in self.runs_of(chain, since):
+            if run["state_type"] not in _ENDED:
+                self.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+
+    def reconcile(self) -> None:
+        """Have the chain's lost events handed on again."""
+        found = self.deployment("reconcile", "reconcile")
+        if found:
+            self.post(f"deployments/{found['id']}/create_flow_run", {})
+
+
+def _chain_of(run: Json) -> str:
+    for tag in run["tags"]:
+        if tag.startswith("chain:"):
+            return str(tag.partition(":")[2])
+    for value in run["parameters"].values():
+        if isinstance(value, dict) and "chain" in value:
+            return str(value["chain"])
+    return str(run["id"]).replace("-", "")[:12]
+
+
+def look(server: Server, manifest: Manifest, chain: str, problem: str, since: datetime) -> ChainRun:
+    """See how far a chain is."""
+    runs = server.runs_of(chain, since)
+    stages = tuple(_stage_run(stage, runs) for stage in manifest.stages())
+    return ChainRun(chain, problem, stages)
+
+
+def _stage_run(stage: Stage, runs: list[Json]) -> StageRun:
+    mine = [run for run in runs if run["stage"] == stage]
+    if not mine:
+        return StageRun(stage)
+    completed = [run for run in mine if run["state_type"] == "COMPLETED"]
+    run = (completed or mine)[-1]
+    state = run["state"]
+    return StageRun(
+        stage,
+        state=run["state_type"],
+        flow_run_id=run["id"],
+        began=_time(run["labels"].get("baton.began")),
+        ended=_time(state["timestamp"]) if run["state_type"] in _ENDED else None,
+        cached=run["state_name"] == "Cached",
+        message=state.get("message") or "",
+    )
+
+
+def _time(text: Any) -> datetime | None:
+    return datetime.fromisoformat(str(text).replace("Z", "+00:00")) if text else None
+
+
+def follow(
+    server: Server,
+    manifest: Manifest,
+    chain: str,
+    problem: str,
+    *,
+    tell: Callable[[ChainRun], None],
+    check: Callable[[], None],
+) -> ChainRun:
+    """Watch a chain to its end.
+
+    Parameters
+    ----------
+    server : Server
+    manifest : Manifest
+    chain, problem : str
+    tell : callable
+        Told of the chain after every look.
+    check : callable
+        Called at every look; raises if going on is of no use.
+    """
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    moved, last = datetime.now(UTC), ""
+    while True:
+        check()
+        seen = look(server, manifest, chain, problem, since)
+        tell(seen)
+        if seen.state != "RUNNING":
+            return with_events(server, manifest, seen)
+        now = datetime.now(UTC)
+        states = ",".join(run.state for run in seen.stages)
+        if states != last:
+            moved, last = now, states
+        elif now - moved > _SILENCE and "RUNNING" not in states:
+            server.reconcile()
+            moved = now
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def with_events(server: Server, manifest: Manifest, seen: ChainRun) -> ChainRun:
+    """Add what only the events tell: the time of each hop, and what was made."""
+    wanted = {event for event, stage in EMITTED_BY.items() if _completed(seen, stage)}
+    end = time.monotonic() + _EVENTS_SECONDS
+    while True:  # a server writes events a moment after it acknowledged them
+        events = server.events_of(seen.chain)
+        if wanted <= {event["event"] for event in events} or time.monotonic() > end:
+            break
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    stages = tuple(_with_hop(run, manifest, events) for run in seen.stages)
+    last = [e["payload"] for e in events if e["event"] == EventName.MODEL_EVALUATED]
+    evaluated = ModelEvaluated.model_validate(last[-1]) if last else None
+    return ChainRun(seen.chain, seen.problem, stages, evaluated, seen.note)
+
+
+def _completed(seen: ChainRun, stage: Stage) -> bool:
+    return any(run.stage is stage and run.state == "COMPLETED" for run in seen.stages)
+
+
+def _with_hop(run: StageRun, manifest: Manifest, events: list[Json]) -> StageRun:
+    starting = {
+        event for event, stage in EMITTED_BY.items() if run.stage in manifest.successors(stage)
+    }
+    times = [_time(event["occurred"]) for event in events if event["event"] in starting]
+    before = [at for at in times if at and run.began and at <= run.began]
+    if not before or run.began is None:
+        return run
+    hop = (run.began - max(before)).total_seconds()
+    values = {**run.__dict__, "hop_seconds": hop}
+    return StageRun(**values)

@@ -1,0 +1,143 @@
+"""What the command prints: the live stage table, the results, the lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from baton import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from baton.cli.chain import ChainRun, Json, StageRun
+
+_COLOURS = {
+    "WAITING": "dim",
+    "SCHEDULED": "yellow",
+    "PENDING": "yellow",
+    "RUNNING": "cyan",
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "CRASHED": "red",
+    "CANCELLED": "magenta",
+}
+
+
+def stage_table(chain: ChainRun) -> Table:
+    """Table of a chain's stages."""
+    table = Table(title=f"chain {chain.chain} · {chain.problem}", title_justify="left")
+    table.add_column("stage")
+    table.add_column("state")
+    table.add_column("hop [s]", justify="right")
+    table.add_column("time [s]", justify="right")
+    now = datetime.now(UTC)
+    for run in chain.stages:
+        state = "CACHED" if run.cached else run.state
+        table.add_row(
+            run.stage.value,
+            f"[{_COLOURS.get(run.state, '')}]{state.lower()}[/]",
+            _seconds(run.hop_seconds),
+            _seconds(run.seconds(now)),
+        )
+    return table
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+@contextmanager
+def live(console: Console) -> Iterator[Callable[[ChainRun], None]]:
+    """Show a chain while it runs: a live table on a terminal, else a line for each change."""
+    if not console.is_terminal:
+        told: set[tuple[str, str]] = set()
+        yield lambda chain: _tell_changes(console, chain, told)
+        return
+    with Live(console=console, refresh_per_second=8, transient=True) as view:
+        yield lambda chain: view.update(stage_table(chain))
+
+
+def _tell_changes(console: Console, chain: ChainRun, told: set[tuple[str, str]]) -> None:
+    for run in chain.stages:
+        if run.state == "RUNNING" or run.state not in {"WAITING", "SCHEDULED", "PENDING"}:
+            line = (run.stage.value, _state_of(run))
+            if line not in told:
+                told.add(line)
+                console.print(f"{line[0]}: {line[1]}")
+
+
+def _state_of(run: StageRun) -> str:
+    return "cached" if run.cached else run.state.lower()
+
+
+def outcome(console: Console, chain: ChainRun, report: Json, pages: dict[str, str]) -> None:
+    """Print how a chain ended and where everything is."""
+    console.print(stage_table(chain))
+    if report["metrics"]:
+        table = Table(title="metrics on held-out rows", title_justify="left")
+        table.add_column("metric")
+        table.add_column("value", justify="right")
+        for name, value in report["metrics"].items():
+            table.add_row(name, f"{value:.4g}")
+        console.print(table)
+    if report["model"]:
+        model = report["model"]
+        _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
+    for name, path in report["results"].items():
+        _say(console, name, path)
+    for name, address in pages.items():
+        _say(console, name, address)
+
+
+def _say(console: Console, name: str, text: str) -> None:
+    console.print(f"{name:>12}  {escape(text)}", soft_wrap=True, highlight=False)
+
+
+def problem_list(console: Console) -> None:
+    """Print the registered problems."""
+    table = Table()
+    table.add_column("problem")
+    table.add_column("what it is")
+    for name in problems.names():
+        table.add_row(name, problems.get(name).summary)
+    console.print(table)
+    console.print("`baton problems NAME` lists the parameters of one.", highlight=False)
+
+
+def problem_details(console: Console, name: str) -> None:
+    """Print the parameters of one problem."""
+    problem = problems.get(name)
+    console.print(f"{name}: {problem.summary}", highlight=False)
+    table = Table()
+    for heading in ("parameter", "default", "what it is"):
+        table.add_column(heading)
+    for key, info in problem.params.model_fields.items():
+        default = "(required)" if info.is_required() else _default(info.default)
+        table.add_row(f"-p {key}=", escape(default), info.description or "")
+    console.print(table)
+
+
+def _default(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def chain_list(console: Console, chains: list[ChainRun]) -> None:
+    """Print a line for each chain."""
+    if not chains:
+        console.print("no chains yet; `baton run spheres` starts one", highlight=False)
+        return
+    table = Table()
+    for heading in ("chain", "problem", "state", "stages"):
+        table.add_column(heading)
+    for chain in chains:
+        stages = ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages)
+        table.add_row(chain.chain, chain.problem, chain.state.lower(), stages)
+    console.print(table)

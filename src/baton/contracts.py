@@ -1,0 +1,134 @@
+"""Events: their names, and what each one carries.
+
+A payload carries references, digests and counts, never data. Emitting belongs in
+``tasks/events.py``, who listens to what in ``prefect.yaml``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt
+
+from baton.problems.base import Kind
+
+ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", description="id of the chain")]
+"""First twelve digits of the id of the flow run that began the chain."""
+
+ProblemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a file's bytes."""
+
+Key = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.parquet$"),
+]
+"""Place of a result under the results folder: ``<problem>/<digest>/<table>.parquet``."""
+
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class EventName(StrEnum):
+    """Every event of Baton, once."""
+
+    DATASET_READY = "baton.dataset.ready"
+    MODEL_TRAINED = "baton.model.trained"
+    MODEL_EVALUATED = "baton.model.evaluated"
+
+
+class Stage(StrEnum):
+    """Every stage of the chain: the name of its flow."""
+
+    GENERATE = "generate"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+class Table(BaseModel):
+    """Reference to a persisted table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Key
+    digest: Digest
+    n_rows: NonNegativeInt
+
+
+class ModelRef(BaseModel):
+    """Reference to a registered model version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: Annotated[str, Field(pattern=r"^baton-[a-z][a-z0-9_-]{0,63}$")]
+    version: PositiveInt
+    run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    digest: Digest
+
+    @property
+    def uri(self) -> str:
+        """Address by which MLflow loads it."""
+        return f"models:/{self.name}/{self.version}"
+
+
+class Event(BaseModel):
+    """What every payload carries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    event: ClassVar[EventName]
+    subject: ClassVar[str]
+    """Kind of the thing that the event is about: the middle of its resource id."""
+
+    chain: ChainId
+    problem: ProblemName
+
+    @property
+    def resource_id(self) -> str:
+        """Id of the resource that the event is about."""
+        return f"baton.{self.subject}.{self.problem}"
+
+    def payload(self) -> dict[str, Any]:
+        """JSON-ready content."""
+        return self.model_dump(mode="json")
+
+
+class DatasetReady(Event):
+    """A problem's tables are made, checked and split."""
+
+    event = EventName.DATASET_READY
+    subject = "dataset"
+
+    raw: Table
+    features: Table
+    kind: Kind
+    target: Text
+    headline: Text
+    n_train: PositiveInt
+    n_test: PositiveInt
+    seed: NonNegativeInt = 0
+
+
+class ModelTrained(Event):
+    """A model is fitted and registered."""
+
+    event = EventName.MODEL_TRAINED
+    subject = "model"
+
+    data: DatasetReady
+    model: ModelRef
+
+
+class ModelEvaluated(Event):
+    """A model is scored on the rows held out."""
+
+    event = EventName.MODEL_EVALUATED
+    subject = "model"
+
+    data: DatasetReady
+    model: ModelRef
+    predictions: Table
+    metrics: Table
+    scores: dict[Text, FiniteFloat]
+    """Value of each metric on the rows held out."""

@@ -1,0 +1,8 @@
+"""The errors that a user can mend.
+
+Anything else that is raised is a defect and keeps its own type.
+"""
+
+
+class InputError(ValueError):
+    """Bad input: one line that names the fact and the fix, shown without a traceback."""

@@ -1,0 +1,210 @@
+"""Reading prefect.yaml strictly.
+
+Prefect takes a misspelt key in silence, and a trigger whose ``expect`` is misspelt matches
+every event; here both are errors. Turning an entry into a deployment belongs in
+``flows/serve.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from baton.contracts import EventName, Stage
+from baton.errors import InputError
+
+EMITTED_BY: dict[EventName, Stage] = {
+    EventName.DATASET_READY: Stage.GENERATE,
+    EventName.MODEL_TRAINED: Stage.TRAIN,
+    EventName.MODEL_EVALUATED: Stage.EVALUATE,
+}
+"""The stage that announces each event."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trigger(_Strict):
+    """An event that starts a deployment, with the whole payload as one parameter."""
+
+    type: Literal["event"]
+    name: str | None = None
+    description: str = ""
+    enabled: bool = True
+    match: Annotated[dict[Literal["prefect.resource.id"], str], Field(min_length=1)]
+    expect: Annotated[list[EventName], Field(min_length=1)]
+    posture: Literal["Reactive"]
+    threshold: Literal[1]
+    within: Annotated[
+        Literal[0], Field(description="0 fires for every event; more swallows some of them")
+    ]
+    parameters: Annotated[dict[str, Literal["{{ event.payload }}"]], Field(min_length=1)]
+
+
+class Schedule(_Strict):
+    """When a deployment runs by itself."""
+
+    cron: str | None = None
+    interval: Annotated[float, Field(ge=60, description="seconds")] | None = None
+    timezone: str = "UTC"
+    active: bool = True
+    slug: str | None = None
+    parameters: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one(self) -> Schedule:
+        if (self.cron is None) == (self.interval is None):
+            raise ValueError("a schedule has either cron or interval")
+        return self
+
+
+class Concurrency(_Strict):
+    """How many runs of a deployment go at once, and what happens to one too many."""
+
+    limit: PositiveInt
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
+
+
+class WorkPool(_Strict):
+    """Where `prefect deploy` sends the runs; `flows/serve.py` runs them itself."""
+
+    name: str
+    work_queue_name: str | None = None
+    job_variables: dict[str, Any] = {}
+
+
+class Deployment(_Strict):
+    """One deployment."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    entrypoint: Annotated[str, Field(pattern=r"^flows/[a-z_]+\.py:[a-z_]+$")]
+    description: str = ""
+    version: str | None = None
+    tags: list[str] = []
+    parameters: dict[str, Any] = {}
+    enforce_parameter_schema: bool = True
+    triggers: list[Trigger] = []
+    schedules: list[Schedule] = []
+    concurrency_limit: PositiveInt | Concurrency | None = None
+    work_pool: WorkPool | None = None
+
+    @property
+    def module(self) -> str:
+        """Module of the flow."""
+        return self.entrypoint.partition(":")[0].removesuffix(".py").replace("/", ".")
+
+    @property
+    def function(self) -> str:
+        """Name of the flow's function."""
+        return self.entrypoint.partition(":")[2]
+
+    @property
+    def flow_name(self) -> str:
+        """Name of the flow, which is its file's."""
+        return self.module.rpartition(".")[2].replace("_", "-")
+
+
+class Manifest(_Strict):
+    """The chain: all deployments."""
+
+    name: str
+    definitions: dict[str, Any] = {}
+    prefect_version: Annotated[str | None, Field(alias="prefect-version")] = None
+    build: list[dict[str, Any]] | None = None
+    push: list[dict[str, Any]] | None = None
+    pull: list[dict[str, Any]] | None = None
+    deployments: Annotated[list[Deployment], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _unique(self) -> Manifest:
+        names = [(deployment.module, deployment.name) for deployment in self.deployments]
+        twice = sorted({name for module, name in names if names.count((module, name)) > 1})
+        if twice:
+            raise ValueError(f"deployments of one name: {', '.join(twice)}")
+        return self
+
+    def generator_of(self, problem: str) -> Deployment | None:
+        """Deployment that makes the tables of a problem."""
+        for deployment in self.deployments:
+            if deployment.parameters.get("problem") == problem:
+                return deployment
+        return None
+
+    def stages(self) -> list[Stage]:
+        """Stages of a chain, in the order in which events start them."""
+        order = [Stage.GENERATE]
+        for stage in order:
+            order += [s for s in self.successors(stage) if s not in order]
+        return order
+
+    def successors(self, stage: Stage) -> list[Stage]:
+        """Stages that are started by what this one announces."""
+        events = {event for event, emitter in EMITTED_BY.items() if emitter is stage}
+        return [
+            Stage(deployment.flow_name)
+            for deployment in self.deployments
+            for trigger in deployment.triggers
+            if trigger.enabled and events & set(trigger.expect)
+        ]
+
+
+def read(path: Path) -> Manifest:
+    """Read prefect.yaml.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not YAML, or says anything that is not understood.
+    """
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: run from Baton's folder") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path.name}: {_said(error, content)}") from None
+
+
+def _said(error: ValidationError, content: Any) -> str:
+    first = error.errors(include_url=False)[0]
+    place = list(first["loc"])
+    if len(place) > 1 and place[0] == "deployments" and isinstance(place[1], int):
+        entry = content["deployments"][place[1]]
+        name = entry.get("name", place[1]) if isinstance(entry, dict) else place[1]
+        place[:2] = [f"deployment {name!r}"]
+    where = ": ".join([str(place[0]), ".".join(map(str, place[1:]))]) if place else "file"
+    what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{where.removesuffix(': ')}: {what.removeprefix('Value error, ')}"
+
+
+def check_parameters(deployment: Deployment, known: set[str]) -> None:
+    """Check that a deployment's parameters are those of its flow.
+
+    Parameters
+    ----------
+    deployment : Deployment
+    known : set of str
+        Names of the flow's parameters.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    given = set(deployment.parameters).union(
+        *(trigger.parameters for trigger in deployment.triggers),
+        *(schedule.parameters for schedule in deployment.schedules),
+    )
+    strange = sorted(given - known)
+    if strange:
+        raise InputError(
+            f"prefect.yaml: deployment {deployment.name!r}: {', '.join(strange)} is no parameter"
+            f" of {deployment.entrypoint}; it has: {', '.join(sorted(known))}"
+        )

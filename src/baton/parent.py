@@ -1,0 +1,33 @@
+"""Ending with one's parent: no process that Baton starts outlives it, not even kill -9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def die_with(parent: int, *, group: bool = False) -> None:
+    """End this process when its parent has ended.
+
+    Parameters
+    ----------
+    parent : int
+        Process id of the parent; 0 for nothing to do.
+    group : bool
+        End the whole process group, which this process must lead.
+    """
+    if parent:
+        watch = threading.Thread(target=_watch, args=(parent, group), daemon=True, name="parent")
+        watch.start()
+
+
+def _watch(parent: int, group: bool) -> None:
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if group:
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)

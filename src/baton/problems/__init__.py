@@ -1,0 +1,75 @@
+"""The registry of problems: Baton's own and those that other packages bring.
+
+A package adds a problem by an entry point in the group ``baton.problems`` that names one
+:class:`Problem` object.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from baton.errors import InputError
+from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split
+
+__all__ = ["ROW", "SPLIT", "Goal", "Kind", "Params", "Problem", "Split", "get", "names", "parse"]
+
+GROUP = "baton.problems"
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def names() -> list[str]:
+    """Names of all registered problems, sorted."""
+    return sorted(_entry_points())
+
+
+def get(name: str) -> Problem[Any]:
+    """Return the problem of that name.
+
+    Raises
+    ------
+    InputError
+        If no such problem is registered.
+    """
+    point = _entry_points().get(name)
+    if point is None:
+        raise InputError(f"unknown problem {name!r}; registered: {', '.join(names())}")
+    problem: Problem[Any] = point.load()
+    return problem
+
+
+def parse(problem: Problem[Any], values: dict[str, Any]) -> Params:
+    """Typed parameters from what a user or an event gave.
+
+    Raises
+    ------
+    InputError
+        If a parameter is unknown, missing or of the wrong type.
+    """
+    try:
+        params: Params = problem.params.model_validate(values)
+    except ValidationError as error:
+        raise InputError(_first_problem(problem, error)) from None
+    return params
+
+
+def _first_problem(problem: Problem[Any], error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or "parameters"
+    known = ", ".join(problem.params.model_fields)
+    match first["type"]:
+        case "extra_forbidden":
+            return f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"
+        case "missing":
+            return f"problem {problem.name!r} needs parameter {name!r}: add -p {name}=…"
+        case _:
+            given = f", got {first['input']!r}" if "input" in first else ""
+            message = first["msg"].removeprefix("Value error, ")
+            return f"parameter {name!r} of problem {problem.name!r}: {message}{given}"

@@ -1,0 +1,252 @@
+"""The problem ``table``: any CSV or Parquet file, with the column that is to be predicted.
+
+What the columns are for is inferred (``baton.tables``); everything inferred is said in the
+goal's notes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from baton.errors import InputError
+from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split
+from baton.splits import shuffled, stratified
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandera.pandas import DataFrameSchema
+
+    from baton.tables import Schema, Source
+
+HEADLINES = {Kind.CLASSIFICATION: "accuracy", Kind.REGRESSION: "rmse"}
+
+
+def _local(path: Path) -> Path:
+    """Absolute path, so that a process with another working directory reads the same file."""
+    if ":/" in str(path):
+        raise ValueError("only local files can be read: download it and give its path")
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no such home directory: give the full path") from None
+
+
+def _names(value: Any) -> Any:
+    """Column names from ``a,b``, from a JSON list or from a list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            pass  # a column whose name starts with a bracket
+    names = next(csv.reader([value], skipinitialspace=True), [])
+    return [name.strip() for name in names if name.strip()]
+
+
+File = Annotated[Path, AfterValidator(_local)]
+
+
+class TableParams(Params):
+    """Parameters of ``table``."""
+
+    path: Annotated[File, Field(description="CSV (also .gz, .bz2, .xz, .zip) or Parquet file")]
+    target: Annotated[str, Field(min_length=1, description="column to predict")]
+    test_path: Annotated[
+        File | None,
+        BeforeValidator(lambda value: None if value == "" else value),
+        Field(description="second file, with the held-out rows; by default part of the first"),
+    ] = None
+    kind: Annotated[
+        Kind | None, Field(description="classification or regression; by default inferred")
+    ] = None
+    drop: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_names),
+        Field(description="columns to leave out: a,b or a JSON list"),
+    ] = ()
+    test_size: Annotated[
+        float, Field(gt=0, lt=1, description="part held out, if there is no test_path")
+    ] = 0.25
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of the split")] = 0
+
+
+class Table(Problem[TableParams]):
+    """A user's own table."""
+
+    name = "table"
+    summary = "any CSV or Parquet file, classification or regression"
+    params = TableParams
+
+    def fingerprint(self, params: TableParams) -> str:
+        """SHA-256 of the files' content, once their heads are known to fit the parameters."""
+        _sources(params)
+        digests = [_digest(path) for path in (params.path, params.test_path) if path is not None]
+        if len(digests) == 1:
+            return digests[0]
+        if digests[0] == digests[1]:
+            raise InputError(
+                f"test_path {params.test_path} has the same content as path: give other rows or "
+                "leave test_path out"
+            )
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def load(self, params: TableParams) -> pd.DataFrame:
+        """Rows of the file, then those of ``test_path``, marked in the column `SPLIT`."""
+        from baton.tables import read
+
+        return read(*_sources(params, require_target=False))
+
+    def contract(self, params: TableParams) -> DataFrameSchema:
+        """Every column of the file's header, numbers finite, and at least two target values."""
+        from pandera.pandas import Check, Column, DataFrameSchema
+
+        train, _ = _sources(params)
+        finite = Check(_is_finite, error="finite numbers")
+        varied = Check(lambda values: values.nunique() > 1, error="at least two different values")
+        columns = {name: Column(checks=finite, nullable=True) for name in train.columns}
+        ignored = {name: Column(nullable=True, required=False) for name in params.drop}
+        target = {params.target: Column(checks=[finite, varied], nullable=True)}
+        side = {SPLIT: Column(str, Check.isin([side.value for side in Split]))}
+        held_out = side if params.test_path else {}
+        return DataFrameSchema(columns | ignored | target | held_out, strict=True)
+
+    def goal(self, raw: pd.DataFrame, params: TableParams) -> Goal:
+        """Kind by the target's values unless it was given, and what was inferred, in sentences."""
+        schema = _schema(raw, params)
+        kind = schema.kind or params.kind or Kind.CLASSIFICATION
+        return Goal(kind, params.target, HEADLINES[kind], schema.notes)
+
+    def features(
+        self, raw: pd.DataFrame, params: TableParams, *, with_target: bool = True
+    ) -> pd.DataFrame:
+        """Columns of use under the user's names; rows without a target only if not asked for it."""
+        from baton.tables import build
+
+        return build(raw, _schema(raw, params), with_target=with_target)
+
+    def split(self, features: pd.DataFrame, params: TableParams) -> pd.Series:
+        """By file if there is a ``test_path``; else at random, stratified if there are classes."""
+        if params.test_path is not None:
+            return _by_file(features, params)
+        target = features[params.target]
+        if target.dtype.kind == "f":
+            return shuffled(features.index, params.test_size, params.seed)
+        return stratified(_codes(target), params.test_size, params.seed)
+
+
+def _sources(params: TableParams, *, require_target: bool = True) -> tuple[Source, Source | None]:
+    """Heads of the files, checked against the parameters."""
+    from baton.tables import describe
+
+    train = describe(params.path)
+    _require_target(params, train, required=require_target)
+    _require_droppable(params, train)
+    if params.test_path is None:
+        return train, None
+    test = describe(params.test_path)
+    _require_same_columns(params, train, test)
+    return train, test
+
+
+def _require_target(params: TableParams, source: Source, *, required: bool) -> None:
+    from baton.tables import unknown_column
+
+    unusable = dict(source.unusable)
+    if params.target in unusable:
+        raise InputError(
+            f"target {params.target!r} is {unusable[params.target]}, which cannot be predicted; "
+            "choose another target"
+        )
+    if params.target in params.drop:
+        raise InputError(f"target {params.target!r} is in drop; take it out of one of them")
+    if required and params.target not in source.columns:
+        raise unknown_column("target", params.target, source.columns, str(source.path))
+
+
+def _require_droppable(params: TableParams, source: Source) -> None:
+    from baton.tables import unknown_column
+
+    known = (*source.columns, *dict(source.unusable))
+    for name in params.drop:
+        if name not in known:
+            raise unknown_column("drop", name, known, str(source.path))
+
+
+def _require_same_columns(params: TableParams, train: Source, test: Source) -> None:
+    missing = [n for n in train.columns if n not in test.columns and n not in params.drop]
+    if missing:
+        shown = ", ".join(f"'{name}'" for name in missing[:5])
+        raise InputError(
+            f"test_path {test.path} lacks {len(missing)} of the columns of {train.path.name}: "
+            f"{shown}; add or drop them"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _schema(raw: pd.DataFrame, params: TableParams) -> Schema:
+    """What the columns are for.
+
+    A table without the target has rows to be predicted: they are read as the rows of the file
+    at ``path`` were, where that has the target.
+    """
+    from baton.tables import infer, infer_unlabelled
+
+    if params.target not in raw:
+        known = _labelled(params)
+        if known is None:
+            return infer_unlabelled(raw, params.drop)
+        raw = known
+    return infer(raw, params.target, params.kind, params.drop)
+
+
+def _labelled(params: TableParams) -> pd.DataFrame | None:
+    from baton.tables import describe, read
+
+    if not params.path.is_file() or params.target not in describe(params.path).columns:
+        return None
+    return read(*_sources(params))
+
+
+def _codes(classes: pd.Series) -> pd.Series:
+    """Classes as numbers: the same strata, and a split of a million texts in a tenth the time."""
+    import pandas as pd
+
+    return pd.Series(pd.factorize(classes, sort=True)[0], index=classes.index)
+
+
+def _is_finite(values: pd.Series) -> Any:
+    import numpy as np
+
+    return ~np.isinf(values) if values.dtype.kind == "f" else True
+
+
+def _by_file(features: pd.DataFrame, params: TableParams) -> pd.Series:
+    """Rows are numbered through both files, so the first file's length parts them."""
+    import numpy as np
+    import pandas as pd
+
+    from baton.tables import count_rows, describe
+
+    is_test = (features[ROW] >= count_rows(describe(params.path))).to_numpy()
+    for side, count in ((Split.TRAIN, (~is_test).sum()), (Split.TEST, is_test.sum())):
+        if not count:
+            raise InputError(
+                f"no row of the {side} file has a value of {params.target!r}; fill some in"
+            )
+    codes = is_test.astype(np.int8)
+    sides = pd.Categorical.from_codes(codes, categories=pd.Index([*Split], dtype="str"))
+    return pd.Series(sides, index=features.index, name=SPLIT)
+
+
+problem = Table()

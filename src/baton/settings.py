@@ -1,0 +1,82 @@
+"""Settings: what the environment may decide, read here and nowhere else."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of Baton; every one is an environment variable with the prefix ``BATON_``."""
+
+    model_config = SettingsConfigDict(env_prefix="BATON_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=Path(".baton"), description="Folder of all state: results, databases, logs."
+    )
+    mlflow_tracking_uri: str = Field(
+        default="", description="MLflow tracking store; a SQLite file in the home when empty."
+    )
+    prefect_port: int = Field(default=4200, description="Port of the embedded Prefect server.")
+    mlflow_port: int = Field(default=5000, description="Port of the embedded MLflow server.")
+    poll_seconds: float = Field(
+        default=0.5, gt=0, description="Seconds between two looks for runs to start."
+    )
+    parent_pid: int = Field(
+        default=0, description="Process whose end ends this one; 0 for none. Set by Baton itself."
+    )
+
+    prefect_api_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("PREFECT_API_URL"),
+        description="Prefect server to use instead of an embedded one. Prefect's own variable.",
+    )
+    prefect_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("PREFECT_API_KEY"),
+        description="Key of that server. Prefect's own variable.",
+    )
+    prefect_auth_string: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("PREFECT_API_AUTH_STRING"),
+        description="user:password of that server. Prefect's own variable.",
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @property
+    def results(self) -> Path:
+        """Folder of persisted tables."""
+        return self.home / "results"
+
+    @property
+    def locks(self) -> Path:
+        """Folder of lock files."""
+        return self.home / "locks"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the log files of the processes that Baton starts."""
+        return self.home / "logs"
+
+    @property
+    def mlflow(self) -> Path:
+        """Folder of MLflow's database and artifacts."""
+        return self.home / "mlflow"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow tracking store in force."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+
+@cache
+def settings() -> Settings:
+    """Settings in force for this process."""
+    return Settings()

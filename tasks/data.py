@@ -1,0 +1,163 @@
+"""Making a problem's tables: raw as it came, features as a model sees them."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from baton import problems
+from baton.contracts import DatasetReady
+from baton.errors import InputError
+from baton.lineage import code_version, folder, lineage_of, with_lineage
+from baton.problems import ROW, SPLIT, Goal, Params, Problem, Split
+from tasks import results
+from tasks.results import result_task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made and where it will stand."""
+
+    problem: Problem[Any]
+    params: Params
+    chain: str
+    fingerprint: str
+    code: str
+
+    @property
+    def folder(self) -> str:
+        """Folder of the results, decided by everything that decides their content."""
+        return folder(
+            self.problem.name,
+            parameters=self.params.model_dump(mode="json"),
+            source=self.fingerprint,
+            code=self.code,
+        )
+
+    @property
+    def raw_key(self) -> str:
+        """Place of the raw table."""
+        return f"{self.folder}/raw.parquet"
+
+    @property
+    def features_key(self) -> str:
+        """Place of the feature table."""
+        return f"{self.folder}/features.parquet"
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What the tables are made from."""
+        return {
+            "chain": self.chain,
+            "problem": self.problem.name,
+            "parameters": self.params.model_dump(mode="json"),
+            "source": self.fingerprint,
+            "code": self.code,
+        }
+
+
+def plan_dataset(problem: str, parameters: dict[str, Any], chain: str) -> Plan:
+    """Check the parameters and the source, and settle where the tables will stand.
+
+    Raises
+    ------
+    InputError
+        If the problem or a parameter is unknown or ill-typed, or the source cannot be read.
+    """
+    found = problems.get(problem)
+    params = problems.parse(found, parameters)
+    code = code_version(inspect.getfile(type(found)))
+    return Plan(found, params, chain, found.fingerprint(params), code)
+
+
+@result_task(name="load raw table")
+def load_raw(plan: Plan, key: str) -> pa.Table:  # noqa: ARG001
+    """Load the problem's raw table and check it against the problem's contract."""
+    raw = plan.problem.load(plan.params)
+    goal = plan.problem.goal(raw, plan.params)
+    check_contract(plan, raw)
+    log.info("%s: %d rows, %d columns", plan.problem.name, *raw.shape)
+    table = pa.Table.from_pandas(raw, preserve_index=False)
+    return with_lineage(table, plan.lineage | {"goal": _stated(goal)})
+
+
+def check_contract(plan: Plan, raw: Any) -> None:
+    """Check a raw table against its problem's contract.
+
+    Raises
+    ------
+    InputError
+        If it breaks the contract, with the first breach.
+    """
+    from pandera.errors import SchemaError
+
+    try:
+        plan.problem.contract(plan.params).validate(raw)
+    except SchemaError as error:
+        breach = " ".join(str(error).split())[:300]
+        raise InputError(f"{plan.problem.name}: the table breaks its contract: {breach}") from None
+
+
+@result_task(name="make features")
+def make_features(raw: pa.Table, plan: Plan, key: str) -> pa.Table:  # noqa: ARG001
+    """Transform the raw table to features and split it."""
+    frame = raw.to_pandas()
+    goal = plan.problem.goal(frame, plan.params)
+    features = plan.problem.features(frame, plan.params)
+    split = plan.problem.split(features, plan.params)
+    counts = split.value_counts()
+    for note in goal.notes:
+        log.info("%s", note)
+    log.info("%d rows to train on, %d held out", counts[Split.TRAIN], counts[Split.TEST])
+    table = pa.Table.from_pandas(features.assign(**{SPLIT: split}), preserve_index=False)
+    lineage = {
+        "goal": _stated(goal),
+        "n_train": int(counts[Split.TRAIN]),
+        "n_test": int(counts[Split.TEST]),
+        "raw": results.require(plan.raw_key).digest,
+    }
+    return with_lineage(table, plan.lineage | lineage)
+
+
+def _stated(goal: Goal) -> dict[str, Any]:
+    return {
+        "kind": goal.kind.value,
+        "target": goal.target,
+        "headline": goal.headline,
+        "notes": list(goal.notes),
+    }
+
+
+def dataset_ready(plan: Plan, features: pa.Table) -> DatasetReady:
+    """Announcement of a plan's tables, once they can be read back."""
+    lineage = lineage_of(features.schema)
+    goal = lineage["goal"]
+    return DatasetReady(
+        chain=plan.chain,
+        problem=plan.problem.name,
+        raw=results.require(plan.raw_key),
+        features=results.require(plan.features_key),
+        kind=goal["kind"],
+        target=goal["target"],
+        headline=goal["headline"],
+        n_train=lineage["n_train"],
+        n_test=lineage["n_test"],
+        seed=getattr(plan.params, "seed", 0),
+    )
+
+
+def read_rows(data: DatasetReady, side: Split) -> Any:
+    """Feature rows of one side, as a DataFrame: `ROW`, the features and the target."""
+    table = results.read(data.features, filters=[(SPLIT, "==", side.value)])
+    return table.drop_columns([SPLIT]).to_pandas()
+
+
+def features_of(frame: Any, data: DatasetReady) -> Any:
+    """Columns that a model may see."""
+    return frame.drop(columns=[ROW, data.target])

@@ -1,0 +1,128 @@
+"""What every stage does around its work: name itself, hold its locks, send its logs.
+
+What one stage does in particular belongs in the tasks that its flow calls.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from filelock import FileLock, Timeout
+from prefect.client.orchestration import get_client
+from prefect.logging.handlers import APILogHandler
+from prefect.runtime import flow_run
+
+from baton.contracts import Stage
+from baton.parent import die_with
+from baton.settings import settings
+
+HOME_LABEL = "baton.home"
+"""Label of a flow run: where its lock is, so who may say that it is dead."""
+
+BEGAN_LABEL = "baton.began"
+"""Label of a flow run: when its first line ran."""
+
+_LOGGERS = ("baton", "tasks")
+
+_held: list[FileLock] = []
+
+
+def chain_id(run_id: str) -> str:
+    """Id of the chain that the flow run with this id begins."""
+    return run_id.replace("-", "")[:12]
+
+
+@contextmanager
+def stage(name: Stage, problem: str, chain: str = "") -> Iterator[str]:
+    """Run a stage's work: named, tagged, locked as alive, its logs sent to Prefect.
+
+    Parameters
+    ----------
+    name : Stage
+    problem : str
+    chain : str
+        Id of the chain; a new one when empty.
+
+    Yields
+    ------
+    str
+        Id of the chain.
+    """
+    began = datetime.now(UTC).isoformat()
+    run_id = str(flow_run.id)
+    chain = chain or chain_id(run_id)
+    die_with(settings().parent_pid)
+    _hold(run_id)
+    with logs_to_run():
+        _introduce(run_id, f"{name.value} {problem} {chain[:6]}", chain, problem, began)
+        yield chain
+
+
+def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> None:
+    with get_client(sync_client=True) as client:
+        tags = {*flow_run.tags, f"chain:{chain}", f"problem:{problem}"}
+        client.update_flow_run(UUID(run_id), name=name, tags=sorted(tags))
+        client.update_flow_run_labels(UUID(run_id), {HOME_LABEL: home_id(), BEGAN_LABEL: began})
+
+
+def _hold(run_id: str) -> None:
+    """Lock the run as alive until its process ends: its last state is set after its body."""
+    lock = FileLock(run_lock(run_id))
+    lock.acquire()
+    _held.append(lock)
+
+
+def home_id() -> str:
+    """Name of this machine and its home, for telling whose runs are whose."""
+    return f"{socket.gethostname()}:{settings().home}"
+
+
+def run_lock(run_id: str) -> Path:
+    """File that a stage's process holds locked while it lives."""
+    folder = settings().locks / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{run_id}.lock"
+
+
+def is_alive(run_id: str) -> bool:
+    """Tell whether a process of this home holds the run's lock."""
+    lock = run_lock(run_id)
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+@contextmanager
+def exclusive(what: str) -> Iterator[None]:
+    """Let one process at a time make this output; a killed holder's lock is free at once."""
+    lock = settings().locks / f"{what.replace('/', '.')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+@contextmanager
+def logs_to_run() -> Iterator[None]:
+    """Send the records of Baton's loggers to the run's log, leaving the root logger alone."""
+    handler = APILogHandler()
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)

@@ -1,0 +1,289 @@
+"""MLflow: runs, the registry, and its database. The one module that imports mlflow.
+
+mlflow is imported inside the functions: it takes longer to import than most stages to run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from prefect import task
+
+from baton import models
+from baton.contracts import DatasetReady, ModelRef
+from baton.errors import InputError
+from baton.settings import settings
+
+log = logging.getLogger(__name__)
+
+_KEY_TAG = "baton.key"
+_DIGEST_TAG = "baton.digest"
+_REQUIREMENTS = ("baton", "numpy", "pandas", "pydantic", "scikit-learn", "xgboost")
+
+
+def ensure_store() -> None:
+    """Create MLflow's SQLite schema, once and by one process.
+
+    Every process that opens an empty database would create the schema, and they would get in
+    each other's way.
+    """
+    if is_store_ready():
+        return
+    settings().mlflow.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings().mlflow / "schema.lock"):
+        if not is_store_ready():
+            _client().search_experiments(max_results=1)
+            _marker().touch()
+
+
+def is_store_ready() -> bool:
+    """Tell whether there is no schema left to create."""
+    return bool(settings().mlflow_tracking_uri) or _marker().exists()
+
+
+def _marker() -> Path:
+    return settings().mlflow / f"schema-{version('mlflow')}"
+
+
+def _client() -> Any:
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    mlflow.set_tracking_uri(settings().tracking_uri)
+    return mlflow.MlflowClient()
+
+
+def model_name(problem: str) -> str:
+    """Name of a problem's registered model."""
+    return f"baton-{problem}"
+
+
+def find_version(problem: str, key: str) -> ModelRef | None:
+    """Model version that is registered under this key, if there is one."""
+    ensure_store()
+    found = _client().search_model_versions(
+        f"name='{model_name(problem)}' and tags.`{_KEY_TAG}`='{key}'"
+    )
+    if not found:
+        return None
+    first = min(found, key=lambda v: int(v.version))
+    return ModelRef(
+        name=first.name,
+        version=int(first.version),
+        run_id=first.run_id,
+        digest=first.tags[_DIGEST_TAG],
+    )
+
+
+@task(name="register model", persist_result=False)
+def register(
+    fitted: models.FittedModel,
+    data: DatasetReady,
+    key: str,
+    params: dict[str, Any],
+    example: Any,
+) -> ModelRef:
+    """Log the model with its parameters and register it as a version.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    data : DatasetReady
+    key : str
+        Key of the version; the caller saw that none is registered under it.
+    params : dict
+    example : DataFrame
+        A few rows of features, kept with the model as its input example.
+    """
+    ensure_store()
+    with tempfile.TemporaryDirectory() as folder, _run(data, key) as run_id:
+        client = _client()
+        _log_params(client, run_id, params)
+        path = Path(folder) / "model"
+        fitted.save(path)
+        digest = digest_of_folder(path)
+        uri = _log_model(fitted, path, example, run_id)
+        name = model_name(data.problem)
+        _ensure_registered(client, name, data)
+        made = client.create_model_version(
+            name, uri, run_id=run_id, tags={_KEY_TAG: key, _DIGEST_TAG: digest}
+        )
+    log.info("registered %s version %s", name, made.version)
+    return ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
+
+
+@contextmanager
+def _run(data: DatasetReady, key: str) -> Iterator[str]:
+    """MLflow run of this key: the one that a killed attempt left open, or a new one."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client()
+    experiment = _experiment(client, data.problem)
+    left = client.search_runs(
+        [experiment], f"tags.`{_KEY_TAG}`='{key}' and attributes.status != 'FINISHED'"
+    )
+    tags = {_KEY_TAG: key, "baton.chain": data.chain, "baton.problem": data.problem}
+    name = f"{data.problem} {data.chain[:6]}"
+    run_id = (
+        left[0].info.run_id
+        if left
+        else client.create_run(experiment, tags=tags, run_name=name).info.run_id
+    )
+    try:
+        yield run_id
+    except MlflowException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def _experiment(client: Any, problem: str) -> str:
+    name = model_name(problem)
+    with FileLock(settings().locks / "experiment.lock"):
+        found = client.get_experiment_by_name(name)
+        if found:
+            return str(found.experiment_id)
+        place = None
+        if not settings().mlflow_tracking_uri:
+            place = (settings().mlflow / "artifacts" / problem).as_uri()
+        return str(client.create_experiment(name, artifact_location=place))
+
+
+def _ensure_registered(client: Any, name: str, data: DatasetReady) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(
+            name, description=f"Models of Baton's problem {data.problem}"
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log_params(client: Any, run_id: str, params: dict[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+
+
+def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str) -> str:
+    import mlflow
+
+    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="baton.models",
+            data_path=str(path),
+            signature=signature_of(fitted, example),
+            input_example=serving_example(example),
+            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+        )
+    return str(logged.model_uri)
+
+
+def serving_example(example: Any) -> Any:
+    """Return rows in the types that JSON can carry: numbers as float64, categories as text."""
+    import pandas as pd
+
+    columns = {}
+    for name, values in example.items():
+        if pd.api.types.is_bool_dtype(values.dtype):
+            columns[name] = values
+        elif pd.api.types.is_numeric_dtype(values.dtype):
+            columns[name] = values.astype("float64")
+        elif pd.api.types.is_datetime64_any_dtype(values.dtype):
+            columns[name] = values.astype("datetime64[ns]")
+        else:
+            columns[name] = values.astype(object).where(values.notna(), None)
+    return pd.DataFrame(columns, index=example.index)
+
+
+def signature_of(fitted: models.FittedModel, example: Any) -> Any:
+    """Signature in which every column may be missing a value."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    from baton.encoding import Role
+
+    kinds = {
+        Role.NUMBER: DataType.double,
+        Role.FLAG: DataType.boolean,
+        Role.CATEGORY: DataType.string,
+        Role.DATETIME: DataType.datetime,
+    }
+    inputs = [
+        ColSpec(kinds[column.role], column.name, required=False)
+        for column in fitted.encoder.columns
+    ]
+    from mlflow.models import infer_signature
+
+    outputs = infer_signature(model_output=fitted.predict(example)).outputs
+    return ModelSignature(inputs=Schema(inputs), outputs=outputs)
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a folder's files."""
+    content = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content.update(path.name.encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()
+
+
+@task(name="load model", persist_result=False)
+def load_model(reference: ModelRef) -> models.FittedModel:
+    """Load a registered model after checking that it is the one that was announced.
+
+    Raises
+    ------
+    InputError
+        If the version is gone or its files were altered.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    ensure_store()
+    _client()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{reference.uri}/data/model", dst_path=folder
+            )
+        except (MlflowException, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"model {reference.uri} cannot be loaded: {reason}") from None
+        if digest_of_folder(Path(path)) != reference.digest:
+            raise InputError(
+                f"model {reference.uri} is not the one that was announced (SHA-256 differs)"
+            )
+        return models.load(Path(path))
+
+
+@task(name="log metrics", persist_result=False)
+def log_metrics(reference: ModelRef, metrics: dict[str, float]) -> None:
+    """Log metrics to the model's run, all in one request."""
+    import time
+
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client = _client()
+    client.log_batch(
+        reference.run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
+    )
+    for name, value in metrics.items():
+        client.set_model_version_tag(reference.name, str(reference.version), name, f"{value:.6g}")
+
+
+if __name__ == "__main__":
+    ensure_store()

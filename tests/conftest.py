@@ -1,0 +1,38 @@
+"""What every test shares: a home of its own, and the real data where it is there."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Settings are read once per process, so the home is set before anything of Baton is imported.
+os.environ["BATON_HOME"] = tempfile.mkdtemp(prefix="baton-tests-")
+atexit.register(shutil.rmtree, os.environ["BATON_HOME"], ignore_errors=True)
+os.environ.pop("PREFECT_API_URL", None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Folder of the real data; skips the test where it is absent, as in a user's clone."""
+
+    def find(name: str) -> Path:
+        path = ROOT.parent / "shared" / "data" / name
+        if not path.exists():
+            pytest.skip(f"wants the real data in ../shared/data/{name}")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def event_loop_run():
+    """Run a coroutine to its end."""
+    import asyncio
+
+    return asyncio.run

@@ -1,0 +1,110 @@
+"""What every problem promises: one suite for Baton's own, and for the README's example."""
+
+import re
+import sys
+import types
+
+import pandas as pd
+import pytest
+from pandas.api import types as dtypes
+
+from baton import models, problems
+from baton.errors import InputError
+from baton.problems import ROW, Kind
+from tests.conftest import ROOT
+
+NAMES = [*problems.names(), "moons (README)"]
+
+
+def _moons():
+    """The problem that the README shows, as a reader would save it."""
+    readme = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
+    module = sys.modules["readme_moons"] = types.ModuleType("readme_moons")
+    exec(code, module.__dict__)
+    return module.problem
+
+
+@pytest.fixture(params=NAMES)
+def case(request, tmp_path):
+    """A problem with small parameters."""
+    values = {}
+    if request.param == "spheres":
+        values = {"rows": "300"}
+    if request.param == "table":
+        path = tmp_path / "table.csv"
+        rows = [f"{i},{'abc'[i % 3]},2024-01-{i % 28 + 1:02},{i % 2}" for i in range(300)]
+        path.write_text("\n".join(["number,letter,day,answer", *rows]))
+        values = {"path": str(path), "target": "answer"}
+    is_readme = request.param.startswith("moons")
+    problem = _moons() if is_readme else problems.get(request.param)
+    return problem, problems.parse(problem, values)
+
+
+def test_parameters_survive_the_way_through_json(case):
+    """What the command sends is what the flow reads."""
+    problem, params = case
+    assert problems.parse(problem, params.model_dump(mode="json")) == params
+
+
+def test_every_parameter_is_described(case):
+    """`baton problems NAME` has something to say about each."""
+    problem, params = case
+    assert all(field.description for field in type(params).model_fields.values())
+    assert problem.summary
+
+
+def test_a_misspelt_parameter_is_refused_with_the_known_ones(case):
+    """One line that lists what there is."""
+    problem, _ = case
+    with pytest.raises(InputError, match=r"unknown parameter 'sede'.*it has: .*seed"):
+        values = {"path": "x.csv", "target": "y"} if problem.name == "table" else {}
+        problems.parse(problem, values | {"sede": 1})
+
+
+def test_raw_keeps_the_contract_and_is_the_same_every_time(case):
+    """Loading is deterministic, and the contract accepts what load returns."""
+    problem, params = case
+    raw = problem.load(params)
+    problem.contract(params).validate(raw)
+    pd.testing.assert_frame_equal(raw, problem.load(params))
+    assert problem.fingerprint(params) == problem.fingerprint(params)
+
+
+def test_features_are_what_a_model_can_take(case):
+    """Row ids, columns of four kinds, and the target only when asked for."""
+    problem, params = case
+    raw = problem.load(params)
+    goal = problem.goal(raw, params)
+    before = raw.copy()
+    features = problem.features(raw, params)
+    pd.testing.assert_frame_equal(raw, before)
+    assert features[ROW].is_unique
+    assert features[goal.target].notna().all()
+    for name, values in features.drop(columns=[ROW, goal.target]).items():
+        assert isinstance(name, str)
+        assert (
+            dtypes.is_numeric_dtype(values.dtype)
+            or dtypes.is_datetime64_dtype(values.dtype)
+            or isinstance(values.dtype, pd.CategoricalDtype)
+        )
+    blind = problem.features(raw.drop(columns=goal.target), params, with_target=False)
+    assert goal.target not in blind.columns
+    assert set(features.columns) - set(blind.columns) == {goal.target}
+
+
+def test_a_model_learns_on_one_side_and_is_scored_on_the_other(case):
+    """The split covers every row, and every class that is tested was trained on."""
+    problem, params = case
+    raw = problem.load(params)
+    goal = problem.goal(raw, params)
+    features = problem.features(raw, params)
+    split = problem.split(features, params)
+    assert split.index.equals(features.index)
+    assert set(split.unique()) == {"train", "test"}
+    rows = features.drop(columns=ROW)
+    train, test = rows[split == "train"], rows[split == "test"]
+    model = models.fit(train, goal.target, goal.kind)
+    assert len(model.predict(test)) == len(test)
+    if goal.kind is Kind.CLASSIFICATION:
+        assert set(test[goal.target]) <= set(train[goal.target])

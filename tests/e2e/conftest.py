@@ -1,0 +1,144 @@
+"""Baton as a user runs it: the command in a process of its own, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+
+BATON = [str(Path(sys.executable).with_name("baton"))]
+
+
+@dataclass
+class Answer:
+    """What the command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@dataclass
+class Home:
+    """A home and the commands that use it."""
+
+    path: Path
+    api: str = ""
+    mlflow: str = ""
+    process: subprocess.Popen | None = None
+
+    def environment(self, **more):
+        drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE"}
+        kept = {k: v for k, v in os.environ.items() if k not in drop}
+        # Ports that nobody listens on by habit; a busy one is replaced by a free one.
+        ports = {"BATON_PREFECT_PORT": "0", "BATON_MLFLOW_PORT": "0"}
+        return kept | {"BATON_HOME": str(self.path)} | ports | more
+
+    def baton(self, *arguments, timeout=280, cwd=ROOT, **environment):
+        done = subprocess.run(
+            [*BATON, *map(str, arguments)],
+            cwd=cwd,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def start(self):
+        """Start `baton up` and wait until it says that it is ready."""
+        self.process = subprocess.Popen(
+            [*BATON, "up"],
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=(self.path / "up.out").open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+        end = time.monotonic() + 180
+        while "ready" not in (said := (self.path / "up.out").read_text()):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < end, said
+            time.sleep(0.2)
+        addresses = json.loads((self.path / "up.json").read_text())
+        self.api, self.mlflow = addresses["prefect"], addresses["mlflow"]
+
+    def stop(self, signum=signal.SIGTERM):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signum)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(40)
+            self.process.kill()
+        return self.process.wait() if self.process else None
+
+    def post(self, path, content):
+        answer = httpx.post(f"{self.api}/{path}", json=content, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def runs(self, flow, **conditions):
+        wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": conditions or None}
+        return self.post("flow_runs/filter", {k: v for k, v in wanted.items() if v})
+
+    def processes(self):
+        """Ids of the living processes whose environment names this home."""
+        mark = f"BATON_HOME={self.path}".encode()
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+                if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
+                    found.append(int(place.name))
+        return found
+
+
+def wait_for(what, seconds=120, step=0.3):
+    """Wait until a function returns something true, and return that."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        time.sleep(step)
+    return found
+
+
+@contextmanager
+def fresh_home(path):
+    """A home whose processes have all ended afterwards, also when the test failed."""
+    home = Home(path)
+    try:
+        yield home
+    finally:
+        home.stop()
+        for pid in home.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An empty home."""
+    with fresh_home(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory):
+    """A home in which `baton up` is running."""
+    with fresh_home(tmp_path_factory.mktemp("up")) as found:
+        found.start()
+        yield found

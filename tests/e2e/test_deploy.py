@@ -1,0 +1,116 @@
+"""`prefect deploy --all` of the same file, into a process work pool."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.e2e.conftest import fresh_home, wait_for
+
+pytestmark = pytest.mark.e2e
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A plain Prefect server, started as its documentation says."""
+    import socket
+
+    import httpx
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with fresh_home(tmp_path_factory.mktemp("server")) as home:
+        home.process = subprocess.Popen(
+            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=_environment(home),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        home.api = f"http://127.0.0.1:{port}/api"
+
+        def answers():
+            try:
+                return httpx.get(f"{home.api}/health").is_success
+            except httpx.HTTPError:
+                return False
+
+        wait_for(answers)
+        yield home
+
+
+def _environment(home):
+    values = {
+        "PREFECT_HOME": str(home.path / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    return home.environment(**values, **({"PREFECT_API_URL": home.api} if home.api else {}))
+
+
+def _prefect(home, *arguments, cwd=ROOT):
+    done = subprocess.run(
+        [BIN / "prefect", "--no-prompt", *arguments],
+        cwd=cwd,
+        env=_environment(home),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server):
+    """Every deployment and automation stands once, and the chain completes under a worker."""
+    _prefect(server, "work-pool", "create", "baton", "--type", "process")
+    for _ in range(2):
+        _prefect(server, "deploy", "--all")
+    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    found = [d["name"] for d in server.post("deployments/filter", {})]
+    assert sorted(found) == sorted(d["name"] for d in declared)
+    automations = [a["name"] for a in server.post("automations/filter", {})]
+    assert sorted(automations) == ["evaluate__automation_1", "train__automation_1"]
+
+    worker = subprocess.Popen(
+        [BIN / "prefect", "worker", "start", "--pool", "baton", "--type", "process"],
+        cwd=ROOT,
+        env=_environment(server) | {"PREFECT_WORKER_QUERY_SECONDS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        answer = server.baton(
+            "run", "spheres", "-p", "rows=500", "--json", PREFECT_API_URL=server.api
+        )
+        assert answer.code == 0, answer.err
+        assert answer.json["state"] == "COMPLETED"
+    finally:
+        worker.terminate()
+        worker.wait(30)
+
+
+def test_pruning_removes_what_is_no_longer_declared(server, tmp_path):
+    """A deployment that left prefect.yaml goes, and so does the automation it leaves behind."""
+    for folder in ("flows", "tasks", "src"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    old = next(d for d in content["deployments"] if d["name"] == "evaluate")
+    content["deployments"] = [old | {"name": "evaluate-old"}]
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(content))
+    if not any(p["name"] == "baton" for p in server.post("work_pools/filter", {})):
+        _prefect(server, "work-pool", "create", "baton", "--type", "process")
+    _prefect(server, "deploy", "--all")
+    _prefect(server, "deploy", "--all", cwd=tmp_path)
+    answer = server.baton("prune", PREFECT_API_URL=server.api)
+    assert answer.code == 0, answer.err
+    assert "removed deployment evaluate-old" in answer.out
+    assert "removed automation evaluate-old__automation_1" in answer.out
+    left = {a["name"] for a in server.post("automations/filter", {})}
+    assert left == {"evaluate__automation_1", "train__automation_1"}
+    assert "removed" not in server.baton("prune", PREFECT_API_URL=server.api).out

@@ -1,0 +1,66 @@
+"""Every command of the README works."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+COMMANDS = [
+    line.partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line
+]
+ELSEWHERE = {
+    "make test": "it is what runs this",
+    ".venv/bin/baton up": "the fixture starts it, and test_processes.py",
+    ".venv/bin/prefect work-pool create baton --type process": "test_deploy.py",
+    ".venv/bin/prefect --no-prompt deploy --all": "test_deploy.py",
+    ".venv/bin/prefect worker start --pool baton": "test_deploy.py",
+    ".venv/bin/baton prune": "test_deploy.py",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as a reader has it: with a .venv and a Makefile."""
+    path = tmp_path_factory.mktemp("reader")
+    for name in (".venv", "Makefile", "pyproject.toml", "constraints.txt"):
+        (path / name).symlink_to(ROOT / name)
+    return path
+
+
+def test_commands_that_run_elsewhere_are_still_in_the_readme():
+    """The list of exceptions does not outlive what it excepts."""
+    assert set(ELSEWHERE) <= set(COMMANDS)
+    assert (ROOT / ".venv/bin/baton").exists()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ELSEWHERE])
+def test_a_command_of_the_readme_does_what_it_says(up, folder, command):
+    """In the order of the page, each ends with exit code 0."""
+    if command.startswith("make"):
+        shown = subprocess.run(
+            ["make", "-n", *shlex.split(command)[1:]],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        # What make would run; the set-up before it is this very environment.
+        command = shown.strip().splitlines()[-1]
+        assert command.endswith("baton run spheres")
+    done = subprocess.run(
+        shlex.split(command),
+        cwd=folder,
+        env=up.environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout or "to_csv" in command

@@ -1,0 +1,324 @@
+"""`baton run`, against a standing Baton and by itself."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import httpx
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from baton.lineage import lineage_of
+from tests.conftest import ROOT
+from tests.e2e.conftest import wait_for
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def spheres(up):
+    """One chain of the default problem."""
+    answer = up.baton("run", "spheres", "--json")
+    assert answer.code == 0, answer.err
+    return answer.json
+
+
+def test_three_stages_complete_each_started_by_the_event_before(up, spheres):
+    """No flow calls the next one: every later run was created by an automation."""
+    assert [s["stage"] for s in spheres["stages"]] == ["generate", "train", "evaluate"]
+    assert {s["state"] for s in spheres["stages"]} == {"COMPLETED"}
+    assert not any(s["cached"] for s in spheres["stages"])
+    assert spheres["stages"][0]["hop_seconds"] is None
+    for stage in spheres["stages"][1:]:
+        assert stage["hop_seconds"] > 0
+        run = httpx.get(f"{up.api}/flow_runs/{stage['flow_run_id']}").json()
+        assert run["created_by"]["type"] == "AUTOMATION"
+        assert {f"chain:{spheres['chain']}", "problem:spheres"} <= set(run["tags"])
+        assert run["name"] == f"{stage['stage']} spheres {spheres['chain'][:6]}"
+
+
+def test_the_default_model_is_as_good_as_the_published_ones(spheres):
+    """Held-out accuracy of the default problem is about that of the published forests, 0.94."""
+    assert spheres["metrics"]["accuracy"] == pytest.approx(0.942, abs=0.01)
+    assert all(isinstance(value, float) for value in spheres["metrics"].values())
+
+
+def test_results_are_parquet_files_with_lineage_under_readable_paths(up, spheres):
+    """pandas, pyarrow and DuckDB open each; the schema metadata says what it came from."""
+    assert {"raw", "features", "predictions", "metrics"} <= set(spheres["results"])
+    for name, path in spheres["results"].items():
+        place = Path(path).relative_to(up.path / "results")
+        assert place.parts[0] == "spheres"
+        assert place.name == f"{name}.parquet"
+        rows = pq.read_table(path).num_rows
+        assert len(pd.read_parquet(path)) == rows > 0
+        assert duckdb.sql(f"select count(*) from '{path}'").fetchall() == [(rows,)]
+        lineage = lineage_of(pq.read_schema(path))
+        assert lineage["chain"] == spheres["chain"]
+        assert lineage["problem"] == "spheres"
+    features = pd.read_parquet(spheres["results"]["features"])
+    assert features["_split"].value_counts().to_dict() == {"train": 7000, "test": 3000}
+    assert len(pd.read_parquet(spheres["results"]["predictions"])) == 3000
+
+
+def test_the_model_is_registered_and_tracked(up, spheres):
+    """MLflow has the version, its parameters, metrics and the digest of the data."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{up.path}/mlflow/mlflow.db")
+    model = mlflow.pyfunc.load_model(spheres["model"]["uri"])
+    rows = pd.read_parquet(spheres["results"]["features"]).query("_split == 'test'")
+    predictions = pd.read_parquet(spheres["results"]["predictions"])
+    assert (model.predict(rows[["r", "theta", "phi"]]) == predictions["predicted"]).all()
+    run = mlflow.MlflowClient().get_run(spheres["model"]["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["accuracy"] == pytest.approx(spheres["metrics"]["accuracy"])
+    assert len(run.data.params["features_digest"]) == 64
+    stored = {path.suffix for path in (up.path / "mlflow").rglob("*") if path.is_file()}
+    assert stored & {".pkl", ".pickle", ".joblib", ".cloudpickle"} == set()
+
+
+def test_the_model_answers_over_http(up, spheres):
+    """`mlflow models serve --env-manager local` serves the registered version."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1"]
+    environment = up.environment(
+        MLFLOW_TRACKING_URI=f"sqlite:///{up.path}/mlflow/mlflow.db",
+        PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-m", *command, "-m", spheres["model"]["uri"], "-p", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(lambda: _answers(f"{address}/ping"))
+        rows = [{"r": 5.0, "theta": 1.0, "phi": 0.5}, {"r": None, "theta": 2.0, "phi": 1}]
+        answer = httpx.post(f"{address}/invocations", json={"dataframe_records": rows}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["predictions"]) == 2
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _answers(address):
+    try:
+        return httpx.get(address).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_prefect_shows_the_score_as_artifacts(up, spheres):
+    """A markdown summary and a table of metrics belong to the evaluate run."""
+    run = spheres["stages"][2]["flow_run_id"]
+    found = up.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
+    kinds = {artifact["type"]: artifact["data"] for artifact in found}
+    assert {"markdown", "table"} <= set(kinds)
+    assert "accuracy" in kinds["markdown"]
+    assert {"metric", "value"} == set(json.loads(kinds["table"])[0])
+
+
+def test_library_records_reach_the_run_log(up, spheres):
+    """What Baton's own loggers say stands in Prefect's log of the run."""
+    run = spheres["stages"][1]["flow_run_id"]
+
+    def said():
+        found = up.post("logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
+        return any("fitted xgboost on 7000 rows" in record["message"] for record in found)
+
+    assert wait_for(said, seconds=20)
+
+
+def test_a_second_identical_run_is_cached_and_registers_nothing(up, spheres):
+    """It still completes the chain, with the first run's model and numbers."""
+    again = up.baton("run", "spheres", "--json").json
+    assert again["state"] == "COMPLETED"
+    assert [s["cached"] for s in again["stages"]] == [True, True, True]
+    assert again["chain"] != spheres["chain"]
+    for same in ("metrics", "model", "results"):
+        assert again[same] == spheres[same]
+
+
+def test_a_repeated_event_makes_no_second_version(up, spheres):
+    """The same event, delivered again under another id, ends in a cached run."""
+    event = _announced(up, spheres["chain"], "baton.dataset.ready")
+    before = {run["id"] for run in up.runs("train")}
+    _emit(up, event["payload"])
+
+    def repeated():
+        fresh = [run for run in up.runs("train") if run["id"] not in before]
+        return fresh and fresh[0]["state_name"] == "Cached"
+
+    assert wait_for(repeated, seconds=60)
+    again = up.baton("run", "spheres", "--json").json
+    assert again["model"]["version"] == spheres["model"]["version"]
+
+
+def _announced(up, chain, name):
+    wanted = {"event": {"name": [name]}, "resource": {"labels": {"baton.chain": chain}}}
+    return up.post("events/filter", {"filter": wanted})["events"][0]
+
+
+def _emit(up, payload, name="baton.dataset.ready", resource="baton.dataset.spheres"):
+    import uuid
+    from datetime import UTC, datetime
+
+    event = {
+        "id": str(uuid.uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": name,
+        "resource": {"prefect.resource.id": resource},
+        "payload": payload,
+    }
+    httpx.post(f"{up.api}/events", json=[event]).raise_for_status()
+
+
+@pytest.mark.parametrize("fault", ["extra field", "key", "digest", "empty"])
+def test_a_hostile_event_fails_its_stage_and_starts_nothing(up, spheres, fault):
+    """Wrong fields, a key with `..` and a digest of another file: one failed run, no more."""
+    payload = _announced(up, spheres["chain"], "baton.dataset.ready")["payload"]
+    payload["chain"] = f"{abs(hash(fault)):012x}"[:12]
+    payload["seed"] = 99  # not cached
+    match fault:
+        case "extra field":
+            payload["command"] = "rm -rf /"
+        case "key":
+            payload["features"]["key"] = "spheres/../../mlflow/mlflow.db"
+        case "digest":
+            payload["features"]["digest"] = "0" * 64
+        case "empty":
+            payload = {}
+    before = {run["id"] for run in up.runs("train")}
+    evaluated = len(up.runs("evaluate"))
+    _emit(up, payload)
+
+    def ended():
+        fresh = [run for run in up.runs("train") if run["id"] not in before]
+        return fresh[0] if fresh and fresh[0]["state_type"] in {"FAILED", "CRASHED"} else None
+
+    run = wait_for(ended, seconds=60)
+    said = {"digest": "SHA-256 differs"}.get(fault, "invalid parameters")
+    assert said in run["state"]["message"]
+    time.sleep(2)
+    assert len(up.runs("evaluate")) == evaluated
+
+
+def _csv(name, path):
+    from sklearn import datasets
+
+    table = getattr(datasets, f"load_{name}")(as_frame=True).frame
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "least"),
+    [("wine", "accuracy", 0.9), ("breast_cancer", "accuracy", 0.9), ("diabetes", "r2", 0.25)],
+)
+def test_a_table_of_ones_own_runs_to_its_score(up, tmp_path, name, metric, least):
+    """Kind and target are inferred from the file; the score is that of a model that learnt."""
+    path = _csv(name, tmp_path / f"{name}.csv")
+    answer = up.baton("run", "table", "-p", f"path={path}", "-p", "target=target", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["metrics"][metric] > least
+
+
+def test_a_real_dirty_table_runs_to_its_score(up, shared):
+    """76,518 taxi trips with nulls, dates, strings and an all-null column."""
+    path = shared("taxi_green/green_tripdata_2021-01.parquet")
+    answer = up.baton("run", "table", "-p", f"path={path}", "-p", "target=trip_distance", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["state"] == "COMPLETED"
+
+
+BAD = [
+    (["run", "sphere"], "unknown problem 'sphere'"),
+    (["run", "spheres", "-p", "row=5"], "unknown parameter 'row'"),
+    (["run", "spheres", "-p", "rows=many"], "valid integer"),
+    (["run", "spheres", "-p", "rows"], "KEY=VALUE"),
+    (["run", "spheres", "-p", "rows=99", "-p", "rows=98"], "twice"),
+    (["run", "table", "-p", "target=y"], "needs parameter 'path'"),
+    (["run", "table", "-p", "path=nowhere.csv", "-p", "target=y"], "nowhere.csv"),
+    (["run", "table", "-p", "path={good}", "-p", "target=z"], "'z'"),
+    (["run", "table", "-p", "path={twins}", "-p", "target=y"], "'a'"),
+    (["run", "table", "-p", "path={empty}", "-p", "target=y"], "empty"),
+    (["run", "table", "-p", "path={one}", "-p", "target=y"], "y"),
+    (["run", "table", "-p", "path={null}", "-p", "target=y"], "y"),
+    (["run", "table", "-p", "path={infinite}", "-p", "target=y"], "infinit"),
+    (["run", "table", "-p", "path={few}", "-p", "target=y"], "few"),
+    (["run", "table", "-p", "path={binary}", "-p", "target=y"], "binary"),
+    (["run"], "PROBLEM"),
+    (["fly"], "fly"),
+    (["run", "spheres", "--fast"], "--fast"),
+    (["status", "zzz"], "no chain"),
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Tables that are each wrong in one way."""
+    folder = tmp_path_factory.mktemp("bad")
+    contents = {
+        "good": "a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(50)),
+        "twins": "a,a,y\n" + "".join(f"{i},{i},{i % 2}\n" for i in range(50)),
+        "empty": "a,y\n",
+        "one": "a,y\n" + "".join(f"{i},no\n" for i in range(50)),
+        "null": "a,y\n" + "".join(f"{i},\n" for i in range(50)),
+        "infinite": "a,y\ninf,0\n" + "".join(f"{i},{i % 2}\n" for i in range(50)),
+        "few": "a,y\n1,u\n2,v\n3,w\n",
+        "binary": "\0\1\2\3",
+    }
+    for name, content in contents.items():
+        (folder / f"{name}.csv").write_text(content)
+    return {name: str(folder / f"{name}.csv") for name in contents}
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_is_refused_in_one_line(up, files, arguments, said):
+    """Exit code 2, one line on stderr that names the fact, nothing registered, no traceback."""
+    models = up.path / "mlflow" / "artifacts" / "table"
+    before = sorted(models.rglob("*")) if models.exists() else []
+    answer = up.baton(*[argument.format(**files) for argument in arguments])
+    assert answer.code == 2, answer.out + answer.err
+    assert said in answer.err
+    lines = [line for line in answer.err.splitlines() if line.startswith("baton: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in answer.err + answer.out
+    assert before == (sorted(models.rglob("*")) if models.exists() else [])
+
+
+def test_bad_input_with_json_is_one_object(up):
+    """A script that reads stdout finds an object there, with the error in it."""
+    answer = up.baton("run", "spheres", "-p", "rows=1", "--json")
+    assert answer.code == 2
+    assert answer.json["state"] == "FAILED"
+    assert "rows" in answer.json["error"]
+
+
+def test_status_shows_the_latest_chains_and_one_in_detail(up, spheres):
+    """By the first digits of its id; as JSON too."""
+    assert spheres["chain"] in up.baton("status").out
+    one = up.baton("status", spheres["chain"][:8], "--json")
+    assert one.json["metrics"] == spheres["metrics"]
+
+
+def test_the_serve_process_serves_exactly_what_is_declared(up):
+    """prefect.yaml and the server name the same deployments, each with its automation."""
+    import yaml
+
+    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    found = {d["name"]: d for d in up.post("deployments/filter", {})}
+    assert set(found) == {d["name"] for d in declared}
+    automations = {a["name"] for a in up.post("automations/filter", {})}
+    assert automations == {"train__automation_1", "evaluate__automation_1"}

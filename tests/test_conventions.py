@@ -1,0 +1,117 @@
+"""The rules of the house."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from baton.cli import app
+from tests.conftest import ROOT
+
+SOURCES = sorted(p for part in ("src", "tasks", "flows") for p in (ROOT / part).rglob("*.py"))
+TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in SOURCES}
+
+
+def _imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def _calls(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_module_says_what_belongs_in_it(name):
+    """Every module opens with a docstring of its own."""
+    assert len(ast.get_docstring(TREES[name]) or "") > 20
+
+
+def test_only_tracking_imports_mlflow():
+    """One module knows MLflow."""
+    users = {n for n, t in TREES.items() if any(m.split(".")[0] == "mlflow" for m in _imports(t))}
+    assert users == {"tasks/tracking.py"}
+
+
+def test_only_settings_reads_the_environment():
+    """What the environment may decide stands in one place; children are handed a copy of it."""
+    readers = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
+    }
+    assert readers == {"src/baton/cli/house.py", "flows/serve.py"}
+
+
+def test_only_events_emits():
+    """Nobody else posts an event, and nobody uses the SDK's forgetful way."""
+    for name, tree in TREES.items():
+        assert "emit_event" not in set(_calls(tree)), name
+        assert ("'/events'" in ast.unparse(tree)) == (name == "tasks/events.py"), name
+
+
+def test_nothing_is_pickled():
+    """No module writes or reads a pickle."""
+    for name, tree in TREES.items():
+        used = {module.split(".")[0] for module in _imports(tree)}
+        assert not used & {"pickle", "cloudpickle", "joblib", "dill"}, name
+
+
+def _is_flow(node):
+    return any(ast.unparse(d).startswith("flow") for d in node.decorator_list)
+
+
+def test_a_flow_reads_as_a_sentence():
+    """The body of a flow has at most about twenty lines, and its file has one flow."""
+    for name, tree in TREES.items():
+        flows = [n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and _is_flow(n)]
+        assert len(flows) <= 1, name
+        for node in flows:
+            assert node.end_lineno - node.lineno <= 26, name
+
+
+def test_functions_are_short():
+    """Nine of ten functions have fewer than 25 lines of body."""
+    lengths = sorted(
+        node.end_lineno - node.body[0].lineno
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert lengths[int(len(lengths) * 0.9)] < 25
+
+
+def test_every_module_is_under_the_import_rule():
+    """A new module of baton or tasks is named in the contracts of import-linter."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    named = {m for c in contracts["contracts"] for m in c.get("source_modules", [])}
+    for folder, package in (("src/baton", "baton"), ("tasks", "tasks")):
+        found = {
+            f"{package}.{path.stem}"
+            for path in (ROOT / folder).iterdir()
+            if not path.name.startswith("_") and (path.suffix == ".py" or path.is_dir())
+        }
+        assert found - named - {"tasks.tracking"} == set()
+
+
+def test_every_command_is_documented():
+    """The README has a line for each command."""
+    readme = (ROOT / "README.md").read_text()
+    for command in app:
+        if not command.startswith("-"):
+            assert f"baton {command}" in readme
+
+
+def test_no_file_names_a_place_of_one_machine():
+    """A clone works anywhere."""
+    place = re.compile(r"/(?:work|root|home/\w+)/(?!\$)")
+    for path in [*SOURCES, ROOT / "README.md", ROOT / "prefect.yaml"]:
+        assert not place.search(Path(path).read_text()), path

@@ -1,0 +1,433 @@
+"""What surrounds the code: pins, wheel, image, workflows, and what no file may say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+def tool(name: str) -> str:
+    """Path of a development tool: beside this interpreter, else on the PATH."""
+    found = shutil.which(name, path=str(BIN)) or shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed; `make setup` installs it")
+    return found
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, command)], check=False, cwd=cwd, capture_output=True, text=True
+    )
+
+
+def passes(*command: str | Path) -> None:
+    result = run(*command)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def declared() -> list[Requirement]:
+    """Every requirement of pyproject.toml: to run, to serve, to develop, to build."""
+    config = project()
+    lines = [
+        *config["project"]["dependencies"],
+        *(
+            line
+            for extra in config["project"].get("optional-dependencies", {}).values()
+            for line in extra
+        ),
+        *(line for group in config["dependency-groups"].values() for line in group),
+        *config["build-system"]["requires"],
+    ]
+    return [Requirement(line) for line in lines]
+
+
+def constraint_lines() -> list[str]:
+    return (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def pins() -> dict[str, list[Requirement]]:
+    """Pins of constraints.txt by package; one per environment where they differ."""
+    table: dict[str, list[Requirement]] = {}
+    for pin in map(Requirement, constraint_lines()):
+        table.setdefault(canonicalize_name(pin.name), []).append(pin)
+    return table
+
+
+def workflow(name: str) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true.
+    content = yaml.safe_load((ROOT / ".github/workflows" / name).read_text())
+    return {"on" if key is True else key: value for key, value in content.items()}
+
+
+def repository_files() -> list[Path]:
+    """Files that git tracks or would track; in an unpacked archive, those no cache holds."""
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    if listed.returncode == 0:
+        names = [Path(name) for name in listed.stdout.split("\0") if name]
+    else:
+        hidden = {".venv", ".baton", ".git", "__pycache__", "dist", "build"}
+        names = [
+            path.relative_to(ROOT)
+            for path in ROOT.rglob("*")
+            if not hidden & set(path.relative_to(ROOT).parts) and "cache" not in str(path)
+        ]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+# --- pins
+
+
+@pytest.mark.parametrize("requirement", declared(), ids=lambda r: str(r.name))
+def test_every_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
+    """constraints.txt pins every dependency that pyproject.toml declares, inside its range."""
+    found = pins().get(canonicalize_name(requirement.name), [])
+    assert found, f"{requirement.name} has no pin; run `make constraints`"
+    for pin in found:
+        (version,) = [s.version for s in pin.specifier]
+        assert requirement.specifier.contains(version), f"{pin} is outside {requirement}"
+
+
+def test_constraints_are_plain_pins() -> None:
+    """Each line of constraints.txt is `name==version`, so that pip and uv both take the file."""
+    for line in constraint_lines():
+        pin = Requirement(line)
+        assert [s.operator for s in pin.specifier] == ["=="], line
+        assert pin.url is None, line
+        assert not pin.extras, line
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_pins_agree_within_one_environment(python: str, platform: str) -> None:
+    """In any one supported environment no package has two pins."""
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": platform,
+        "platform_machine": "x86_64",
+    }
+    for name, found in pins().items():
+        active = [p for p in found if p.marker is None or p.marker.evaluate(environment)]
+        assert len(active) <= 1, f"{name}: {active}"
+
+
+def test_the_server_can_start_on_the_pins() -> None:
+    """FastAPI stays below the version that Prefect 3.8's server does not start with."""
+    (fastapi,) = pins()["fastapi"]
+    (version,) = [s.version for s in fastapi.specifier]
+    assert Requirement("fastapi<0.149").specifier.contains(version)
+
+
+# --- what no file may say
+
+
+def test_no_lock_file_with_addresses() -> None:
+    """No lock file that records download addresses is in the repository."""
+    banned = {"uv.lock", "poetry.lock", "pylock.toml", "pdm.lock", "Pipfile.lock"}
+    assert not [path for path in repository_files() if path.name in banned]
+
+
+def test_no_file_names_a_package_registry() -> None:
+    """Where packages come from is the machine's business: no file names an index or its host."""
+    # Put together from parts, or this file would be the one that says it.
+    hosts = [
+        r"py" + r"pi\.org",
+        r"python" + r"hosted\.org",
+        r"anaconda" + r"\.org",
+        r"/simple" + r"/",
+    ]
+    options = [
+        r"index" + r"-url\s*[=:\s]\s*\S*//",
+        r"--extra" + r"-index",
+        r"find" + r"-links\s*[=:\s]\s*\S*[/.]",
+    ]
+    pattern = re.compile("|".join(hosts + options).encode())
+    guilty = {
+        str(path.relative_to(ROOT)): match.group().decode()
+        for path in repository_files()
+        if (match := pattern.search(path.read_bytes()))
+    }
+    assert not guilty
+
+
+def test_no_file_names_a_private_path() -> None:
+    """No file names a home directory, which is one machine's alone."""
+    pattern = re.compile(rb"(?<![\w.:/~-])/(?:home|Users|ro" + rb"ot)/")
+    guilty = [
+        str(p.relative_to(ROOT)) for p in repository_files() if pattern.search(p.read_bytes())
+    ]
+    assert not guilty
+
+
+# --- make
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(tool("make"), "--no-print-directory", *arguments)
+
+
+def test_make_alone_lists_every_target() -> None:
+    """`make` alone prints each target with what it does, and does nothing else."""
+    listed = set(re.findall(r"^  make (\w+)", make().stdout, re.MULTILINE))
+    assert listed == {
+        "help",
+        "setup",
+        "run",
+        "test",
+        "lint",
+        "bench",
+        "docs",
+        "constraints",
+        "clean",
+    }
+
+
+@pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "docs"])
+def test_targets_stand_on_setup(target: str, tmp_path: Path) -> None:
+    """Each working target first builds the environment where there is none."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    plan = run(tool("make"), "--dry-run", target, cwd=tmp_path)
+    assert plan.returncode == 0, plan.stderr
+    assert "-m venv" in plan.stdout
+    assert "--constraints constraints.txt" in plan.stdout
+
+
+def test_an_unsuitable_python_is_named(tmp_path: Path) -> None:
+    """Without a supported Python, make says so in plain words and leaves nothing behind."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    result = run(tool("make"), "setup", "PYTHON=no-such-python", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "error: Baton needs Python 3.11" in result.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_complete_environment_is_not_installed_again(tmp_path: Path) -> None:
+    """With its stamp in place make installs nothing; without, or once moved, it starts afresh."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    stamp = tmp_path / ".venv/.installed"
+    setup = [tool("make"), "--dry-run", "setup"]
+
+    stamp.write_text(f"{tmp_path.resolve()}\n")
+    assert "uv pip install" not in run(*setup, cwd=tmp_path).stdout
+
+    os.utime(stamp, (0, 0))
+    assert "uv pip install" in run(*setup, cwd=tmp_path).stdout, "older than pyproject.toml"
+
+    stamp.write_text("/elsewhere\n")
+    assert "uv pip install" in run(*setup, cwd=tmp_path).stdout, "the checkout was moved"
+
+    stamp.unlink()
+    assert "uv pip install" in run(*setup, cwd=tmp_path).stdout, "interrupted"
+
+
+def test_ci_runs_the_test_command_and_nothing_else() -> None:
+    """.ci/run is executable and calls `make test`, as the README says, and nothing more."""
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "set -euo pipefail"
+    assert lines[1].startswith("cd ")
+    assert lines[2:] == ["make test"]
+    passes("bash", "-n", script)
+
+
+# --- image and services
+
+
+def test_dockerfile_passes_hadolint() -> None:
+    """hadolint finds nothing to say about the Dockerfile."""
+    passes(tool("hadolint"), "--no-color", "Dockerfile")
+
+
+def test_image_is_locked_and_not_root() -> None:
+    """The image installs by constraints.txt before it copies the source, and is not root."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert text.index("--constraints constraints.txt") < text.index("COPY src")
+    user = re.findall(r"^USER (\S+)$", text, re.MULTILINE)[-1]
+    assert user.split(":")[0] not in {"0", "root"}
+    assert "HEALTHCHECK" in text
+    assert "PYTHONDONTWRITEBYTECODE" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "started"),
+    [
+        ([], "python -m flows.serve"),
+        (["--help"], "python -m flows.serve --help"),
+        (["python", "-m", "prefect.engine"], "python -m prefect.engine"),
+    ],
+)
+def test_image_serves_unless_told_otherwise(
+    arguments: list[str], started: str, tmp_path: Path
+) -> None:
+    """The image's entry point serves; a command, like that of Prefect's worker, is run instead."""
+    (entry,) = re.findall(r"^ENTRYPOINT (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    fake = tmp_path / "python"
+    fake.write_text('#!/bin/sh\necho "python $*"\n')
+    fake.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [*json.loads(entry), *arguments]
+    said = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    assert said.stdout.strip() == started
+
+
+def test_image_gets_every_file_it_copies() -> None:
+    """What the Dockerfile copies exists, and .dockerignore lets it through."""
+    text = (ROOT / "Dockerfile").read_text()
+    copied = {
+        name
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+        for name in line.split()
+    }
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
+    assert copied == allowed
+    assert not [name for name in copied if not (ROOT / name).exists()]
+
+
+def test_compose_is_valid() -> None:
+    """compose.yaml follows the Compose specification."""
+    passes(
+        tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml"
+    )
+
+
+def test_compose_publishes_only_on_loopback() -> None:
+    """No port of the services can be reached from another machine."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_compose_has_no_secret_of_its_own() -> None:
+    """Every secret comes from .env, which git ignores and whose example is empty."""
+    example = (ROOT / ".env.example").read_text()
+    settings = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
+    wanted = set(re.findall(r"\$\{(\w+)(?:\}|:\?)", (ROOT / "compose.yaml").read_text()))
+    assert wanted <= settings.keys()
+    assert not any(settings[name] for name in wanted)
+    assert run("git", "check-ignore", ".env").returncode != 1, ".env is not in .gitignore"
+
+
+# --- workflows
+
+
+def test_workflows_are_valid() -> None:
+    """The GitHub workflows follow their schema."""
+    files = sorted((ROOT / ".github/workflows").glob("*.yaml"))
+    assert [path.name for path in files] == ["ci.yaml", "deploy.yaml"]
+    passes(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files)
+
+
+@pytest.mark.parametrize("name", ["ci.yaml", "deploy.yaml"])
+def test_workflows_are_modest(name: str) -> None:
+    """A workflow may read the code and no more unless a job says so, and pins what it uses."""
+    content = workflow(name)
+    assert content["permissions"] == {"contents": "read"}
+    assert content["concurrency"]
+    for job in content["jobs"].values():
+        for step in job.get("steps", []):
+            if "uses" in step:
+                assert re.search(r"@v\d+\.\d+\.\d+$|@[0-9a-f]{40}$", step["uses"]), step["uses"]
+
+
+def test_ci_covers_the_supported_pythons() -> None:
+    """The tests run on the oldest and the newest supported Python."""
+    job = workflow("ci.yaml")["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    assert project()["project"]["requires-python"] == ">=3.11,<3.14"
+
+
+def test_deploy_follows_the_tests_and_needs_a_target() -> None:
+    """A push to main deploys after CI has passed, and only where an API's address is a secret."""
+    content = workflow("deploy.yaml")
+    assert content["on"]["push"] == {"branches": ["main"]}
+    job = content["jobs"]["deploy"]
+    assert job["needs"] == ["ci", "target"]
+    assert job["if"] == "needs.target.outputs.is_set == 'true'"
+    chain = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    assert {d["work_pool"]["name"] for d in chain["deployments"]} == {job["env"]["POOL"]}
+    script = job["steps"][-1]["run"]
+    order = ["work-pool create", "--no-prompt deploy --all", "baton prune"]
+    assert sorted(order, key=script.index) == order
+
+
+def test_workflow_scripts_are_bash() -> None:
+    """Every script in the workflows parses as bash."""
+    for name in ("ci.yaml", "deploy.yaml"):
+        for job in workflow(name)["jobs"].values():
+            for step in job.get("steps", []):
+                if "run" in step:
+                    result = run(tool("bash"), "-n", "-c", step["run"])
+                    assert result.returncode == 0, result.stderr
+
+
+def test_pre_commit_uses_the_pinned_tools() -> None:
+    """Each hook is local and runs a tool of .venv: no second set of versions, nothing to fetch."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    passes(tool("pre-commit"), "validate-config", ROOT / ".pre-commit-config.yaml")
+    for repo in config["repos"]:
+        assert repo["repo"] == "local"
+        for hook in repo["hooks"]:
+            assert hook["entry"].startswith(".venv/bin/"), hook["id"]
+            assert hook["language"] in {"system", "unsupported"}, hook["id"]
+
+
+# --- the wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Names inside the wheel of a copy of the tree, so that no build litters the checkout."""
+    pytest.importorskip("poetry.core", reason="poetry-core is not installed; `make setup` does it")
+    tree = tmp_path_factory.mktemp("tree")
+    for path in repository_files():
+        target = tree / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    command = "from poetry.core.masonry.api import build_wheel as b; print(b('.'))"
+    built = run(sys.executable, "-c", command, cwd=tree)
+    assert built.returncode == 0, built.stdout + built.stderr
+    with zipfile.ZipFile(tree / built.stdout.split()[-1]) as archive:
+        return set(archive.namelist())
+
+
+def test_wheel_holds_the_rooms_and_the_chain(wheel: set[str]) -> None:
+    """The wheel holds baton, tasks, flows, the chain's table and the licence, and no tests."""
+    assert {"baton/__init__.py", "tasks/__init__.py", "flows/__init__.py", "prefect.yaml"} <= wheel
+    assert [name for name in wheel if name.endswith("/LICENSE")]
+    assert not [name for name in wheel if name.startswith(("tests/", "benchmarks/", ".venv/"))]
+
+
+def test_wheel_holds_every_module(wheel: set[str]) -> None:
+    """No module of the source is left out of the wheel."""
+    source = [path.relative_to(ROOT) for path in repository_files() if path.suffix == ".py"]
+    rooms = [p.relative_to("src") if p.parts[0] == "src" else p for p in source]
+    wanted = {p.as_posix() for p in rooms if p.parts[0] in {"baton", "tasks", "flows"}}
+    assert wanted <= wheel

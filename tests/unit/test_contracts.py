@@ -1,0 +1,70 @@
+"""Events and what they carry."""
+
+import pytest
+from pydantic import ValidationError
+
+from baton.contracts import DatasetReady, Table
+
+TABLE = {"key": "spheres/0123456789abcdef/features.parquet", "digest": "a" * 64, "n_rows": 3}
+READY = {
+    "chain": "0123456789ab",
+    "problem": "spheres",
+    "raw": TABLE,
+    "features": TABLE,
+    "kind": "classification",
+    "target": "cluster",
+    "headline": "accuracy",
+    "n_train": 2,
+    "n_test": 1,
+}
+
+
+def test_a_payload_survives_the_way_through_json():
+    """What is announced is what the next stage reads."""
+    event = DatasetReady.model_validate(READY)
+    assert DatasetReady.model_validate(event.payload()) == event
+    assert event.resource_id == "baton.dataset.spheres"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../../etc/passwd",
+        "spheres/../../x/features.parquet",
+        "/abs/0123456789abcdef/features.parquet",
+        "spheres/0123456789abcdef/features.pkl",
+        "spheres/0123456789abcdef/../f.parquet",
+        "spheres/0123456789abcdef/features.parquet\n",
+        "",
+    ],
+)
+def test_a_key_that_could_leave_the_results_folder_is_refused(key):
+    """No reference names a file outside ``results/<problem>/<digest>/``."""
+    with pytest.raises(ValidationError):
+        Table.model_validate(TABLE | {"key": key})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extra": 1},
+        {"problem": "../x"},
+        {"chain": "xyz"},
+        {"n_train": 0},
+        {"n_test": "many"},
+        {"kind": "clustering"},
+        {"features": None},
+        {"features": TABLE | {"digest": "short"}},
+    ],
+)
+def test_a_malformed_event_is_refused(change):
+    """Wrong, missing and unknown fields are errors."""
+    with pytest.raises(ValidationError):
+        DatasetReady.model_validate(READY | change)
+
+
+def test_an_event_is_frozen():
+    """Nobody changes a payload on its way."""
+    event = DatasetReady.model_validate(READY)
+    with pytest.raises(ValidationError):
+        event.problem = "other"

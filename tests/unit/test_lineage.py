@@ -1,0 +1,39 @@
+"""Keys and lineage."""
+
+import pyarrow as pa
+
+from baton.lineage import code_version, digest_of, folder, lineage_of, with_lineage
+
+
+def test_a_digest_does_not_depend_on_the_order_of_keys():
+    """The same content has the same digest however it was written down."""
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_a_folder_is_decided_by_each_thing_that_decides_the_content():
+    """Another parameter, source or code is another folder; the same are the same."""
+    same = {"parameters": {"rows": 1}, "source": "s", "code": "c"}
+    assert folder("spheres", **same) == folder("spheres", **same)
+    others = [{"parameters": {"rows": 2}}, {"source": "t"}, {"code": "d"}]
+    assert len({folder("spheres", **(same | other)) for other in [{}, *others]}) == 4
+    assert folder("table", **same) != folder("spheres", **same)
+
+
+def test_lineage_survives_in_the_schema_metadata_beside_that_of_others():
+    """A table keeps its lineage and the metadata that pandas wrote."""
+    table = pa.table({"a": [1]}).replace_schema_metadata({b"pandas": b"{}"})
+    found = with_lineage(table, {"chain": "x", "ümlaut": [1]})
+    assert lineage_of(found.schema) == {"chain": "x", "ümlaut": [1]}
+    assert found.schema.metadata[b"pandas"] == b"{}"
+    assert lineage_of(table.schema) == {}
+
+
+def test_the_code_version_counts_in_the_code_of_a_foreign_problem(tmp_path):
+    """A changed problem of another package changes the code version."""
+    file = tmp_path / "problem.py"
+    file.write_text("a = 1")
+    before = code_version(str(file))
+    file.write_text("a = 2")
+    code_version.cache_clear()
+    assert before != code_version(str(file)) != code_version()

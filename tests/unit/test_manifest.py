@@ -1,0 +1,103 @@
+"""Reading prefect.yaml strictly."""
+
+from copy import deepcopy
+
+import pytest
+import yaml
+
+from baton import manifest
+from baton.contracts import EventName, Stage
+from baton.errors import InputError
+from tests.conftest import ROOT
+
+GOOD = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+
+
+def _read(tmp_path, content):
+    path = tmp_path / "prefect.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return manifest.read(path)
+
+
+def _changed(name, **change):
+    content = deepcopy(GOOD)
+    entry = next(d for d in content["deployments"] if d["name"] == name)
+    for key, value in change.items():
+        target = entry["triggers"][0] if key in {"expect", "within", "match", "follows"} else entry
+        target[key] = value
+    return content
+
+
+def test_the_chain_of_this_repository_is_read_in_the_order_of_its_events():
+    """generate, then train, then evaluate, because that is who expects whose event."""
+    chain = manifest.read(ROOT / "prefect.yaml")
+    assert chain.stages() == [Stage.GENERATE, Stage.TRAIN, Stage.EVALUATE]
+    assert chain.generator_of("table").name == "generate-table"
+    assert chain.generator_of("nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("train", {"expects": ["baton.dataset.ready"]}, "unknown key"),
+        ("train", {"expect": []}, "at least 1 item"),
+        ("train", {"expect": ["baton.dataset.raedy"]}, "baton.dataset.ready"),
+        ("train", {"within": 60}, "0"),
+        ("train", {"follows": ["x"]}, "unknown key"),
+        ("train", {"match": {}}, "at least 1 item"),
+        ("train", {"entrypoint": "train"}, "match pattern"),
+        ("reconcile", {"schedules": [{"interval": 300, "cron": "* * * * *"}]}, "either"),
+        ("reconcile", {"schedule": {"interval": 300}}, "unknown key"),
+    ],
+)
+def test_a_mistake_that_prefect_would_take_in_silence_is_refused(tmp_path, name, change, said):
+    """The error is one line that names the deployment and the key."""
+    with pytest.raises(InputError) as error:
+        _read(tmp_path, _changed(name, **change))
+    assert said in str(error.value)
+    assert f"deployment '{name}'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_key_in_a_trigger_is_refused(tmp_path):
+    """``expects`` would leave ``expect`` empty, which matches every event."""
+    content = deepcopy(GOOD)
+    trigger = content["deployments"][2]["triggers"][0]
+    trigger["expects"] = trigger.pop("expect")
+    with pytest.raises(InputError, match="triggers"):
+        _read(tmp_path, content)
+
+
+def test_two_deployments_of_one_name_are_refused(tmp_path):
+    """The second would overwrite the first."""
+    content = deepcopy(GOOD)
+    content["deployments"].append(content["deployments"][0])
+    with pytest.raises(InputError, match="generate-spheres"):
+        _read(tmp_path, content)
+
+
+@pytest.mark.parametrize("text", ["a: [", "", "- 1", "deployments: []", "name: x"])
+def test_what_is_no_manifest_is_refused(tmp_path, text):
+    """Broken YAML and other content give one line, not a traceback."""
+    with pytest.raises(InputError) as error:
+        _read(tmp_path, text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """The path is in the error."""
+    with pytest.raises(InputError, match="nowhere"):
+        manifest.read(tmp_path / "nowhere.yaml")
+
+
+def test_a_parameter_that_the_flow_does_not_have_is_refused():
+    """The payload would otherwise go to a name that nobody reads."""
+    train = next(d for d in manifest.read(ROOT / "prefect.yaml").deployments if d.name == "train")
+    manifest.check_parameters(train, {"data"})
+    with pytest.raises(InputError, match="data is no parameter of"):
+        manifest.check_parameters(train, {"dataset"})
+
+
+def test_every_event_has_its_emitter():
+    """A trigger may expect whatever is in the enum, so each must come from a stage."""
+    assert set(manifest.EMITTED_BY) == set(EventName)

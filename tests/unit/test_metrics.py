@@ -1,0 +1,356 @@
+"""Metrics, their intervals, and what they are compared with."""
+
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as theirs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from baton import metrics, models
+from baton.errors import InputError
+from baton.metrics import Metric
+from baton.problems.base import Kind
+
+
+def predictions(n_rows, n_classes, seed=0, strength=2.0):
+    random = np.random.default_rng(seed)
+    codes = random.integers(0, n_classes, n_rows)
+    weights = np.exp(random.normal(size=(n_rows, n_classes)) + strength * np.eye(n_classes)[codes])
+    return codes, weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_multiclass_values_are_scikit_learns():
+    """Every classification metric of three classes is scikit-learn's own number."""
+    y, proba = predictions(400, 3)
+    found = metrics.classification(y, proba, [0, 1, 2])
+    guess = proba.argmax(axis=1)
+    assert found == pytest.approx(
+        {
+            "accuracy": theirs.accuracy_score(y, guess),
+            "balanced_accuracy": theirs.balanced_accuracy_score(y, guess),
+            "mcc": theirs.matthews_corrcoef(y, guess),
+            "f1_macro": theirs.f1_score(y, guess, average="macro"),
+            "log_loss": theirs.log_loss(y, proba),
+            "roc_auc": theirs.roc_auc_score(y, proba, multi_class="ovr"),
+            "average_precision": theirs.average_precision_score(y, proba),
+            "brier": theirs.brier_score_loss(y, proba),
+        },
+        rel=1e-12,
+    )
+
+
+def test_binary_values_are_scikit_learns_for_labels_that_are_strings():
+    """Two classes are ranked and calibrated by the second one's probability."""
+    y, proba = predictions(300, 2)
+    labels = np.array(["no", "yes"])[y]
+    found = metrics.classification(labels, proba, ("no", "yes"))
+    assert found["roc_auc"] == pytest.approx(theirs.roc_auc_score(y, proba[:, 1]))
+    assert found["average_precision"] == pytest.approx(
+        theirs.average_precision_score(y, proba[:, 1])
+    )
+    assert found["brier"] == pytest.approx(theirs.brier_score_loss(y, proba[:, 1]))
+
+
+def test_regression_values_are_scikit_learns():
+    """Every regression metric is scikit-learn's own number."""
+    random = np.random.default_rng(0)
+    y = random.normal(size=100) + 5
+    guess = y + random.normal(size=100)
+    assert metrics.regression(y, guess) == {
+        "rmse": theirs.root_mean_squared_error(y, guess),
+        "mae": theirs.mean_absolute_error(y, guess),
+        "median_ae": theirs.median_absolute_error(y, guess),
+        "r2": theirs.r2_score(y, guess),
+        "mape": theirs.mean_absolute_percentage_error(y, guess),
+    }
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [False, True], [1, 2], [0.5, 1.5]])
+def test_labels_of_any_type_are_classes(labels):
+    """Strings, booleans, integers and floats are told apart as labels."""
+    y, proba = predictions(50, 2)
+    values = pd.Series(np.array(labels)[y])
+    expected = metrics.classification(y, proba, [0, 1])
+    assert metrics.classification(values, proba, labels) == expected
+    assert metrics.classification(values.astype("category"), proba, labels) == expected
+
+
+def test_float32_probabilities_are_taken_without_a_warning():
+    """Rows that sum to 1 in 32 bits only are as good as any."""
+    y, proba = predictions(1000, 5)
+    found = metrics.classification(y, proba.astype(np.float32), range(5))
+    assert found == pytest.approx(metrics.classification(y, proba, range(5)), rel=1e-5)
+
+
+def test_one_class_among_the_rows_leaves_out_what_needs_two():
+    """MCC, ROC AUC and average precision are absent, not NaN, and nothing warns."""
+    _, proba = predictions(20, 2)
+    found = metrics.classification(np.zeros(20, int), proba, [0, 1])
+    absent = {"mcc", "roc_auc", "average_precision"}
+    assert set(found) == set(metrics.names(Kind.CLASSIFICATION)) - absent
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_a_class_absent_from_the_rows_leaves_out_the_rankings():
+    """One-vs-rest of a class without rows is not defined, so its mean is absent."""
+    y, proba = predictions(60, 4)
+    kept = y != 3
+    found = metrics.classification(y[kept], proba[kept], range(4))
+    assert {"roc_auc", "average_precision"}.isdisjoint(found)
+    assert {"log_loss", "mcc", "brier"} <= set(found)
+
+
+def test_a_label_that_the_model_never_saw_counts_as_wrong():
+    """It has probability 0: accuracy falls, log loss is finite."""
+    found = metrics.classification(["a", "b", "z"], [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], "ab")
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert 10 < found["log_loss"] < 20
+
+
+def test_labels_of_another_type_are_refused():
+    """Strings where the model knows integers are an error of the caller's, said in one line."""
+    with pytest.raises(InputError, match="no label is a class of the model: found '0'"):
+        metrics.classification(["0", "1"], [[0.9, 0.1], [0.1, 0.9]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("y", "guess", "absent"),
+    [
+        ([3.0], [2.0], {"r2"}),
+        ([3.0, 3.0], [2.0, 4.0], {"r2"}),
+        ([0.0, 1.0], [0.5, 0.5], {"mape"}),
+        ([], [], set(Metric)),
+    ],
+)
+def test_undefined_regression_metrics_are_left_out(y, guess, absent):
+    """R² of equal targets and MAPE of a zero target are absent, and nothing warns."""
+    found = metrics.regression(y, guess)
+    assert set(found) == set(metrics.names(Kind.REGRESSION)) - absent
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 26])
+def test_one_metric_is_the_same_alone(n_classes):
+    """`score` gives what `classification` gives."""
+    y, proba = predictions(600, n_classes)
+    found = metrics.classification(y, proba, range(n_classes))
+    assert {name: metrics.score(name, y, proba, range(n_classes)) for name in found} == found
+
+
+def test_an_unknown_metric_is_named_with_the_known_ones():
+    """A misspelt metric fails with the fact and the fix."""
+    with pytest.raises(InputError, match="unknown metric 'acuracy'; there are: accuracy, "):
+        metrics.parse("acuracy")
+
+
+def test_every_metric_says_how_it_is_read():
+    """Direction, kind and unit are known of every metric."""
+    assert set(metrics.INFO) == set(Metric) == set(metrics.GREATER_IS_BETTER)
+    assert metrics.GREATER_IS_BETTER[Metric.R2] and not metrics.GREATER_IS_BETTER[Metric.BRIER]
+
+
+# --- intervals
+
+
+def resampled_by_hand(kind, y, output, classes, n_resamples, seed):
+    """Row indices of the very resamples, through scikit-learn."""
+    children = np.random.SeedSequence([seed, 1]).spawn(n_resamples)
+    found = []
+    for child in children:
+        rows = np.random.default_rng(child).integers(0, len(y), len(y))
+        found.append(metrics.evaluate(kind, y[rows], output[rows], classes))
+    return found
+
+
+def by_rows(found, names):
+    quantiles = {}
+    for name in names:
+        values = [one[name] for one in found if name in one]
+        quantiles[name] = tuple(np.quantile(values, [0.025, 0.975]))
+    return quantiles
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("n_ties", [None, 8])
+def test_class_intervals_are_those_of_resampled_rows(n_classes, n_ties):
+    """Weighted losses and rankings equal scikit-learn's metrics of the resampled rows, ties too."""
+    y, proba = predictions(120, n_classes)
+    if n_ties:
+        proba = np.round(proba * n_ties) + 1
+        proba /= proba.sum(axis=1, keepdims=True)
+    found = metrics.intervals(Kind.CLASSIFICATION, y, proba, range(n_classes), n_resamples=12)
+    rows = resampled_by_hand(Kind.CLASSIFICATION, y, proba, range(n_classes), 12, 0)
+    names = ["log_loss", "brier", "roc_auc", "average_precision"]
+    for name, expected in by_rows(rows, names).items():
+        assert found[name] == pytest.approx(expected, rel=1e-9), name
+
+
+def test_regression_intervals_are_those_of_resampled_rows():
+    """Weighted sums and the weighted median equal scikit-learn's of the resampled rows."""
+    random = np.random.default_rng(1)
+    y = random.normal(size=75) + 5
+    guess = y + random.normal(size=75)
+    found = metrics.intervals(Kind.REGRESSION, y, guess, n_resamples=15)
+    rows = resampled_by_hand(Kind.REGRESSION, y, guess, (), 15, 0)
+    for name, expected in by_rows(rows, metrics.names(Kind.REGRESSION)).items():
+        assert found[name] == pytest.approx(expected, rel=1e-9), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 5), st.integers(5, 60), st.integers(0, 10_000), st.integers(-3, 3))
+def test_confusion_metrics_are_scikit_learns(n_classes, n_rows, seed, strength):
+    """Accuracy, balanced accuracy, MCC and F1 of any confusion matrix are scikit-learn's."""
+    y, proba = predictions(n_rows, n_classes, seed, strength)
+    guess = proba.argmax(axis=1)
+    matrix = theirs.confusion_matrix(y, guess, labels=range(n_classes))
+    found = metrics._of_confusion(matrix[None].astype(float))
+    expected = metrics.classification(y, proba, range(n_classes))
+    for name, values in found.items():
+        if name in expected:
+            assert values[0] == pytest.approx(expected[name], abs=1e-12), name
+
+
+def test_intervals_hold_the_value_and_shrink_with_rows():
+    """An interval is around its metric, and a hundred times the rows make it about a tenth."""
+    widths = []
+    for n_rows in (200, 20_000):
+        y, proba = predictions(n_rows, 3)
+        values = metrics.classification(y, proba, range(3))
+        found = metrics.intervals(Kind.CLASSIFICATION, y, proba, range(3))
+        assert set(found) == set(values)
+        assert all(found[name][0] < values[name] < found[name][1] for name in values)
+        widths.append(found["accuracy"][1] - found["accuracy"][0])
+    assert widths[1] == pytest.approx(widths[0] / 10, rel=0.35)
+
+
+def test_intervals_depend_on_the_seed_only():
+    """The same seed gives the same intervals, threads or not; another seed gives others."""
+    y, proba = predictions(12_000, 3)
+    first, again, other = (
+        metrics.intervals(Kind.CLASSIFICATION, y, proba, range(3), n_resamples=50, seed=seed)
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2])
+def test_intervals_of_hardly_any_rows_are_finite_or_absent(n_rows):
+    """No row, one row and two rows give no NaN and no warning."""
+    y, proba = predictions(n_rows, 2)
+    for found in (
+        metrics.intervals(Kind.CLASSIFICATION, y, proba, [0, 1]),
+        metrics.intervals(Kind.REGRESSION, y, proba[:, 0]),
+    ):
+        assert np.isfinite(list(found.values())).all()
+
+
+def test_a_perfect_model_has_intervals_without_width():
+    """All right on every row is all right on every resample."""
+    y = np.arange(50) % 2
+    found = metrics.intervals(Kind.CLASSIFICATION, y, np.eye(2)[y], [0, 1])
+    assert found["accuracy"] == found["mcc"] == found["roc_auc"] == (1.0, 1.0)
+
+
+def test_very_many_rows_get_fewer_resamples_never_fewer_rows():
+    """The number of resamples is public, 200 up to 1.5 million rows and at least 50."""
+    assert [metrics.resamples(n) for n in (0, 10**6, 3 * 10**6, 10**8)] == [200, 200, 100, 50]
+
+
+def test_intervals_are_quick():
+    """Fifty thousand rows of three classes take well under ten seconds on a loaded machine."""
+    y, proba = predictions(50_000, 3)
+    begun = time.perf_counter()
+    metrics.intervals(Kind.CLASSIFICATION, y, proba, range(3))
+    assert time.perf_counter() - begun < 10
+
+
+# --- baseline, folds, plots
+
+
+def quick_fit(table):
+    params = {"n_estimators": 10, "n_jobs": 1}
+    return models.fit(table, "y", Kind.CLASSIFICATION, params=params)
+
+
+def test_the_baseline_knows_frequencies_and_nothing_else():
+    """A class baseline ranks at chance; a regression baseline predicts the training mean."""
+    train, test = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 0])
+    found = metrics.baseline(Kind.CLASSIFICATION, train, test, [0, 1])
+    assert found["accuracy"] == found["roc_auc"] == 0.5
+    assert found["mcc"] == 0.0
+    assert metrics.baseline(Kind.REGRESSION, [1.0, 3.0], [2.0, 4.0])["mae"] == 1.0
+
+
+def test_the_baseline_of_string_labels_keeps_the_classes_order():
+    """The most frequent label is predicted wherever it stands among the classes."""
+    train = np.array(["b"] * 8 + ["a"] * 2)
+    found = metrics.baseline(Kind.CLASSIFICATION, train, np.array(["b", "b", "a"]), ["c", "b", "a"])
+    assert found["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_cross_validation_scores_every_fold():
+    """Five folds give five scores of every metric that all of them define, repeatably."""
+    y, proba = predictions(300, 3, strength=1.0)
+    table = pd.DataFrame(np.log(proba), columns=["a", "b", "c"]).assign(y=y)
+    found, again = (
+        metrics.cross_validate(table, "y", Kind.CLASSIFICATION, folds=5, seed=3, fit=quick_fit)
+        for _ in range(2)
+    )
+    assert found == again
+    assert {len(values) for values in found.scores.values()} == {5}
+    assert found.mean["accuracy"] == pytest.approx(np.mean(found.scores["accuracy"]))
+    assert 0 < found.std["accuracy"] < 0.2
+
+
+def test_cross_validation_of_a_class_of_one_row():
+    """A class that stands in one fold only costs the rankings, not the run."""
+    y, proba = predictions(100, 2)
+    table = pd.DataFrame(np.log(proba), columns=["a", "b"]).assign(y=np.where(y, "yes", "no"))
+    table.loc[0, "y"] = "once"
+    found = metrics.cross_validate(table, "y", Kind.CLASSIFICATION, folds=3, fit=quick_fit)
+    assert "accuracy" in found.mean and "roc_auc" not in found.mean
+
+
+def test_cross_validation_of_too_few_rows_names_the_fix():
+    """More folds than rows fail in one line."""
+    table = pd.DataFrame({"a": [1.0, 2.0], "y": [1.0, 2.0]})
+    with pytest.raises(InputError, match="2 rows are too few for 5 folds; ask for fewer folds"):
+        metrics.cross_validate(table, "y", Kind.REGRESSION)
+
+
+def test_confusion_counts_true_by_predicted():
+    """Rows are true labels, columns predicted ones, an unseen label comes last."""
+    found = metrics.confusion(["b", "b", "a", "z"], ["b", "a", "a", "a"], ["a", "b"])
+    assert found.to_numpy().tolist() == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
+    assert found.index.tolist() == found.columns.tolist() == ["a", "b", "z"]
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_calibration_counts_every_row_once_per_curve(n_classes):
+    """Bins of every curve hold all rows, and observed parts average to the class's part."""
+    y, proba = predictions(500, n_classes)
+    found = metrics.calibration(y, proba, range(n_classes))
+    assert set(found["class"]) == ({1} if n_classes == 2 else set(range(n_classes)))
+    for label, curve in found.groupby("class"):
+        assert curve["n_rows"].sum() == 500
+        part = (curve["observed"] * curve["n_rows"]).sum() / 500
+        assert part == pytest.approx((y == label).mean())
+
+
+def test_curves_leave_out_classes_without_rows():
+    """ROC and precision-recall curves exist only where they are defined."""
+    y, proba = predictions(200, 3)
+    kept = y != 2
+    for curve in (metrics.roc, metrics.precision_recall):
+        assert set(curve(y[kept], proba[kept], range(3))["class"]) == {0, 1}
+        assert curve(np.zeros(9, int), proba[:9], range(3)).empty

@@ -1,0 +1,246 @@
+"""Models: fitting, predicting and their files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+
+from baton import models
+from baton.errors import InputError
+from baton.problems.base import Kind
+
+QUICK = {"n_estimators": 12, "n_jobs": 1}
+
+
+def table_of(n_rows=300, n_features=3, n_classes=3, seed=0):
+    """A table of numbers with a class that depends on them."""
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(n_rows, n_features))
+    codes = pd.qcut(X.sum(axis=1), n_classes, labels=False)
+    names = [f"feature {place}" for place in range(n_features)]
+    return pd.DataFrame(X, columns=names).assign(label=[f"class {code:02d}" for code in codes])
+
+
+def odd_table(n_rows=200):
+    """Missing values, categories, dates, flags, and names that XGBoost refuses."""
+    random = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {
+            "a [x]<": np.where(random.random(n_rows) < 0.3, np.nan, random.normal(size=n_rows)),
+            "naïve, colour\n": pd.Categorical(random.choice(["red", "blue", None], n_rows)),
+            "when": pd.Timestamp("2021-01-01")
+            + pd.to_timedelta(random.integers(0, 999, n_rows), "h"),
+            "": random.random(n_rows) < 0.5,
+        }
+    )
+    return table.assign(label=np.where(table[""] ^ (table["a [x]<"] > 0), "yes", "no"))
+
+
+def fit(table, kind=Kind.CLASSIFICATION, seed=0, **params):
+    return models.fit(table, "label", kind, params=QUICK | params, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "n_classes"),
+    [(300, 3, 3), (60, 1, 2), (700, 5, 26), (150, 200, 2), (900, 1, 26)],
+)
+def test_a_saved_model_predicts_the_same_bits(tmp_path, n_rows, n_features, n_classes):
+    """Two and 26 classes, one and 200 features: labels and probabilities survive the files."""
+    table = table_of(n_rows, n_features, n_classes)
+    model = fit(table)
+    model.save(tmp_path)
+    again = models.load(tmp_path)
+    np.testing.assert_array_equal(again.predict(table), model.predict(table))
+    np.testing.assert_array_equal(again.predict_proba(table), model.predict_proba(table))
+    assert again.classes == model.classes and len(model.classes) == n_classes
+    assert (again.encoder, again.params, again.target) == (
+        model.encoder, model.params, model.target,
+    )  # fmt: skip
+
+
+def test_a_saved_model_of_an_odd_table_predicts_the_same_bits(tmp_path):
+    """Missing values, categories, dates and names with brackets survive the files."""
+    table = odd_table()
+    model = fit(table)
+    model.save(tmp_path)
+    again = models.load(tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(table), model.predict_proba(table))
+    assert (model.predict(table) == table["label"]).mean() > 0.8
+
+
+def test_a_saved_regression_predicts_the_same_bits(tmp_path):
+    """Numbers come back as they were, in float64."""
+    table = table_of(700).assign(label=lambda one: one["feature 0"] * 1e6)
+    model = fit(table, Kind.REGRESSION)
+    model.save(tmp_path)
+    found = models.load(tmp_path).predict(table)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, model.predict(table))
+
+
+@pytest.mark.parametrize("labels", [[False, True], [3, 7], ["no", "yes"], [0.5, 1.5]])
+def test_labels_keep_their_type_through_the_files(tmp_path, labels):
+    """What was learned as a boolean, integer, string or float is answered as such."""
+    table = table_of(n_classes=2)
+    table["label"] = np.array(labels)[(table["label"] == "class 01").astype(int)]
+    fit(table).save(tmp_path)
+    found = models.load(tmp_path).predict(table[:5]).tolist()
+    assert {type(one) for one in found} == {type(labels[0])}
+    assert found == table["label"][:5].tolist()
+
+
+def test_no_file_of_a_model_runs_code_when_read(tmp_path):
+    """The folder holds JSON and XGBoost's own format, no pickle."""
+    fit(table_of()).save(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.ubj"]
+    json.loads((tmp_path / "model.json").read_text("utf-8"))
+    assert (tmp_path / "model.ubj").read_bytes()[:1] == b"{"
+
+
+def test_a_folder_without_a_model_is_said_so(tmp_path):
+    """The missing file is named."""
+    with pytest.raises(InputError, match=r"no model in .*: model\.json is missing"):
+        models.load(tmp_path)
+
+
+def test_rows_that_came_as_json_are_answered_the_same():
+    """Numbers as text, dates as text and nulls predict what the table's own rows do."""
+    table = odd_table()
+    model = fit(table)
+    rows = json.loads(table.to_json(orient="records", date_format="iso", double_precision=15))
+    for row in rows:
+        row["a [x]<"] = None if row["a [x]<"] is None else str(row["a [x]<"])
+    sent = pd.DataFrame(rows)
+    np.testing.assert_array_equal(model.predict(sent), model.predict(table))
+    assert model.predict(pd.DataFrame(rows[:1])).tolist() == model.predict(table[:1]).tolist()
+
+
+def test_categories_never_seen_and_everything_missing_are_answered():
+    """A new level, or nothing known at all, gets an answer with probabilities that sum to 1."""
+    model = fit(odd_table())
+    rows = pd.DataFrame(
+        {"a [x]<": [None, 1e300], "naïve, colour\n": ["green", None], "when": None, "": None}
+    )
+    found = model.predict_proba(rows)
+    assert found.shape == (2, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_infinite_numbers_are_learned_from_and_answered():
+    """Infinity among the training rows is the greatest number, not an error."""
+    table = table_of()
+    table.loc[0, "feature 0"] = np.inf
+    table.loc[1, "feature 0"] = -1e300
+    assert len(fit(table).predict(table)) == 300
+
+
+def test_no_rows_get_no_answers():
+    """An empty table is answered with empty arrays of the right shape."""
+    table = table_of()
+    model = fit(table)
+    assert model.predict(table[:0]).shape == (0,)
+    assert model.predict_proba(table[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("n_rows", [200, 900])
+def test_the_seed_decides(n_rows):
+    """The same seed gives the same bits, with early stopping and without."""
+    table = table_of(n_rows)
+    first, again = (fit(table, seed=4, subsample=0.5) for _ in range(2))
+    other = fit(table, seed=5, subsample=0.5)
+    np.testing.assert_array_equal(first.predict_proba(table), again.predict_proba(table))
+    assert (first.predict_proba(table) != other.predict_proba(table)).any()
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """What XGBoost was given to fit and to watch."""
+    seen = []
+    original = xgboost.XGBClassifier.fit
+
+    def spy(self, X, y, **options):
+        watched = options.get("eval_set", [(X[:0], y[:0])])[0]
+        seen.append((X, y, *watched))
+        return original(self, X, y, **options)
+
+    monkeypatch.setattr(xgboost.XGBClassifier, "fit", spy)
+    return seen
+
+
+def test_stopping_early_watches_training_rows_alone(fits):
+    """Fitted and watched rows part the table that was given: no other row is ever seen."""
+    table = table_of(1000)
+    train, test = table[:700], table[700:]
+    model = fit(train)
+    ((fitted, _, watched, _),) = fits
+    assert len(fitted) == 595 and len(watched) == 105
+    both = np.concatenate([fitted, watched])
+    given = model.matrix(train)
+    assert {row.tobytes() for row in both} == {row.tobytes() for row in given}
+    assert len(both) == len(given)
+    assert not {row.tobytes() for row in both} & {row.tobytes() for row in model.matrix(test)}
+
+
+def test_few_rows_are_all_fitted(fits):
+    """Below 500 rows none is spent on watching."""
+    fit(table_of(499))
+    assert len(fits[0][0]) == 499 and len(fits[0][2]) == 0
+
+
+def test_stopping_early_keeps_the_best_round():
+    """Many rounds on noise end early, and the trees after the best one are gone."""
+    table = table_of(600)
+    table["label"] = np.random.default_rng(0).permutation(table["label"])
+    model = fit(table, n_estimators=300, learning_rate=0.5)
+    assert model.estimator.get_booster().num_boosted_rounds() < 100
+
+
+def test_a_class_of_one_row_is_fitted_not_watched(fits):
+    """It stays known to the model: it has a label and a probability."""
+    table = table_of(600)
+    table.loc[5, "label"] = "once"
+    model = fit(table)
+    assert model.classes == ("class 00", "class 01", "class 02", "once")
+    ((_, y, _, watched),) = fits
+    assert 3 in y and 3 not in watched
+
+
+def test_classes_of_one_row_each_are_fitted():
+    """Without any class to part, nothing is watched and fitting goes on."""
+    table = table_of(510, n_classes=2).assign(label=[f"row {i}" for i in range(510)])
+    model = fit(table, n_estimators=1, max_depth=1)
+    assert model.predict_proba(table[:1]).shape == (1, 510)
+
+
+def test_a_hundred_classes_of_a_few_rows_are_fitted():
+    """Every class is among the fitted rows, though the watched part grows."""
+    table = table_of(500, n_classes=100)
+    model = fit(table, n_estimators=1)
+    assert len(model.classes) == 100
+
+
+def test_targets_that_cannot_be_learned_are_refused():
+    """One class, and a missing target, are said in one line."""
+    table = table_of()
+    with pytest.raises(InputError, match="column 'label' holds one class only"):
+        fit(table.assign(label="same"))
+    with pytest.raises(InputError, match="1 rows have no 'label'"):
+        fit(table.assign(label=table["label"].where(table.index > 0)))
+
+
+def test_parameters_are_the_defaults_and_the_users():
+    """What the user gives replaces a default; both are recorded."""
+    model = fit(table_of(), max_depth=2)
+    assert model.params == {
+        **models.family("xgboost").defaults(model.kind),
+        **QUICK,
+        "max_depth": 2,
+    }
+
+
+def test_an_unknown_family_is_named_with_the_known_ones():
+    """A misspelt model fails with the fact and the fix."""
+    with pytest.raises(InputError, match=r"unknown model 'xgbost'; there are: .*xgboost"):
+        models.fit(table_of(), "label", Kind.CLASSIFICATION, name="xgbost")

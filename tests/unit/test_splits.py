@@ -1,0 +1,40 @@
+"""Ways to part a table."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baton.errors import InputError
+from baton.splits import shuffled, stratified
+
+
+@given(st.lists(st.integers(0, 4), min_size=40, max_size=200), st.integers(0, 5))
+def test_every_class_that_is_tested_was_trained_on(classes, seed):
+    """No model is asked for a class that it never saw; every row is on one side."""
+    target = pd.Series(classes)
+    split = stratified(target, 0.3, seed)
+    assert set(target[split == "test"]) <= set(target[split == "train"])
+    assert split.notna().all()
+    assert split.index.equals(target.index)
+
+
+def test_a_class_of_one_row_is_trained_on():
+    """It cannot be on both sides."""
+    target = pd.Series(["a"] * 50 + ["b"] * 50 + ["once"])
+    assert stratified(target, 0.25, 0).iloc[-1] == "train"
+
+
+def test_the_seed_decides():
+    """The same seed parts alike, another one differently."""
+    index = pd.RangeIndex(100)
+    assert shuffled(index, 0.2, 1).equals(shuffled(index, 0.2, 1))
+    assert not shuffled(index, 0.2, 1).equals(shuffled(index, 0.2, 2))
+    assert (shuffled(index, 0.2, 1) == "test").sum() == 20
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_too_few_rows_are_refused_with_the_fix(rows):
+    """One line that names the count."""
+    with pytest.raises(InputError, match="too few"):
+        stratified(pd.Series(["a", "b", "c"][:rows], dtype=object), 0.3, 0)
