@@ -1,36 +1,64 @@
-"""The stage that scores a model on the rows held out."""
+"""The stage that scores a model on the rows held out and explains it, in parallel subflows."""
 
+from asyncio import gather
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas import State
+from tasks.reporting import remember, write_artifacts, write_report
 
-from baton.contracts import ModelEvaluated, ModelTrained, Stage
-from tasks.evaluation import as_dict, evaluation_folder, predict_rows, score, write_artifacts
+from baton.contracts import ModelTrained, Stage
+from tasks.aside import aside
+from tasks.evaluation import (
+    bench,
+    evaluated,
+    keys_of,
+    permutation_table,
+    predict_rows,
+    score,
+    shap_global_table,
+    shap_local_table,
+)
 from tasks.events import announce
-from tasks.results import exists, require
 from tasks.stage import exclusive, stage
-from tasks.tracking import load_model, log_metrics
+from tasks.tracking import log_evaluation
+
+
+@flow(name="performance", flow_run_name="performance {trained.problem}")
+async def performance(trained: ModelTrained) -> None:
+    """Answer how good the model is."""
+    keys = keys_of(trained)
+    await aside(predict_rows, trained, key=keys["predictions"])
+    await aside(score, trained, key=keys["metrics"])
+
+
+@flow(name="importance", flow_run_name="importance {trained.problem}")
+async def importance(trained: ModelTrained) -> None:
+    """Answer what drives the model overall."""
+    keys = keys_of(trained)
+    await aside(permutation_table, trained, key=keys["permutation_importance"])
+    await aside(shap_global_table, trained, key=keys["shap_global"])
+
+
+@flow(name="explanations", flow_run_name="explanations {trained.problem}")
+async def explanations(trained: ModelTrained) -> None:
+    """Answer what drove each single row."""
+    await aside(shap_local_table, trained, key=keys_of(trained)["shap_local"])
 
 
 @flow(name=Stage.EVALUATE.value)
 async def evaluate(trained: ModelTrained) -> State[Any]:
-    """Score the model on held-out rows, show the score and announce it."""
+    """Score and explain the model on held-out rows, show it and announce it."""
     with stage(Stage.EVALUATE, trained.problem, trained.chain):
-        place = evaluation_folder(trained)
-        predictions_key, metrics_key = f"{place}/predictions.parquet", f"{place}/metrics.parquet"
-        with exclusive(place):
-            cached = exists(metrics_key)
-            model = load_model(trained.model)
-            predictions = predict_rows(model, trained, key=predictions_key)
-            scores = as_dict(score(predictions, model, trained, key=metrics_key))
+        keys = keys_of(trained)
+        with exclusive(keys.folder):
+            cached = keys.exist
             if not cached:
-                log_metrics(trained.model, scores)
-        write_artifacts(trained, scores)
-        evaluated = ModelEvaluated(
-            **trained.model_dump(),
-            predictions=require(predictions_key),
-            metrics=require(metrics_key),
-            scores=scores,
-        )
-        return announce(evaluated, cached=cached)
+                with bench(trained) as shared:
+                    await gather(performance(trained), importance(trained), explanations(trained))
+                    pictures = write_report(shared)
+                    log_evaluation(shared.data, evaluated(trained), pictures)
+        found = evaluated(trained)
+        write_artifacts(found)
+        remember(found)
+        return announce(found, cached=cached)

@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import Stage
+from baton.contracts import Options, Stage
 from tasks.data import dataset_ready, load_raw, make_features, plan_dataset
 from tasks.events import announce
 from tasks.results import exists
@@ -13,7 +13,9 @@ from tasks.stage import exclusive, stage
 
 
 @flow(name=Stage.GENERATE.value)
-async def generate(problem: str, parameters: dict[str, Any] | None = None) -> State[Any]:
+async def generate(
+    problem: str, parameters: dict[str, Any] | None = None, options: Options | None = None
+) -> State[Any]:
     """Make a problem's raw and feature tables and announce them."""
     with stage(Stage.GENERATE, problem) as chain:
         plan = plan_dataset(problem, parameters or {}, chain)
@@ -21,4 +23,4 @@ async def generate(problem: str, parameters: dict[str, Any] | None = None) -> St
             cached = exists(plan.features_key)
             raw = load_raw(plan, key=plan.raw_key)
             features = make_features(raw, plan, key=plan.features_key)
-        return announce(dataset_ready(plan, features), cached=cached)
+        return announce(dataset_ready(plan, features, options or Options()), cached=cached)

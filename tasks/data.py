@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from baton import problems
-from baton.contracts import DatasetReady
+from baton.contracts import DatasetReady, Options
 from baton.errors import InputError
 from baton.lineage import code_version, folder, lineage_of, with_lineage
 from baton.problems import ROW, SPLIT, Goal, Params, Problem, Split
@@ -134,7 +134,7 @@ def _stated(goal: Goal) -> dict[str, Any]:
     }
 
 
-def dataset_ready(plan: Plan, features: pa.Table) -> DatasetReady:
+def dataset_ready(plan: Plan, features: pa.Table, options: Options) -> DatasetReady:
     """Announcement of a plan's tables, once they can be read back."""
     lineage = lineage_of(features.schema)
     goal = lineage["goal"]
@@ -149,6 +149,7 @@ def dataset_ready(plan: Plan, features: pa.Table) -> DatasetReady:
         n_train=lineage["n_train"],
         n_test=lineage["n_test"],
         seed=getattr(plan.params, "seed", 0),
+        options=options,
     )
 
 

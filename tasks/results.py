@@ -30,6 +30,7 @@ from baton.settings import settings
 
 P = ParamSpec("P")
 _KEY = TypeAdapter(contracts.Key)
+_REPORT_KEY = TypeAdapter(contracts.ReportKey)
 _LEDGER_SUFFIX = ".json"
 
 
@@ -146,6 +147,11 @@ def exists(key: str) -> bool:
 def path_of(key: str) -> Path:
     """File of a result; the key's form keeps it below the results folder."""
     return settings().results / _KEY.validate_python(key)
+
+
+def report_path(key: str) -> Path:
+    """File of a report; the key's form keeps it below the results folder."""
+    return settings().results / _REPORT_KEY.validate_python(key)
 
 
 def require(key: str) -> contracts.Table:

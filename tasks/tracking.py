@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +19,10 @@ from filelock import FileLock
 from prefect import task
 
 from baton import models
-from baton.contracts import DatasetReady, ModelRef
+from baton.contracts import DatasetReady, ModelEvaluated, ModelRef
 from baton.errors import InputError
 from baton.settings import settings
+from tasks import results
 
 log = logging.getLogger(__name__)
 
@@ -269,20 +271,72 @@ def load_model(reference: ModelRef) -> models.FittedModel:
         return models.load(Path(path))
 
 
-@task(name="log metrics", persist_result=False)
-def log_metrics(reference: ModelRef, metrics: dict[str, float]) -> None:
-    """Log metrics to the model's run, all in one request."""
-    import time
+@task(name="log evaluation", persist_result=False)
+def log_evaluation(
+    data: DatasetReady, evaluated: ModelEvaluated, pictures: Mapping[str, Any]
+) -> None:
+    """Log metrics, tables, pictures, report and data set to the model's run.
 
+    Parameters
+    ----------
+    data : DatasetReady
+    evaluated : ModelEvaluated
+    pictures : mapping of file name to bytes of a PNG
+    """
+    import mlflow
+
+    client, run_id = _client(), evaluated.model.run_id
+    _log_metrics(client, run_id, evaluated)
+    for name, value in evaluated.scores.items():
+        client.set_model_version_tag(
+            evaluated.model.name, str(evaluated.model.version), name, f"{value:.6g}"
+        )
+    tables = {
+        "metrics": evaluated.metrics,
+        "permutation_importance": evaluated.permutation_importance,
+        "shap_global": evaluated.shap_global,
+    }
+    for name, table in tables.items():
+        client.log_table(run_id, results.read(table).to_pandas(), f"{name}.json")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in pictures.items():
+            (Path(folder) / name).write_bytes(content)
+        client.log_artifacts(run_id, folder, "pictures")
+    client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
+    dataset = mlflow.data.from_pandas(
+        results.read(data.features).slice(0, 100).to_pandas(),
+        source=str(results.path_of(data.features.key)),
+        name=data.problem,
+        digest=data.features.digest[:8],
+    )
+    client.log_inputs(run_id, [_dataset_input(dataset)])
+
+
+def _log_metrics(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    client = _client()
-    client.log_batch(
-        reference.run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
-    )
-    for name, value in metrics.items():
-        client.set_model_version_tag(reference.name, str(reference.version), name, f"{value:.6g}")
+    values = dict(evaluated.scores)
+    for name, (low, high) in evaluated.intervals.items():
+        values |= {f"{name}_low": low, f"{name}_high": high}
+    client.log_batch(run_id, metrics=[Metric(name, v, now, 0) for name, v in values.items()])
+
+
+def _dataset_input(dataset: Any) -> Any:
+    from mlflow.entities import DatasetInput, InputTag
+
+    return DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+
+
+def champion_scores(problem: str) -> dict[str, float]:
+    """Held-out scores of the version that carries the alias ``champion``; empty if none does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        champion = _client().get_model_version_by_alias(model_name(problem), "champion")
+    except MlflowException:
+        return {}
+    return dict(_client().get_run(champion.run_id).data.metrics)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt
 
-from baton.problems.base import Kind
+from baton.problems.base import Kind, Options
 
 ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", description="id of the chain")]
 """First twelve digits of the id of the flow run that began the chain."""
@@ -26,6 +26,10 @@ Key = Annotated[
     Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.parquet$"),
 ]
 """Place of a result under the results folder: ``<problem>/<digest>/<table>.parquet``."""
+
+ReportKey = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.html$")
+]
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -54,6 +58,15 @@ class Table(BaseModel):
     key: Key
     digest: Digest
     n_rows: NonNegativeInt
+
+
+class Report(BaseModel):
+    """Reference to a chain's HTML report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: ReportKey
+    digest: Digest
 
 
 class ModelRef(BaseModel):
@@ -108,6 +121,7 @@ class DatasetReady(Event):
     n_train: PositiveInt
     n_test: PositiveInt
     seed: NonNegativeInt = 0
+    options: Options = Options()
 
 
 class ModelTrained(Event):
@@ -130,5 +144,24 @@ class ModelEvaluated(Event):
     model: ModelRef
     predictions: Table
     metrics: Table
+    permutation_importance: Table
+    shap_global: Table
+    shap_local: Table
+    report: Report
     scores: dict[Text, FiniteFloat]
     """Value of each metric on the rows held out."""
+    intervals: dict[Text, tuple[FiniteFloat, FiniteFloat]]
+    """95 % interval of each metric that has one."""
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Every table of the chain by name."""
+        return {
+            "raw": self.data.raw,
+            "features": self.data.features,
+            "predictions": self.predictions,
+            "metrics": self.metrics,
+            "permutation_importance": self.permutation_importance,
+            "shap_global": self.shap_global,
+            "shap_local": self.shap_local,
+        }

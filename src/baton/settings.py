@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         return self.home / "results"
 
     @property
+    def chains(self) -> Path:
+        """Folder of a record of every chain that ended: what its last event announced."""
+        return self.home / "chains"
+
+    @property
     def locks(self) -> Path:
         """Folder of lock files."""
         return self.home / "locks"

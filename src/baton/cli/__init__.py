@@ -19,8 +19,8 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from baton import manifest, problems
-from baton.cli import show
-from baton.cli.chain import Server, follow, look, with_events
+from baton.cli import records, show
+from baton.cli.chain import NOTHING, Server, follow, look, with_events
 from baton.cli.house import Addresses, HouseError, found, house, is_up
 from baton.errors import InputError
 from baton.settings import settings
@@ -65,20 +65,28 @@ def run(problem: str, /, *, parameters: Values = [], as_json: AsJson = False) ->
     console = Console(stderr=True, quiet=as_json and not sys.stderr.isatty()) if as_json else _out
     try:
         chosen = problems.get(problem)
-        params = problems.parse(chosen, _pairs(parameters))
+        pairs = _pairs(parameters)
+        options = problems.parse_options(chosen, pairs)
+        params = problems.parse(chosen, {k: v for k, v in pairs.items() if k not in options})
         chosen.fingerprint(params)
-        return _run_chain(problem, params.model_dump(mode="json"), console, as_json)
+        return _run_chain(problem, params.model_dump(mode="json"), options, console, as_json)
     except InputError as error:
         if as_json:
             _print_json(_nothing(problem, str(error)))
         raise
 
 
-def _run_chain(problem: str, parameters: dict[str, Any], console: Console, as_json: bool) -> int:
+def _run_chain(
+    problem: str,
+    parameters: dict[str, Any],
+    options: dict[str, Any],
+    console: Console,
+    as_json: bool,
+) -> int:
     chain_of = manifest.read(MANIFEST)
     with connected(console) as (addresses, check):
         server = Server(addresses.prefect, **_credentials())
-        chain = server.begin(chain_of, problem, parameters)
+        chain = server.begin(chain_of, problem, parameters, options)
         try:
             with show.live(console) as tell:
                 seen = follow(server, chain_of, chain, problem, tell=tell, check=check)
@@ -115,9 +123,7 @@ def _nothing(problem: str, error: str) -> dict[str, Any]:
         "problem": problem,
         "state": "FAILED",
         "stages": [],
-        "metrics": {},
-        "model": None,
-        "results": {},
+        **NOTHING,
         "error": error,
     }
 
@@ -210,6 +216,45 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
         show.outcome(_out, seen[0], seen[0].report(settings()), {})
     else:
         show.chain_list(_out, seen)
+    return 0
+
+
+@app.command
+def report(chain: str = "", /) -> int:
+    """Print the path of the HTML report of the latest chain, or of CHAIN.
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    """
+    evaluated = records.find(settings(), chain=chain)
+    path = settings().results / evaluated.report.key
+    if not path.is_file():
+        raise InputError(f"report {path} is gone; run its chain again")
+    _out.print(str(path), soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
+@app.command
+def explain(problem: str, /, *, row: int, chain: str = "") -> int:
+    """Explain one held-out row of PROBLEM: what drove its prediction.
+
+    Parameters
+    ----------
+    row
+        Row id: the row's position in the raw table, as in predictions.parquet.
+    chain
+        Id of a chain or its first digits; the problem's latest one if not given.
+    """
+    from tasks.explaining import explain_row
+
+    problems.get(problem)
+    evaluated = records.find(settings(), chain=chain, problem=problem)
+    with _err.status("explaining …"):
+        explained, picture = explain_row(evaluated, row)
+    show.waterfall(_out, explained)
+    _out.print(f"picture  {picture}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 

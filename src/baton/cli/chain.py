@@ -26,6 +26,9 @@ _INPUT_ERROR = "InputError: "
 
 Json = dict[str, Any]
 
+NOTHING: Json = {"metrics": {}, "intervals": {}, "model": None, "results": {}, "report": None}
+"""What a chain has made before it ends."""
+
 
 @dataclass(frozen=True)
 class StageRun:
@@ -98,9 +101,7 @@ class ChainRun:
                 }
                 for run in self.stages
             ],
-            "metrics": {},
-            "model": None,
-            "results": {},
+            **NOTHING,
         }
         if self.evaluated:
             content |= _made(self.evaluated, settings)
@@ -110,22 +111,20 @@ class ChainRun:
 
 
 def _made(evaluated: ModelEvaluated, settings: Settings) -> Json:
-    model, data = evaluated.model, evaluated.data
-    tables = {
-        "raw": data.raw,
-        "features": data.features,
-        "predictions": evaluated.predictions,
-        "metrics": evaluated.metrics,
-    }
+    model = evaluated.model
     return {
         "metrics": evaluated.scores,
+        "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
         "model": {
             "name": model.name,
             "version": model.version,
             "uri": model.uri,
             "run_id": model.run_id,
         },
-        "results": {name: str(settings.results / table.key) for name, table in tables.items()},
+        "results": {
+            name: str(settings.results / table.key) for name, table in evaluated.tables.items()
+        },
+        "report": str(settings.results / evaluated.report.key),
     }
 
 
@@ -168,7 +167,7 @@ class Server:
         wanted = {"flows": {"name": {"any_": [stage.value for stage in Stage]}}}
         return {flow["id"]: flow["name"] for flow in self.post("flows/filter", wanted)}
 
-    def begin(self, chain: Manifest, problem: str, parameters: Json) -> str:
+    def begin(self, chain: Manifest, problem: str, parameters: Json, options: Json) -> str:
         """Start a chain and return its id."""
         entry = chain.generator_of(problem) or chain.deployments[0]
         found = self.deployment(entry.flow_name, entry.name)
@@ -177,7 +176,7 @@ class Server:
                 f"deployment {entry.flow_name}/{entry.name} is not on {self.api};"
                 " start `baton up` or `prefect deploy --all` there"
             )
-        given = {"problem": problem, "parameters": parameters}
+        given = {"problem": problem, "parameters": parameters, "options": options}
         run = self.post(f"deployments/{found['id']}/create_flow_run", {"parameters": given})
         return str(run["id"]).replace("-", "")[:12]
 

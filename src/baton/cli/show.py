@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from baton import problems
+from baton.problems import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from baton.cli.chain import ChainRun, Json, StageRun
+    from tasks.explaining import ExplainedRow
 
 _COLOURS = {
     "WAITING": "dim",
@@ -85,20 +87,24 @@ def outcome(console: Console, chain: ChainRun, report: Json, pages: dict[str, st
         table = Table(title="metrics on held-out rows", title_justify="left")
         table.add_column("metric")
         table.add_column("value", justify="right")
+        table.add_column("95 % interval", justify="right")
         for name, value in report["metrics"].items():
-            table.add_row(name, f"{value:.4g}")
+            low, high = report["intervals"].get(name, (None, None))
+            table.add_row(name, f"{value:.4g}", "" if low is None else f"{low:.4g} to {high:.4g}")
         console.print(table)
     if report["model"]:
         model = report["model"]
         _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
     for name, path in report["results"].items():
         _say(console, name, path)
+    if report["report"]:
+        _say(console, "report", report["report"])
     for name, address in pages.items():
         _say(console, name, address)
 
 
 def _say(console: Console, name: str, text: str) -> None:
-    console.print(f"{name:>12}  {escape(text)}", soft_wrap=True, highlight=False)
+    console.print(f"{name:>22}  {escape(text)}", soft_wrap=True, highlight=False)
 
 
 def problem_list(console: Console) -> None:
@@ -119,7 +125,7 @@ def problem_details(console: Console, name: str) -> None:
     table = Table()
     for heading in ("parameter", "default", "what it is"):
         table.add_column(heading)
-    for key, info in problem.params.model_fields.items():
+    for key, info in (problem.params.model_fields | Options.model_fields).items():
         default = "(required)" if info.is_required() else _default(info.default)
         table.add_row(f"-p {key}=", escape(default), info.description or "")
     console.print(table)
@@ -140,4 +146,22 @@ def chain_list(console: Console, chains: list[ChainRun]) -> None:
     for chain in chains:
         stages = ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages)
         table.add_row(chain.chain, chain.problem, chain.state.lower(), stages)
+    console.print(table)
+
+
+def waterfall(console: Console, row: ExplainedRow) -> None:
+    """Print what drove the prediction of one row, the strongest first."""
+    console.print(f"row {row.row}: predicted {row.predicted}, actual {row.actual}", highlight=False)
+    table = Table(title=row.title, title_justify="left")
+    for heading in ("feature", "value"):
+        table.add_column(heading)
+    table.add_column("pushes by", justify="right")
+    table.add_column("")
+    most = max((abs(push) for _, _, push in row.pushes), default=0.0) or 1.0
+    table.add_row("base value", "", f"{row.base:+.4g}", "")
+    for name, value, push in row.pushes:
+        bar = "█" * round(20 * abs(push) / most)
+        colour = "red" if push > 0 else "blue"
+        table.add_row(escape(name), escape(value), f"{push:+.4g}", f"[{colour}]{bar}[/]")
+    table.add_row("sum", "", f"{row.base + sum(push for *_, push in row.pushes):+.4g}", "")
     console.print(table)

@@ -13,9 +13,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split
+from baton.problems.base import ROW, SPLIT, Goal, Kind, Options, Params, Problem, Split
 
-__all__ = ["ROW", "SPLIT", "Goal", "Kind", "Params", "Problem", "Split", "get", "names", "parse"]
+__all__ = [
+    "ROW",
+    "SPLIT",
+    "Goal",
+    "Kind",
+    "Options",
+    "Params",
+    "Problem",
+    "Split",
+    "get",
+    "names",
+    "parse",
+]
 
 GROUP = "baton.problems"
 
@@ -60,10 +72,30 @@ def parse(problem: Problem[Any], values: dict[str, Any]) -> Params:
     return params
 
 
+def parse_options(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that are options of any chain, checked; a problem's own come first.
+
+    Raises
+    ------
+    InputError
+        If one is of the wrong type.
+    """
+    given = {
+        name: value
+        for name, value in values.items()
+        if name in Options.model_fields and name not in problem.params.model_fields
+    }
+    try:
+        checked = Options.model_validate(given)
+    except ValidationError as error:
+        raise InputError(_first_problem(problem, error)) from None
+    return checked.model_dump(include=set(given))
+
+
 def _first_problem(problem: Problem[Any], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"]) or "parameters"
-    known = ", ".join(problem.params.model_fields)
+    known = ", ".join([*problem.params.model_fields, *Options.model_fields])
     match first["type"]:
         case "extra_forbidden":
             return f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,25 @@ class Params(BaseModel):
     """Base of a problem's parameters: frozen, and a misspelt name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Options(BaseModel):
+    """What a chain may be asked for whatever its problem is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folds: Annotated[
+        int, Field(ge=0, le=100, description="folds of a cross-validation; 0 for none")
+    ] = 0
+    n_repeats: Annotated[
+        int, Field(ge=1, le=1000, description="shuffles of a column in permutation importance")
+    ] = 5
+    importance_rows: Annotated[
+        int, Field(ge=10, description="held-out rows for permutation importance, at most")
+    ] = 10_000
+    explain_rows: Annotated[
+        int, Field(ge=1, description="held-out rows whose Shapley values are kept, at most")
+    ] = 1_000
 
 
 @dataclass(frozen=True)

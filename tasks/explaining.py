@@ -1,0 +1,84 @@
+"""Explaining one row for a person who asks: from what is kept, or anew by the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from baton import plots, shapley
+from baton.contracts import ModelEvaluated
+from baton.errors import InputError
+from baton.problems import ROW, Split
+from tasks import results
+from tasks.data import features_of, read_rows
+from tasks.evaluation import ACTUAL, PREDICTED
+from tasks.tracking import load_model
+
+
+@dataclass(frozen=True)
+class ExplainedRow:
+    """What drove one prediction."""
+
+    row: int
+    actual: Any
+    predicted: Any
+    title: str
+    base: float
+    pushes: tuple[tuple[str, str, float], ...]
+    """Feature, its value and its Shapley value, the strongest first."""
+
+
+def explain_row(evaluated: ModelEvaluated, row: int) -> tuple[ExplainedRow, Path]:
+    """Explain the prediction of one held-out row, and draw it.
+
+    Returns
+    -------
+    ExplainedRow, Path
+        The explanation, and the file of its picture.
+
+    Raises
+    ------
+    InputError
+        If there is no such row, or the model or a table is gone or altered.
+    """
+    predictions = results.read(evaluated.predictions, filters=[(ROW, "==", row)])
+    if not predictions.num_rows:
+        raise InputError(
+            f"row {row} is not among the {evaluated.data.n_test} held-out rows of"
+            f" {evaluated.problem}; predictions.parquet lists them in {ROW}"
+        )
+    line = predictions.to_pylist()[0]
+    rows = read_rows(evaluated.data, Split.TEST)
+    features = features_of(rows[rows[ROW] == row], evaluated.data)
+    model = load_model.fn(evaluated.model)
+    train = features_of(read_rows(evaluated.data, Split.TRAIN).head(1000), evaluated.data)
+    found = shapley.shap_values(model, features, background=train, seed=evaluated.data.seed)
+    output = _output_of(found, line[PREDICTED])
+    picture = results.path_of(evaluated.predictions.key).with_name(f"row-{row}.png")
+    picture.write_bytes(plots.png(plots.shap_waterfall(found, features, 0, output)))
+    return _explained(found, features, output, line), picture
+
+
+def _output_of(found: shapley.ShapValues, predicted: Any) -> int:
+    """Output of the predicted class, where there is one for each."""
+    labels = list(found.classes)
+    return labels.index(predicted) if len(labels) > 1 else 0
+
+
+def _explained(
+    found: shapley.ShapValues, features: Any, output: int, line: dict[str, Any]
+) -> ExplainedRow:
+    values = found.values[0, :, output]
+    order = sorted(range(len(values)), key=lambda place: -abs(values[place]))
+    label = f" of class {found.classes[output]}" if found.classes else ""
+    return ExplainedRow(
+        row=line[ROW],
+        actual=line[ACTUAL],
+        predicted=line[PREDICTED],
+        title=f"Shapley values{label}, {found.scale.value} scale",
+        base=float(found.base_values[output]),
+        pushes=tuple(
+            (found.features[n], str(features.iloc[0, n]), float(values[n])) for n in order
+        ),
+    )
