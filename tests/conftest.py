@@ -12,6 +12,8 @@ import pytest
 os.environ["BATON_HOME"] = tempfile.mkdtemp(prefix="baton-tests-")
 atexit.register(shutil.rmtree, os.environ["BATON_HOME"], ignore_errors=True)
 os.environ.pop("PREFECT_API_URL", None)
+# The tests share the cores between two workers; threads that wait by spinning would not.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).parent.parent
@@ -36,3 +38,10 @@ def event_loop_run():
     import asyncio
 
     return asyncio.run
+
+
+def pytest_collection_modifyitems(items):
+    """Keep tests that share a costly fixture, or a file of slow tests, on one worker."""
+    for item in items:
+        shares = "up" if "up" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shares))

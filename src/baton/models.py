@@ -40,7 +40,7 @@ class Family(Protocol):
 
     explain: Explain
 
-    def defaults(self, kind: Kind) -> dict[str, Any]:
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:
         """Hyperparameters that are used where the user gives none."""
 
     def fit(
@@ -66,13 +66,17 @@ class XGBoost:
 
     explain: Explain = Explain.TREE
 
-    _STOPPING_ROWS = 500
+    # Threads cost more than they give on a small matrix, and far more on a busy machine.
+    _THREADS_CELLS = 200_000
+    _FOLDS_ROWS = 2_000
+    _FOLDS = 5
     _STOPPING_PART = 0.15
     _ROUNDS = 20
 
-    def defaults(self, kind: Kind) -> dict[str, Any]:  # noqa: ARG002
-        """As many trees as a part of the training rows, set aside, finds useful."""
-        return {"n_estimators": 300, "learning_rate": 0.1, "max_depth": 6}
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
+        """At most 300 trees, shallow ones on few rows."""
+        depth = 3 if n_rows < self._FOLDS_ROWS else 6
+        return {"n_estimators": 300, "learning_rate": 0.1, "max_depth": depth}
 
     def fit(
         self,
@@ -83,7 +87,11 @@ class XGBoost:
         params: dict[str, Any],
         seed: int,
     ) -> Any:
-        """Fit, stopping early on rows that are neither fitted nor held out for the score."""
+        """Fit with as many trees as rows that were not fitted find useful.
+
+        Few rows are too precious, and too few, to set some aside: there the number of trees is
+        that of cross-validation, and all rows are fitted. None of them is held out for a score.
+        """
         import xgboost
 
         settings = {
@@ -92,15 +100,43 @@ class XGBoost:
             "feature_types": feature_types,
             "enable_categorical": True,
             "tree_method": "hist",
+            "n_jobs": 1 if X.size < self._THREADS_CELLS else None,
         }
         wrapper = self._wrapper(kind)
-        if len(X) < self._STOPPING_ROWS or self._has_lone_classes_only(y, kind):
-            return wrapper(**settings).fit(X, y)
+        if len(X) < self._FOLDS_ROWS or self._has_lone_classes_only(y, kind):
+            rounds = self._rounds_of_folds(wrapper(**settings), X, y, kind, seed)
+            return wrapper(**settings | {"n_estimators": rounds}).fit(X, y)
         fitted, watched = self._parted(y, kind, seed)
         stopping = xgboost.callback.EarlyStopping(rounds=self._ROUNDS, save_best=True)
         return wrapper(**settings, callbacks=[stopping]).fit(
             X[fitted], y[fitted], eval_set=[(X[watched], y[watched])], verbose=False
         )
+
+    def _rounds_of_folds(self, estimator: Any, X: Any, y: Any, kind: Kind, seed: int) -> int:
+        """Number of trees at which the mean loss of the folds is least."""
+        import xgboost
+        from sklearn.model_selection import KFold
+
+        most = int(estimator.n_estimators)
+        if len(X) < 2 * self._FOLDS:
+            return most
+        settings = estimator.get_xgb_params()
+        settings.pop("feature_types", None)
+        settings.pop("enable_categorical", None)
+        n_classes = len(np.unique(y)) if kind is Kind.CLASSIFICATION else 0
+        if n_classes == 2:
+            settings["objective"] = "binary:logistic"
+        elif n_classes:
+            settings |= {"objective": "multi:softprob", "num_class": n_classes}
+        rows = xgboost.DMatrix(X, y, feature_types=estimator.feature_types, enable_categorical=True)
+        found = xgboost.cv(
+            settings,
+            rows,
+            num_boost_round=most,
+            folds=list(KFold(self._FOLDS, shuffle=True, random_state=seed).split(X)),
+            early_stopping_rounds=self._ROUNDS,
+        )
+        return len(found)
 
     @staticmethod
     def _has_lone_classes_only(y: Any, kind: Kind) -> bool:
@@ -238,7 +274,7 @@ def fit(
         If the table has no column to learn from, a target is missing or all are one class.
     """
     chosen = family(name)
-    settings = chosen.defaults(kind) | (params or {})
+    settings = chosen.defaults(kind, len(table)) | (params or {})
     X = table.drop(columns=target)
     encoder = Encoder.fit(X)
     classes, y = _targets(table[target], kind)

@@ -43,7 +43,7 @@ class Home:
     process: subprocess.Popen | None = None
 
     def environment(self, **more):
-        drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE"}
+        drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS"}
         kept = {k: v for k, v in os.environ.items() if k not in drop}
         # Ports that nobody listens on by habit; a busy one is replaced by a free one.
         ports = {"BATON_PREFECT_PORT": "0", "BATON_MLFLOW_PORT": "0"}

@@ -234,7 +234,7 @@ def test_parameters_are_the_defaults_and_the_users():
     """What the user gives replaces a default; both are recorded."""
     model = fit(table_of(), max_depth=2)
     assert model.params == {
-        **models.family("xgboost").defaults(model.kind),
+        **models.family("xgboost").defaults(model.kind, len(table_of())),
         **QUICK,
         "max_depth": 2,
     }
