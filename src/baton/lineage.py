@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
-_NOT_THINKING = {"cli.py", "settings.py"}
+_NOT_THINKING = {"cli", "manifest.py", "parent.py", "recovery.py", "settings.py"}
 METADATA_KEY = b"baton"
 
 
@@ -41,7 +41,9 @@ def code_version(problem_file: str = "") -> str:
     str of 12 hexadecimal digits.
     """
     root = Path(__file__).parent
-    files = {path for path in root.rglob("*.py") if path.name not in _NOT_THINKING}
+    files = {
+        path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in _NOT_THINKING
+    }
     if problem_file:
         files.add(Path(problem_file))
     content = hashlib.sha256()

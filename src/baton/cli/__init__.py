@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -21,7 +21,7 @@ from rich.console import Console
 from baton import manifest, problems
 from baton.cli import records, show
 from baton.cli.chain import NOTHING, Server, follow, look, with_events
-from baton.cli.house import Addresses, HouseError, found, house, is_up
+from baton.cli.house import Addresses, House, HouseError, found, house, is_up
 from baton.errors import InputError
 from baton.settings import settings
 from flows.places import MANIFEST
@@ -154,11 +154,20 @@ def connected(
     if standing:
         yield standing, lambda: None
         return
-    with (
-        console.status("starting an embedded Prefect server …"),
-        house(settings(), console.print, serving=serving) as (running, addresses),
-    ):
+    with _started(console, serving=serving, standing=False) as (running, addresses):
         yield addresses, running.check
+
+
+@contextmanager
+def _started(
+    console: Console, *, serving: bool, standing: bool
+) -> Iterator[tuple[House, Addresses]]:
+    """Run an embedded Baton, with a sign of life until it stands."""
+    with ExitStack() as stack:
+        with console.status("starting Prefect …") as sign:
+            running = house(settings(), sign.update, serving=serving, standing=standing)
+            entered = stack.enter_context(running)
+        yield entered
 
 
 def _pages(addresses: Addresses, first_run: str | None) -> dict[str, str]:
@@ -179,10 +188,7 @@ def up() -> int:
             "PREFECT_API_URL is set: unset it for a server of Baton's own, or serve that one by"
             " `python -m flows.serve`"
         )
-    with (
-        _out.status("starting …"),
-        house(settings(), _out.print, standing=True) as (running, addresses),
-    ):
+    with _started(_out, serving=True, standing=True) as (running, addresses):
         _out.print(f"Prefect  {addresses.pages}", highlight=False)
         _out.print(f"MLflow   {addresses.mlflow}", highlight=False)
         _out.print("ready; Ctrl-C ends it", highlight=False)

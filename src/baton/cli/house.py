@@ -219,7 +219,7 @@ def house(
         ready = settings.home / "serving"
         ready.unlink(missing_ok=True)
         if serving:
-            say("starting the serve process …")
+            say("starting to serve the chain …")
             running.start("serve", [sys.executable, "-m", "flows.serve", "--ready", str(ready)])
         mlflow = _start_mlflow(running) if standing else ""
         if serving:
@@ -256,7 +256,11 @@ def _start_mlflow(running: House) -> str:
     port = _port(running.settings.mlflow_port)
     store = running.settings.tracking_uri
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    running.start("mlflow", guarded("mlflow", "server", *options, "--backend-store-uri", store))
+    running.start(
+        "mlflow",
+        guarded("mlflow", "server", *options, "--backend-store-uri", store),
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",  # Baton has no use for its job runner
+    )
     address = f"http://127.0.0.1:{port}"
     running.wait(lambda: _answers(f"{address}/health"))
     return address

@@ -38,8 +38,8 @@ def stage_table(chain: ChainRun) -> Table:
     table = Table(title=f"chain {chain.chain} · {chain.problem}", title_justify="left")
     table.add_column("stage")
     table.add_column("state")
-    table.add_column("hop [s]", justify="right")
-    table.add_column("time [s]", justify="right")
+    table.add_column("hop, s", justify="right")
+    table.add_column("time, s", justify="right")
     now = datetime.now(UTC)
     for run in chain.stages:
         state = "CACHED" if run.cached else run.state
