@@ -5,7 +5,8 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import Options, Stage
+from baton.contracts import Stage
+from baton.problems import Options
 from tasks.data import dataset_ready, load_raw, make_features, plan_dataset
 from tasks.events import announce
 from tasks.results import exists

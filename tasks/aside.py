@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from typing import Any
 
 
-async def aside(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def aside(task: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """Run a task in a thread of its own, as part of the flow run that awaits it."""
-    return await asyncio.to_thread(task, *args, **kwargs)
+    await asyncio.to_thread(task, *args, **kwargs)

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from baton import problems
-from baton.contracts import DatasetReady, Options
+from baton.contracts import DatasetReady
 from baton.errors import InputError
 from baton.lineage import code_version, folder, lineage_of, with_lineage
-from baton.problems import ROW, SPLIT, Goal, Params, Problem, Split
+from baton.problems import ROW, SPLIT, Goal, Options, Params, Problem, Split
 from tasks import results
 from tasks.results import result_task
 

@@ -171,9 +171,9 @@ class Bench:
         return models.family(self.model.family).explain is models.Explain.TREE
 
     @property
-    def importance(self) -> importance.Importance:
+    def permuted(self) -> importance.Importance:
         """Permutation importance on held-out rows."""
-        return self.once("importance", self._shuffle)  # type: ignore[no-any-return]
+        return self.once("permuted", self._shuffle)  # type: ignore[no-any-return]
 
     def _shuffle(self) -> importance.Importance:
         options = self.data.options
@@ -217,7 +217,9 @@ def progress(what: str, expected: float) -> Iterator[Callable[[int, int], None]]
         yield _silent
         return
     slug = "".join(c if c.isalnum() else "-" for c in what.lower())
-    artifact = create_progress_artifact(0.0, key=slug, description=f"{what}, ~{expected:.0f} s")
+    artifact: Any = create_progress_artifact(
+        0.0, key=slug, description=f"{what}, ~{expected:.0f} s"
+    )
     shown = [0]
 
     def report(done: int, total: int) -> None:
@@ -286,7 +288,7 @@ def _cross_validated(train: Any, data: DatasetReady) -> metrics.CrossValidation:
 @result_task(name="permutation importance")
 def permutation_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     """By how much the headline metric gets worse when a column is shuffled, and each repeat."""
-    found = bench_of(trained).importance
+    found = bench_of(trained).permuted
     frame = found.frame()
     order = [found.features.index(name) for name in frame["feature"]]
     repeats = {f"repeat_{n}": found.raw[order, n] for n in range(found.raw.shape[1])}

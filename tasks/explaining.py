@@ -56,7 +56,8 @@ def explain_row(evaluated: ModelEvaluated, row: int) -> tuple[ExplainedRow, Path
     found = shapley.shap_values(model, features, background=train, seed=evaluated.data.seed)
     output = _output_of(found, line[PREDICTED])
     picture = results.path_of(evaluated.predictions.key).with_name(f"row-{row}.png")
-    picture.write_bytes(plots.png(plots.shap_waterfall(found, features, 0, output)))
+    drawn = plots.shap_waterfall(found, features, 0, row, output)
+    picture.write_bytes(plots.png(drawn.figure))
     return _explained(found, features, output, line), picture
 
 

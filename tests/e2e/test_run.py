@@ -21,8 +21,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def spheres(up):
-    """One chain of the default problem."""
-    answer = up.baton("run", "spheres", "--json")
+    """One chain of the default problem, but for ten rows that no other test has made."""
+    answer = up.baton("run", "spheres", "-p", "rows=10010", "--json")
     assert answer.code == 0, answer.err
     return answer.json
 
@@ -49,7 +49,15 @@ def test_the_default_model_is_as_good_as_the_published_ones(spheres):
 
 def test_results_are_parquet_files_with_lineage_under_readable_paths(up, spheres):
     """pandas, pyarrow and DuckDB open each; the schema metadata says what it came from."""
-    assert {"raw", "features", "predictions", "metrics"} <= set(spheres["results"])
+    assert set(spheres["results"]) == {
+        "raw",
+        "features",
+        "predictions",
+        "metrics",
+        "permutation_importance",
+        "shap_global",
+        "shap_local",
+    }
     for name, path in spheres["results"].items():
         place = Path(path).relative_to(up.path / "results")
         assert place.parts[0] == "spheres"
@@ -61,8 +69,8 @@ def test_results_are_parquet_files_with_lineage_under_readable_paths(up, spheres
         assert lineage["chain"] == spheres["chain"]
         assert lineage["problem"] == "spheres"
     features = pd.read_parquet(spheres["results"]["features"])
-    assert features["_split"].value_counts().to_dict() == {"train": 7000, "test": 3000}
-    assert len(pd.read_parquet(spheres["results"]["predictions"])) == 3000
+    assert features["_split"].value_counts().to_dict() == {"train": 7007, "test": 3003}
+    assert len(pd.read_parquet(spheres["results"]["predictions"])) == 3003
 
 
 def test_the_model_is_registered_and_tracked(up, spheres):
@@ -119,6 +127,79 @@ def _answers(address):
         return False
 
 
+def test_every_metric_lies_in_its_interval(spheres):
+    """The intervals are those of the metrics, and the report is a file."""
+    assert set(spheres["intervals"]) <= set(spheres["metrics"])
+    for name, (low, high) in spheres["intervals"].items():
+        assert low <= spheres["metrics"][name] <= high
+    assert Path(spheres["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_the_three_subflows_run_at_the_same_time(up, spheres):
+    """Performance, importance and explanations overlap, as subflow runs of evaluate."""
+    parent = spheres["stages"][2]["flow_run_id"]
+    tasks = up.post("task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [parent]}}})
+    ids = {task["id"] for task in tasks}
+    runs = [
+        run
+        for name in ("performance", "importance", "explanations")
+        for run in up.runs(name)
+        if run["parent_task_run_id"] in ids
+    ]
+    assert len(runs) == 3
+    assert {run["state_type"] for run in runs} == {"COMPLETED"}
+    assert max(run["start_time"] for run in runs) < min(run["end_time"] for run in runs)
+
+
+def test_shapley_values_add_up_to_what_the_model_says(spheres):
+    """Base value plus a row's values is the model's margin, for every class and kept row."""
+    import mlflow
+
+    local = pd.read_parquet(spheres["results"]["shap_local"])
+    assert lineage_of(pq.read_schema(spheres["results"]["shap_local"]))["scale"] == "margin"
+    rows = pd.read_parquet(spheres["results"]["features"]).set_index("_row")
+    model = mlflow.pyfunc.load_model(spheres["model"]["uri"])
+    fitted = model._model_impl
+    kept = local["_row"].drop_duplicates()
+    margin = fitted.estimator.predict(fitted.matrix(rows.loc[kept]), output_margin=True)
+    total = local[["r", "theta", "phi"]].sum(axis=1) + local["_base_value"]
+    assert abs(total.to_numpy().reshape(margin.shape) - margin).max() < 1e-4
+
+
+def test_mlflow_has_pictures_tables_data_and_report(up, spheres):
+    """What a person looks for in the run's artifacts is there."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{up.path}/mlflow/mlflow.db")
+    client = mlflow.MlflowClient()
+    run = client.get_run(spheres["model"]["run_id"])
+    assert "accuracy_low" in run.data.metrics
+    assert run.inputs.dataset_inputs[0].dataset.name == "spheres"
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert {"pictures", "report.html", "metrics.json", "shap_global.json"} <= names
+    pictures = {a.path for a in client.list_artifacts(run.info.run_id, "pictures")}
+    assert "pictures/confusion_matrix.png" in pictures
+    assert "pictures/shap_beeswarm.png" in pictures
+
+
+def test_one_row_is_explained_in_the_terminal_and_as_a_picture(up, spheres):
+    """The waterfall's sum is the margin of the predicted class."""
+    row = int(pd.read_parquet(spheres["results"]["predictions"])["_row"].iloc[0])
+    answer = up.baton("explain", "spheres", "--row", row, "--chain", spheres["chain"])
+    assert answer.code == 0, answer.err
+    for word in ("base value", "theta", "predicted"):
+        assert word in answer.out
+    picture = Path(spheres["report"]).with_name(f"row-{row}.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert str(picture) in answer.out
+
+
+def test_the_report_of_a_chain_is_found_by_its_id(up, spheres):
+    """By its first digits, or the latest without any."""
+    assert up.baton("report", spheres["chain"][:8]).out.strip() == spheres["report"]
+    assert up.baton("report").code == 0
+
+
 def test_prefect_shows_the_score_as_artifacts(up, spheres):
     """A markdown summary and a table of metrics belong to the evaluate run."""
     run = spheres["stages"][2]["flow_run_id"]
@@ -135,18 +216,18 @@ def test_library_records_reach_the_run_log(up, spheres):
 
     def said():
         found = up.post("logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
-        return any("fitted xgboost on 7000 rows" in record["message"] for record in found)
+        return any("fitted xgboost on 7007 rows" in record["message"] for record in found)
 
     assert wait_for(said, seconds=20)
 
 
 def test_a_second_identical_run_is_cached_and_registers_nothing(up, spheres):
     """It still completes the chain, with the first run's model and numbers."""
-    again = up.baton("run", "spheres", "--json").json
+    again = up.baton("run", "spheres", "-p", "rows=10010", "--json").json
     assert again["state"] == "COMPLETED"
     assert [s["cached"] for s in again["stages"]] == [True, True, True]
     assert again["chain"] != spheres["chain"]
-    for same in ("metrics", "model", "results"):
+    for same in ("metrics", "intervals", "model", "results", "report"):
         assert again[same] == spheres[same]
 
 
@@ -161,7 +242,7 @@ def test_a_repeated_event_makes_no_second_version(up, spheres):
         return fresh and fresh[0]["state_name"] == "Cached"
 
     assert wait_for(repeated, seconds=60)
-    again = up.baton("run", "spheres", "--json").json
+    again = up.baton("run", "spheres", "-p", "rows=10010", "--json").json
     assert again["model"]["version"] == spheres["model"]["version"]
 
 
@@ -256,12 +337,18 @@ BAD = [
     (["run", "table", "-p", "path={one}", "-p", "target=y"], "y"),
     (["run", "table", "-p", "path={null}", "-p", "target=y"], "y"),
     (["run", "table", "-p", "path={infinite}", "-p", "target=y"], "infinit"),
-    (["run", "table", "-p", "path={few}", "-p", "target=y"], "few"),
+    (["run", "table", "-p", "path={few}", "-p", "target=y"], "3 rows"),
     (["run", "table", "-p", "path={binary}", "-p", "target=y"], "binary"),
     (["run"], "PROBLEM"),
     (["fly"], "fly"),
     (["run", "spheres", "--fast"], "--fast"),
     (["status", "zzz"], "no chain"),
+    (["report", "zzz"], "no chain"),
+    (["explain", "spheres", "--row", "-1"], "row -1"),
+    (["explain", "spheres", "--row", "x"], "x"),
+    (["explain", "sphere", "--row", "1"], "unknown problem"),
+    (["run", "spheres", "-p", "folds=many"], "folds"),
+    (["run", "spheres", "-p", "explain_rows=0"], "explain_rows"),
 ]
 
 
@@ -284,6 +371,7 @@ def files(tmp_path_factory):
     return {name: str(folder / f"{name}.csv") for name in contents}
 
 
+@pytest.mark.usefixtures("spheres")
 @pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(a) for a, _ in BAD])
 def test_bad_input_is_refused_in_one_line(up, files, arguments, said):
     """Exit code 2, one line on stderr that names the fact, nothing registered, no traceback."""
@@ -322,3 +410,25 @@ def test_the_serve_process_serves_exactly_what_is_declared(up):
     assert set(found) == {d["name"] for d in declared}
     automations = {a["name"] for a in up.post("automations/filter", {})}
     assert automations == {"train__automation_1", "evaluate__automation_1"}
+
+
+def test_a_truncated_result_and_a_lost_model_are_said_in_one_line(up):
+    """What is damaged is named; the records of the chain stay as they are."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{up.path}/mlflow/mlflow.db")
+    ran = up.baton("run", "spheres", "-p", "rows=400", "-p", "seed=5", "--json").json
+    predictions = Path(ran["results"]["predictions"])
+    row = int(pd.read_parquet(predictions)["_row"].iloc[0])
+    command = ("explain", "spheres", "--row", row, "--chain", ran["chain"])
+    model = ran["model"]
+    mlflow.MlflowClient().delete_model_version(model["name"], str(model["version"]))
+    gone = up.baton(*command)
+    predictions.write_bytes(predictions.read_bytes()[:-9])
+    cut = up.baton(*command)
+    for answer, said in ((gone, model["uri"]), (cut, "SHA-256 differs")):
+        assert answer.code == 2
+        assert said in answer.err
+        assert "Traceback" not in answer.err
+    assert (up.path / "chains" / f"{ran['chain']}.json").is_file()
+    assert up.baton("status", ran["chain"], "--json").json["state"] == "COMPLETED"
