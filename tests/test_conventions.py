@@ -48,7 +48,12 @@ def test_only_settings_reads_the_environment():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
     }
-    assert readers == {"src/baton/cli/house.py", "flows/serve.py"}
+    assert readers == {
+        "src/baton/cli/house.py",
+        "flows/serve.py",
+        "flows/warm.py",
+        "flows/warm_client.py",
+    }
 
 
 def test_only_events_emits():
