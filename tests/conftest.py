@@ -38,10 +38,3 @@ def event_loop_run():
     import asyncio
 
     return asyncio.run
-
-
-def pytest_collection_modifyitems(items):
-    """Keep tests that share a costly fixture, or a file of slow tests, on one worker."""
-    for item in items:
-        shares = "up" if "up" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(shares))

@@ -34,6 +34,14 @@ def test_a_module_says_what_belongs_in_it(name):
     assert len(ast.get_docstring(TREES[name]) or "") > 20
 
 
+@pytest.mark.parametrize("name", TREES)
+def test_no_private_name_is_imported(name):
+    """What two modules share has a public name."""
+    imports = (node for node in ast.walk(TREES[name]) if isinstance(node, ast.ImportFrom))
+    private = [a.name for node in imports for a in node.names if a.name.startswith("_")]
+    assert [n for n in private if not n.startswith("__")] == []
+
+
 def test_only_tracking_imports_mlflow():
     """One module knows MLflow."""
     users = {n for n, t in TREES.items() if any(m.split(".")[0] == "mlflow" for m in _imports(t))}
@@ -48,7 +56,12 @@ def test_only_settings_reads_the_environment():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
     }
-    assert readers == {"src/baton/cli/house.py", "flows/serve.py"}
+    assert readers == {
+        "src/baton/cli/house.py",
+        "flows/serve.py",
+        "flows/warm.py",
+        "flows/warm_client.py",
+    }
 
 
 def test_only_events_emits():

@@ -95,12 +95,12 @@ class XGBoost:
         import xgboost
 
         settings = {
+            "n_jobs": 1 if X.size < self._THREADS_CELLS else None,
             **params,
             "random_state": seed,
             "feature_types": feature_types,
             "enable_categorical": True,
             "tree_method": "hist",
-            "n_jobs": 1 if X.size < self._THREADS_CELLS else None,
         }
         wrapper = self._wrapper(kind)
         if len(X) < self._FOLDS_ROWS or self._has_lone_classes_only(y, kind):

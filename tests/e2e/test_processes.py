@@ -27,7 +27,7 @@ def test_a_chain_survives_kill_9_of_the_serve_process_in_the_middle_of_training(
     """`baton up` again ends with the chain complete and one model version."""
     home.start()
     runner = subprocess.Popen(
-        [*BATON, "run", "spheres", "-p", "rows=400000", "--json"],
+        [*BATON, "run", "spheres", "-p", "rows=100000", "--json"],
         cwd=ROOT,
         env=home.environment(),
         stdout=subprocess.PIPE,
@@ -60,7 +60,7 @@ def _versions(home):
 def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
     """Ctrl-C and even kill -9 of `baton run` end all it started."""
     process = subprocess.Popen(
-        [*BATON, "run", "spheres", "-p", "rows=300000"],
+        [*BATON, "run", "spheres", "-p", "rows=100000"],
         cwd=ROOT,
         env=home.environment(),
         stdout=subprocess.PIPE,

@@ -85,10 +85,12 @@ def test_labels_keep_their_type_through_the_files(tmp_path, labels):
     """What was learned as a boolean, integer, string or float is answered as such."""
     table = table_of(n_classes=2)
     table["label"] = np.array(labels)[(table["label"] == "class 01").astype(int)]
-    fit(table).save(tmp_path)
-    found = models.load(tmp_path).predict(table[:5]).tolist()
+    model = fit(table)
+    model.save(tmp_path)
+    found = models.load(tmp_path).predict(table).tolist()
     assert {type(one) for one in found} == {type(labels[0])}
-    assert found == table["label"][:5].tolist()
+    assert set(found) == set(labels)
+    assert found == model.predict(table).tolist()
 
 
 def test_no_file_of_a_model_runs_code_when_read(tmp_path):
@@ -171,11 +173,11 @@ def fits(monkeypatch):
 
 def test_stopping_early_watches_training_rows_alone(fits):
     """Fitted and watched rows part the table that was given: no other row is ever seen."""
-    table = table_of(1000)
-    train, test = table[:700], table[700:]
+    table = table_of(3000)
+    train, test = table[:2100], table[2100:]
     model = fit(train)
     ((fitted, _, watched, _),) = fits
-    assert len(fitted) == 595 and len(watched) == 105
+    assert len(fitted) == 1785 and len(watched) == 315
     both = np.concatenate([fitted, watched])
     given = model.matrix(train)
     assert {row.tobytes() for row in both} == {row.tobytes() for row in given}
@@ -184,14 +186,15 @@ def test_stopping_early_watches_training_rows_alone(fits):
 
 
 def test_few_rows_are_all_fitted(fits):
-    """Below 500 rows none is spent on watching."""
-    fit(table_of(499))
-    assert len(fits[0][0]) == 499 and len(fits[0][2]) == 0
+    """Below 2,000 rows none is spent on watching."""
+    fit(table_of(1999))
+    assert len(fits[0][0]) == 1999 and len(fits[0][2]) == 0
 
 
-def test_stopping_early_keeps_the_best_round():
+@pytest.mark.parametrize("n_rows", [600, 2400])
+def test_stopping_early_keeps_the_best_round(n_rows):
     """Many rounds on noise end early, and the trees after the best one are gone."""
-    table = table_of(600)
+    table = table_of(n_rows)
     table["label"] = np.random.default_rng(0).permutation(table["label"])
     model = fit(table, n_estimators=300, learning_rate=0.5)
     assert model.estimator.get_booster().num_boosted_rounds() < 100
@@ -199,7 +202,7 @@ def test_stopping_early_keeps_the_best_round():
 
 def test_a_class_of_one_row_is_fitted_not_watched(fits):
     """It stays known to the model: it has a label and a probability."""
-    table = table_of(600)
+    table = table_of(2400)
     table.loc[5, "label"] = "once"
     model = fit(table)
     assert model.classes == ("class 00", "class 01", "class 02", "once")

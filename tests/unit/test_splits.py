@@ -1,14 +1,16 @@
 """Ways to part a table."""
 
+import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baton.errors import InputError
-from baton.splits import shuffled, stratified
+from baton.splits import marked, shuffled, stratified
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=40, max_size=200), st.integers(0, 5))
 def test_every_class_that_is_tested_was_trained_on(classes, seed):
     """No model is asked for a class that it never saw; every row is on one side."""
@@ -23,6 +25,21 @@ def test_a_class_of_one_row_is_trained_on():
     """It cannot be on both sides."""
     target = pd.Series(["a"] * 50 + ["b"] * 50 + ["once"])
     assert stratified(target, 0.25, 0).iloc[-1] == "train"
+
+
+def test_what_classes_are_called_does_not_matter():
+    """Texts part as the integers do that have their order; a row without a class is trained on."""
+    codes = pd.Series(np.random.default_rng(0).integers(0, 4, 200))
+    texts = codes.map(dict(enumerate("abcd")))
+    pd.testing.assert_series_equal(stratified(texts, 0.25, 0), stratified(codes, 0.25, 0))
+    assert stratified(pd.concat([texts, pd.Series([None] * 9)]), 0.25, 0)[-9:].eq("train").all()
+
+
+def test_a_decided_split_is_marked():
+    """Rows keep their labels, and a side without rows is a side all the same."""
+    sides = marked(pd.Index([7, 3]), np.array([False, False]))
+    assert sides.to_dict() == {7: "train", 3: "train"}
+    assert sides.cat.categories.tolist() == ["train", "test"]
 
 
 def test_the_seed_decides():

@@ -18,7 +18,11 @@ import pytest
 
 from baton.errors import InputError
 from baton.problems.base import ROW, SPLIT, Kind
-from baton.tables import Role, build, count_rows, describe, infer, infer_unlabelled, read
+from baton.tables.features import build
+from baton.tables.inference import infer, infer_unlabelled
+from baton.tables.reading import count_rows, read
+from baton.tables.roles import Role
+from baton.tables.source import describe
 
 
 @pytest.fixture

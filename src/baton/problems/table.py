@@ -16,13 +16,17 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from baton.errors import InputError
 from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split
-from baton.splits import shuffled, stratified
+from baton.splits import marked, shuffled, stratified
+from baton.tables.features import build
+from baton.tables.inference import infer, infer_unlabelled
+from baton.tables.reading import count_rows, read
+from baton.tables.roles import Schema
+from baton.tables.source import Source, describe
+from baton.tables.wording import unknown_column
 
 if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
-
-    from baton.tables import Schema, Source
 
 HEADLINES = {Kind.CLASSIFICATION: "accuracy", Kind.REGRESSION: "rmse"}
 
@@ -99,8 +103,6 @@ class Table(Problem[TableParams]):
 
     def load(self, params: TableParams) -> pd.DataFrame:
         """Rows of the file, then those of ``test_path``, marked in the column `SPLIT`."""
-        from baton.tables import read
-
         return read(*_sources(params, require_target=False))
 
     def contract(self, params: TableParams) -> DataFrameSchema:
@@ -127,8 +129,6 @@ class Table(Problem[TableParams]):
         self, raw: pd.DataFrame, params: TableParams, *, with_target: bool = True
     ) -> pd.DataFrame:
         """Columns of use under the user's names; rows without a target only if not asked for it."""
-        from baton.tables import build
-
         return build(raw, _schema(raw, params), with_target=with_target)
 
     def split(self, features: pd.DataFrame, params: TableParams) -> pd.Series:
@@ -138,13 +138,11 @@ class Table(Problem[TableParams]):
         target = features[params.target]
         if target.dtype.kind == "f":
             return shuffled(features.index, params.test_size, params.seed)
-        return stratified(_codes(target), params.test_size, params.seed)
+        return stratified(target, params.test_size, params.seed)
 
 
 def _sources(params: TableParams, *, require_target: bool = True) -> tuple[Source, Source | None]:
     """Heads of the files, checked against the parameters."""
-    from baton.tables import describe
-
     train = describe(params.path)
     _require_target(params, train, required=require_target)
     _require_droppable(params, train)
@@ -156,8 +154,6 @@ def _sources(params: TableParams, *, require_target: bool = True) -> tuple[Sourc
 
 
 def _require_target(params: TableParams, source: Source, *, required: bool) -> None:
-    from baton.tables import unknown_column
-
     unusable = dict(source.unusable)
     if params.target in unusable:
         raise InputError(
@@ -171,8 +167,6 @@ def _require_target(params: TableParams, source: Source, *, required: bool) -> N
 
 
 def _require_droppable(params: TableParams, source: Source) -> None:
-    from baton.tables import unknown_column
-
     known = (*source.columns, *dict(source.unusable))
     for name in params.drop:
         if name not in known:
@@ -200,8 +194,6 @@ def _schema(raw: pd.DataFrame, params: TableParams) -> Schema:
     A table without the target has rows to be predicted: they are read as the rows of the file
     at ``path`` were, where that has the target.
     """
-    from baton.tables import infer, infer_unlabelled
-
     if params.target not in raw:
         known = _labelled(params)
         if known is None:
@@ -211,18 +203,9 @@ def _schema(raw: pd.DataFrame, params: TableParams) -> Schema:
 
 
 def _labelled(params: TableParams) -> pd.DataFrame | None:
-    from baton.tables import describe, read
-
     if not params.path.is_file() or params.target not in describe(params.path).columns:
         return None
     return read(*_sources(params))
-
-
-def _codes(classes: pd.Series) -> pd.Series:
-    """Classes as numbers: the same strata, and a split of a million texts in a tenth the time."""
-    import pandas as pd
-
-    return pd.Series(pd.factorize(classes, sort=True)[0], index=classes.index)
 
 
 def _is_finite(values: pd.Series) -> Any:
@@ -233,20 +216,14 @@ def _is_finite(values: pd.Series) -> Any:
 
 def _by_file(features: pd.DataFrame, params: TableParams) -> pd.Series:
     """Rows are numbered through both files, so the first file's length parts them."""
-    import numpy as np
-    import pandas as pd
-
-    from baton.tables import count_rows, describe
-
     is_test = (features[ROW] >= count_rows(describe(params.path))).to_numpy()
-    for side, count in ((Split.TRAIN, (~is_test).sum()), (Split.TEST, is_test.sum())):
-        if not count:
+    sides = marked(features.index, is_test)
+    for side in Split:
+        if not (sides == side).any():
             raise InputError(
                 f"no row of the {side} file has a value of {params.target!r}; fill some in"
             )
-    codes = is_test.astype(np.int8)
-    sides = pd.Categorical.from_codes(codes, categories=pd.Index([*Split], dtype="str"))
-    return pd.Series(sides, index=features.index, name=SPLIT)
+    return sides
 
 
 problem = Table()

@@ -1,0 +1,86 @@
+"""Columns of text, as a CSV file gives them, as the types that all of their values have.
+
+Strict: one value that is no number leaves a column text. What is nearly numbers is the business
+of ``text_columns``.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from baton.tables.arrow import plain, table_of, trim
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MISSING = (
+    *("", "?", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NULL", "null"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+"""What counts as missing in any CSV column: pandas' list and ``?``, without ``None``."""
+
+
+def typed_table(table: pa.Table, decimal: str) -> pa.Table:
+    """Every column of text as the narrowest type that all of its values have."""
+    with ThreadPoolExecutor() as pool:
+        columns = pool.map(lambda name: _typed(table[name], decimal), table.column_names)
+        return table_of(dict(zip(table.column_names, columns, strict=True)))
+
+
+def _typed(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
+    typed = _strict(text, decimal)
+    if typed is not None:
+        return typed
+    trimmed = trim(text, MISSING)
+    typed = _strict(trimmed, decimal)
+    return trimmed if typed is None else typed
+
+
+def _strict(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray | None:
+    """Values in a type that they all have as they stand, or None if that is text."""
+    import pyarrow as pa
+
+    if text.null_count == len(text):
+        return pa.chunked_array([pa.nulls(len(text))])
+    text = _with_points(text) if decimal == "," else text
+    whole = _cast(text, pa.int64())
+    if whole is not None:
+        return None if _are_codes(text) else whole
+    others = (pa.float64(), pa.bool_(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
+    casts = (_cast(text, kind) for kind in others)
+    return next((typed for typed in casts if typed is not None), None)
+
+
+def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+    """Text as that type, or None; the first value is tried alone, which mostly settles it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = pc.index(text.is_valid(), value=True).as_py()
+    try:
+        text.slice(first, 1).cast(kind)
+        return plain(text.cast(kind))
+    except pa.ArrowInvalid:
+        return None
+
+
+def _are_codes(digits: pa.ChunkedArray) -> bool:
+    """Whether whole numbers are codes: hexadecimal, or all of one width with leading zeros."""
+    import pyarrow.compute as pc
+
+    if not pc.any(pc.match_substring_regex(digits, "^[+-]?0[0-9xX]")).as_py():
+        return False
+    width = pc.min_max(pc.utf8_length(digits)).as_py()
+    hexadecimal = pc.any(pc.match_substring_regex(digits, "[xX]")).as_py()
+    return bool(hexadecimal or width["min"] == width["max"])
+
+
+def _with_points(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers with decimal commas (1.234,5) with decimal points (1234.5), if all are such."""
+    import pyarrow.compute as pc
+
+    commas = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d+)?\s*$"
+    if not pc.all(pc.match_substring_regex(text, commas)).as_py():
+        return text
+    return pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
