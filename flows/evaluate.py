@@ -5,7 +5,6 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas import State
-from tasks.reporting import remember, write_artifacts, write_report
 
 from baton.contracts import ModelTrained, Stage
 from tasks.aside import aside
@@ -20,6 +19,7 @@ from tasks.evaluation import (
     shap_local_table,
 )
 from tasks.events import announce
+from tasks.reporting import remember, write_artifacts, write_report
 from tasks.stage import exclusive, stage
 from tasks.tracking import log_evaluation
 
