@@ -1,7 +1,8 @@
 """The work of the chain in one plain script: no Prefect, no MLflow, no lineage.
 
 Makes the spheres, transforms, splits, writes and reads the Parquet files, fits the same model,
-scores it on the held-out rows, and writes model, predictions and metrics.
+scores and explains it on the held-out rows with the same functions and options, draws the same
+pictures, and writes all of it. Everything runs one after the other.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from baton import metrics, models, problems
-from baton.problems import ROW, SPLIT
+from baton import importance, metrics, models, plots, problems, shapley
+from baton.problems import ROW, SPLIT, Options
 
 
 def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
@@ -40,8 +41,49 @@ def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
     predictions.columns = predictions.columns.astype(str)
     predictions.to_parquet(folder / "predictions.parquet")
     found = metrics.classification(actual, proba, model.classes)
-    pd.Series(found).to_frame("value").to_parquet(folder / "metrics.parquet")
+    spread = metrics.intervals(goal.kind, actual, proba, model.classes, seed=seed)
+    baseline = metrics.baseline(goal.kind, train[goal.target], actual, model.classes)
+    pd.DataFrame({"value": found, "baseline": baseline}).to_parquet(folder / "metrics.parquet")
+    pictures = [
+        plots.metric_intervals(found, spread, baseline),
+        plots.confusion_matrix(metrics.confusion(actual, model.labels(proba), model.classes)),
+        plots.roc_curves(metrics.roc(actual, proba, model.classes)),
+        plots.precision_recall_curves(metrics.precision_recall(actual, proba, model.classes)),
+        plots.calibration_curve(metrics.calibration(actual, proba, model.classes)),
+        *explain(model, test, goal, seed, folder),
+    ]
+    for picture in pictures:
+        (folder / f"{picture.name}.png").write_bytes(plots.png(picture.figure))
     return found
+
+
+def explain(
+    model: models.FittedModel, test: pd.DataFrame, goal: problems.Goal, seed: int, folder: Path
+) -> list[plots.Picture]:
+    """Explain the model, write the tables and return the pictures."""
+    options = Options()
+    shuffled = test.sample(min(len(test), options.importance_rows), random_state=seed)
+    permuted = importance.permutation_importance(
+        model,
+        shuffled.drop(columns=[ROW, SPLIT, goal.target]),
+        shuffled[goal.target],
+        goal.headline,
+        options.n_repeats,
+        seed,
+    )
+    kept = test.sample(min(len(test), options.explain_rows), random_state=seed)
+    features = kept.drop(columns=[ROW, SPLIT, goal.target])
+    found = shapley.shap_values(model, features, seed=seed)
+    permuted.frame().to_parquet(folder / "permutation_importance.parquet")
+    shapley.global_importance(found).to_parquet(folder / "shap_global.parquet")
+    found.frame(kept[ROW].to_numpy()).to_parquet(folder / "shap_local.parquet")
+    return [
+        plots.permutation_importance(permuted),
+        plots.shap_bar(found),
+        plots.shap_beeswarm(found, features),
+        plots.shap_dependence(found, features),
+        *(plots.shap_waterfall(found, features, row) for row in range(3)),
+    ]
 
 
 if __name__ == "__main__":
