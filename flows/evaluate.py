@@ -58,6 +58,7 @@ async def evaluate(trained: ModelTrained) -> State[Any]:
                     await gather(performance(trained), importance(trained), explanations(trained))
                     pictures = write_report(shared)
                     log_evaluation(shared.data, evaluated(trained), pictures)
+                keys.mark.touch()
         found = evaluated(trained)
         write_artifacts(found)
         remember(found)

@@ -21,10 +21,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
+from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
+from prefect.exceptions import PrefectException
 from prefect.runner import Runner
 from prefect.runner._flow_run_executor import ProcessStarter
 from prefect.runner._scheduled_run_poller import StarterResolver
@@ -209,7 +211,7 @@ async def _keep_resuming() -> None:
     while True:
         try:
             await asyncio.to_thread(resume_abandoned)
-        except OSError as error:
+        except (OSError, HTTPError, PrefectException) as error:
             log.warning("could not look for abandoned runs: %s", error)
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 

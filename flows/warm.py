@@ -17,7 +17,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -56,12 +55,13 @@ class Template:
 
     listener: socket.socket
     parent: int
+    loaded: float
+    """Time of the latest change of the sources when they were imported."""
     clients: dict[int, socket.socket] = field(default_factory=dict)
     """Connection of each run by its process id."""
 
     def serve(self) -> None:
         """Fork runs until the parent is gone or a source file has changed."""
-        loaded = sources()
         wake, signalled = _wake_on_child()
         with selectors.DefaultSelector() as selector:
             selector.register(self.listener, selectors.EVENT_READ)
@@ -69,13 +69,13 @@ class Template:
             while os.getppid() == self.parent:
                 for key, _ in selector.select(_SECONDS_BETWEEN_LOOKS):
                     if key.fileobj is self.listener:
-                        self._accept(selector, is_fresh=loaded == sources())
+                        self._accept(selector, is_fresh=self.loaded == sources())
                     elif key.fileobj is wake:
                         wake.recv(4096)
                     else:
                         self._hung_up(key.data)
                 self._reap(selector)
-                if loaded != sources() and not self.clients:
+                if self.loaded != sources() and not self.clients:
                     self._renew()
         signalled.close()
         for pid in self.clients:
@@ -84,10 +84,13 @@ class Template:
 
     def _accept(self, selector: selectors.BaseSelector, *, is_fresh: bool) -> None:
         connection, _ = self.listener.accept()
-        if not is_fresh:  # the client starts the run cold, with the code as it is now
+        try:
+            if not is_fresh:  # the client starts the run cold, with the code as it is now
+                raise ConnectionAbortedError
+            request, fds = _receive(connection)
+        except (OSError, ValueError):  # or the client was killed before it had said all
             connection.close()
             return
-        request, fds = _receive(connection)
         pid = os.fork()
         if pid == 0:
             _become(request, fds)
@@ -95,7 +98,8 @@ class Template:
             os.close(fd)
         self.clients[pid] = connection
         selector.register(connection, selectors.EVENT_READ, pid)
-        connection.sendall(f"{pid}\n".encode())
+        with suppress(OSError):
+            connection.sendall(f"{pid}\n".encode())
 
     def _hung_up(self, pid: int) -> None:
         """End a run whose client was killed."""
@@ -136,7 +140,10 @@ def _receive(connection: socket.socket) -> tuple[dict[str, str], list[int]]:
     left = int.from_bytes(header, "big")
     content = b""
     while len(content) < left:
-        content += connection.recv(left - len(content))
+        part = connection.recv(left - len(content))
+        if not part:
+            raise ConnectionResetError
+        content += part
     environment: dict[str, str] = json.loads(content)
     return environment, list(fds)
 
@@ -195,20 +202,26 @@ def sources() -> float:
     here = Path(__file__).parent
     folders = [here, here.parent / "tasks", Path(sys.modules["baton"].__path__[0])]
     files = [path for folder in folders for path in folder.rglob("*.py")]
-    return max(path.stat().st_mtime for path in files)
+    return max(_changed(path) for path in files)
+
+
+def _changed(path: Path) -> float:
+    """Time of a file's latest change; an editor's lock file may be gone or point nowhere."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def main() -> None:
     """Import everything and fork on demand: ``python -m flows.warm FD PARENT``."""
     listener = socket.socket(fileno=int(sys.argv[1]))
-    began = time.time()
     importlib.import_module("baton")
+    loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
     for name in _IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)
-    if sources() > began:  # edited while it was imported
-        began = 0.0
-    Template(listener, int(sys.argv[2])).serve()
+    Template(listener, int(sys.argv[2]), loaded).serve()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -58,9 +59,12 @@ class Keys:
     @property
     def exist(self) -> bool:
         """Whether everything was made already."""
-        return results.report_path(self.report).is_file() and all(
-            results.exists(key) for key in self.tables.values()
-        )
+        return self.mark.is_file() and all(results.exists(key) for key in self.tables.values())
+
+    @property
+    def mark(self) -> Path:
+        """File that says that all of it is made and logged."""
+        return results.report_path(self.report).with_name("evaluated")
 
 
 def keys_of(trained: ModelTrained) -> Keys:

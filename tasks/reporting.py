@@ -106,7 +106,7 @@ def _report(
     bench: Bench, images: dict[str, report.Image], explanations: tuple[report.Explanation, ...]
 ) -> report.Report:
     data, model = bench.data, bench.trained.model
-    facts = lineage_of(results.read(data.features).schema)
+    facts = lineage_of(results.schema(data.features))
     lines = metric_lines(bench)
     folded = {name: line for name, line in lines.items() if line["cv_mean"] is not None}
     shap_global = shapley.global_importance(bench.shap)

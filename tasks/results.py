@@ -9,6 +9,7 @@ whose file is missing or altered counts as no result: the task runs again.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -171,6 +172,18 @@ def require(key: str) -> contracts.Table:
     entry = json.loads(path.with_name(path.name + _LEDGER_SUFFIX).read_bytes())
     rows = pq.read_metadata(path).num_rows
     return contracts.Table(key=key, digest=entry["sha256"], n_rows=rows)
+
+
+def head(reference: contracts.Table, n_rows: int) -> pa.Table:
+    """First rows of a table that was checked before, without reading the rest."""
+    with pq.ParquetFile(path_of(reference.key)) as file:
+        batches = list(itertools.islice(file.iter_batches(n_rows), 1))
+        return pa.Table.from_batches(batches, file.schema_arrow)
+
+
+def schema(reference: contracts.Table) -> pa.Schema:
+    """Schema of a table that was checked before, with its lineage."""
+    return pq.read_schema(path_of(reference.key))
 
 
 def read(reference: contracts.Table, **options: Any) -> pa.Table:

@@ -6,14 +6,14 @@ What one stage does in particular belongs in the tasks that its flow calls.
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from filelock import FileLock, Timeout
+from prefect import tags
 from prefect.client.orchestration import get_client
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
@@ -59,15 +59,15 @@ def stage(name: Stage, problem: str, chain: str = "") -> Iterator[str]:
     chain = chain or chain_id(run_id)
     die_with(settings().parent_pid)
     _hold(run_id)
-    with logs_to_run():
+    with logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
         _introduce(run_id, f"{name.value} {problem} {chain[:6]}", chain, problem, began)
         yield chain
 
 
 def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> None:
     with get_client(sync_client=True) as client:
-        tags = {*flow_run.tags, f"chain:{chain}", f"problem:{problem}"}
-        client.update_flow_run(UUID(run_id), name=name, tags=sorted(tags))
+        all_tags = {*flow_run.tags, f"chain:{chain}", f"problem:{problem}"}
+        client.update_flow_run(UUID(run_id), name=name, tags=sorted(all_tags))
         client.update_flow_run_labels(UUID(run_id), {HOME_LABEL: home_id(), BEGAN_LABEL: began})
 
 
@@ -79,8 +79,19 @@ def _hold(run_id: str) -> None:
 
 
 def home_id() -> str:
-    """Name of this machine and its home, for telling whose runs are whose."""
-    return f"{socket.gethostname()}:{settings().home}"
+    """Id of this home, for telling whose runs are whose.
+
+    It stands in a file there: a container that is made anew has another host name, not another
+    home.
+    """
+    place = settings().home / "id"
+    try:
+        return place.read_text("ascii")
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), place.open("x", encoding="ascii") as file:
+            file.write(uuid4().hex)
+        return place.read_text("ascii")
 
 
 def run_lock(run_id: str) -> Path:

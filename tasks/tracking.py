@@ -296,15 +296,18 @@ def log_evaluation(
         "permutation_importance": evaluated.permutation_importance,
         "shap_global": evaluated.shap_global,
     }
-    for name, table in tables.items():
-        client.log_table(run_id, results.read(table).to_pandas(), f"{name}.json")
+    with tempfile.TemporaryDirectory() as folder:  # log_table would append to an earlier one
+        for name, table in tables.items():
+            frame = results.read(table).to_pandas()
+            frame.to_json(Path(folder) / f"{name}.json", orient="split", index=False)
+        client.log_artifacts(run_id, folder)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in pictures.items():
             (Path(folder) / name).write_bytes(content)
         client.log_artifacts(run_id, folder, "pictures")
     client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
     dataset = mlflow.data.from_pandas(
-        results.read(data.features).slice(0, 100).to_pandas(),
+        results.head(data.features, 100).to_pandas(),
         source=str(results.path_of(data.features.key)),
         name=data.problem,
         digest=data.features.digest[:8],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from prefect.client.orchestration import get_client
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.events.schemas.automations import Automation
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from baton.contracts import EventName
@@ -39,9 +42,8 @@ def prune(chain: Manifest, api: str) -> list[str]:
             if deployment.name not in declared:
                 client.delete_deployment(deployment.id)
                 removed.append(f"deployment {deployment.name}")
-        present = {str(deployment.id) for deployment in client.read_deployments()}
         for automation in client.read_automations():
-            if _is_ours(automation) and not _targets(automation) <= present:
+            if _is_ours(automation) and any(_is_gone(client, t) for t in _targets(automation)):
                 client.delete_automation(automation.id)
                 removed.append(f"automation {automation.name}")
     return removed
@@ -52,6 +54,15 @@ def _is_ours(automation: Automation) -> bool:
     return bool(expected) and expected <= {name.value for name in EventName}
 
 
-def _targets(automation: Automation) -> set[str]:
+def _targets(automation: Automation) -> set[UUID]:
     targets = [getattr(action, "deployment_id", None) for action in automation.actions]
-    return {str(target) for target in targets if target}
+    return {target for target in targets if target}
+
+
+def _is_gone(client: SyncPrefectClient, deployment: UUID) -> bool:
+    """Ask for each by its id: a list of deployments is one page of them."""
+    try:
+        client.read_deployment(deployment)
+    except ObjectNotFound:
+        return True
+    return False

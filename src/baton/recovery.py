@@ -54,7 +54,7 @@ def abandoned(
 
 
 def _is_abandoned(run: Run, home: str, is_alive: Callable[[str], bool], now: datetime) -> bool:
-    if run.state not in {"RUNNING", "PENDING"}:
+    if run.state not in {"RUNNING", "PENDING"} or run.attempts >= ATTEMPTS:
         return False
     age = now - run.since
     if not run.home:

@@ -20,8 +20,12 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow tracking store; a SQLite file in the home when empty."
     )
-    prefect_port: int = Field(default=4200, description="Port of the embedded Prefect server.")
-    mlflow_port: int = Field(default=5000, description="Port of the embedded MLflow server.")
+    prefect_port: int = Field(
+        default=4200, ge=0, le=65535, description="Port of the embedded Prefect server."
+    )
+    mlflow_port: int = Field(
+        default=5000, ge=0, le=65535, description="Port of the embedded MLflow server."
+    )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )

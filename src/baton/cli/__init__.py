@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
+from httpx import HTTPError
+from pydantic import ValidationError
 from rich.console import Console
 
 from baton import manifest, problems
@@ -309,8 +311,14 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         _complain(str(error))
         code = 2
+    except ValidationError as error:
+        _complain(_setting(error))
+        code = 2
     except HouseError as error:
         _complain(str(error))
+        code = 1
+    except HTTPError as error:
+        _complain(f"the Prefect server did not answer as expected: {' '.join(str(error).split())}")
         code = 1
     except KeyboardInterrupt:
         _complain("interrupted")
@@ -319,6 +327,12 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     raise SystemExit(code or 0)
+
+
+def _setting(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "a setting"
+    return f"setting BATON_{name.upper()}: {first['msg']}, got {first.get('input')!r}"
 
 
 def _interrupt(*_: Any) -> None:

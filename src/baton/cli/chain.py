@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
 from baton.contracts import EventName, ModelEvaluated, Stage
 from baton.errors import InputError
@@ -20,7 +21,11 @@ from baton.settings import Settings
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 _EVENTS_SECONDS = 15.0
+_CANCEL_SECONDS = 5.0
 _SILENCE = timedelta(seconds=90)
+_MISSES = 10
+"""Looks in a row that a server may fail to answer."""
+
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _INPUT_ERROR = "InputError: "
 
@@ -229,12 +234,21 @@ class Server:
         ]
 
     def cancel(self, chain: str) -> None:
-        """Cancel what is still going of a chain."""
+        """Cancel what is still going of a chain: its runner is asked first, then not any more."""
         since = datetime.now(UTC) - timedelta(days=1)
-        state = {"type": "CANCELLED", "name": "Cancelled", "message": "interrupted by the user"}
-        for run in self.runs_of(chain, since):
-            if run["state_type"] not in _ENDED:
-                self.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+        end = time.monotonic() + _CANCEL_SECONDS
+        while going := [r for r in self.runs_of(chain, since) if r["state_type"] not in _ENDED]:
+            is_late = time.monotonic() > end
+            for run in going:
+                if is_late or run["state_type"] in {"SCHEDULED", "PENDING"}:
+                    self._set_state(run, "Cancelled")
+                elif run["state_type"] != "CANCELLING":
+                    self._set_state(run, "Cancelling")
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _set_state(self, run: Json, name: str) -> None:
+        state = {"type": name.upper(), "name": name, "message": "interrupted by the user"}
+        self.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
 
     def reconcile(self) -> None:
         """Have the chain's lost events handed on again."""
@@ -304,10 +318,18 @@ def follow(
         Called at every look; raises if going on is of no use.
     """
     since = datetime.now(UTC) - timedelta(minutes=1)
-    moved, last = datetime.now(UTC), ""
+    moved, last, misses = datetime.now(UTC), "", 0
     while True:
         check()
-        seen = look(server, manifest, chain, problem, since)
+        try:
+            seen = look(server, manifest, chain, problem, since)
+            misses = 0
+        except httpx.HTTPError:
+            misses += 1
+            if misses > _MISSES:
+                raise
+            time.sleep(1.0)
+            continue
         tell(seen)
         if seen.state != "RUNNING":
             return with_events(server, manifest, seen)
@@ -332,8 +354,15 @@ def with_events(server: Server, manifest: Manifest, seen: ChainRun) -> ChainRun:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     stages = tuple(_with_hop(run, manifest, events) for run in seen.stages)
     last = [e["payload"] for e in events if e["event"] == EventName.MODEL_EVALUATED]
-    evaluated = ModelEvaluated.model_validate(last[-1]) if last else None
+    evaluated = _understood(last[-1]) if last else None
     return ChainRun(seen.chain, seen.problem, stages, evaluated, seen.note)
+
+
+def _understood(payload: Json) -> ModelEvaluated | None:
+    try:
+        return ModelEvaluated.model_validate(payload)
+    except ValidationError:
+        return None  # of another version of Baton
 
 
 def _completed(seen: ChainRun, stage: Stage) -> bool:

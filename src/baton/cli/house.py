@@ -249,8 +249,9 @@ def _start_server(running: House, port: int, *, schedules: bool) -> None:
 
 
 def _start_mlflow(running: House) -> str:
-    if running.settings.mlflow_tracking_uri:
-        return running.settings.mlflow_tracking_uri
+    given = running.settings.mlflow_tracking_uri
+    if given:  # an address of a database has a password in it
+        return given if given.startswith("http") and "@" not in given else ""
     store_made = running.children[0].process  # until then nobody else may open the database
     running.wait(lambda: store_made.poll() is not None)
     port = _port(running.settings.mlflow_port)
@@ -273,7 +274,16 @@ def found(settings: Settings) -> Addresses | None:
         addresses = Addresses(**content)
     except (OSError, ValueError, TypeError):
         return None
-    return addresses if is_up(addresses.prefect) else None
+    return addresses if _is_held(settings) and is_up(addresses.prefect) else None
+
+
+def _is_held(settings: Settings) -> bool:
+    """Tell whether a Baton is in this home: one that was killed leaves its addresses behind."""
+    try:
+        with FileLock(settings.home / "baton.lock", timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def is_up(api: str) -> bool:

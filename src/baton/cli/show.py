@@ -45,7 +45,7 @@ def stage_table(chain: ChainRun) -> Table:
         state = "CACHED" if run.cached else run.state
         table.add_row(
             run.stage.value,
-            f"[{_COLOURS.get(run.state, '')}]{state.lower()}[/]",
+            f"[{_COLOURS.get(run.state, 'dim')}]{state.lower()}[/]",
             _seconds(run.hop_seconds),
             _seconds(run.seconds(now)),
         )
@@ -151,8 +151,9 @@ def chain_list(console: Console, chains: list[ChainRun]) -> None:
 
 def waterfall(console: Console, row: ExplainedRow) -> None:
     """Print what drove the prediction of one row, the strongest first."""
-    console.print(f"row {row.row}: predicted {row.predicted}, actual {row.actual}", highlight=False)
-    table = Table(title=row.title, title_justify="left")
+    said = f"row {row.row}: predicted {row.predicted}, actual {row.actual}"
+    console.print(said, highlight=False, markup=False)
+    table = Table(title=escape(row.title), title_justify="left")
     for heading in ("feature", "value"):
         table.add_column(heading)
     table.add_column("pushes by", justify="right")
