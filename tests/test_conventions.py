@@ -97,7 +97,8 @@ def test_every_module_is_under_the_import_rule():
         found = {
             f"{package}.{path.stem}"
             for path in (ROOT / folder).iterdir()
-            if not path.name.startswith("_") and (path.suffix == ".py" or path.is_dir())
+            if not path.name.startswith("_")
+            and (path.suffix == ".py" or (path / "__init__.py").exists())
         }
         assert found - named - {"tasks.tracking"} == set()
 
