@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
 
 from baton.metrics import INFO, Metric
 from baton.problems.base import Kind
-from baton.text import elide, number, percent
+from baton.text import elide, elided, number, percent, shown
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,6 +33,8 @@ Cell = str | int | float | None
 FEW_ROWS = 100
 """Fewer held-out rows than this are worth a warning."""
 
+_CLASS_COLUMNS = 10
+_CLASS_FEATURES = 4
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LIBRARIES = ("baton", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "shap", "mlflow")
 
@@ -296,10 +298,12 @@ def importance_table(
     shap_global : DataFrame, optional
         From :func:`baton.shapley.global_importance`; several classes are averaged.
     """
+    from baton.plots.explanations import loss_label
+
     columns = ["feature"]
     lines: dict[str, list[Cell]] = {}
     if permutation is not None:
-        columns += [f"loss of {permutation.metric} when shuffled", "standard deviation"]
+        columns += [loss_label(permutation.metric)[0], "standard deviation"]
         frame = permutation.frame()
         lines = {
             str(name): [float(mean), float(std)]
@@ -326,12 +330,28 @@ def class_importance_table(shap_global: pd.DataFrame) -> Table | None:
     labels = list(shap_global["class"].drop_duplicates())
     if len(labels) < 2:
         return None
+    if len(labels) > _CLASS_COLUMNS:
+        return _strongest_table(shap_global)
     rows = tuple(
         (str(name), *map(float, lines["mean_abs_shap"]))
         for name, lines in shap_global.groupby("feature", sort=False)
     )
     columns = ("feature", *(elide(label) for label in labels))
     return Table(caption="Mean |SHAP value| of each feature and class", columns=columns, rows=rows)
+
+
+def _strongest_table(shap_global: pd.DataFrame) -> Table:
+    """Few features of each of many classes, for which a column each would be too wide."""
+    rows = []
+    for label, lines in shap_global.groupby("class", sort=True, observed=True):
+        first = lines.nlargest(_CLASS_FEATURES, "mean_abs_shap")
+        pairs = zip(elided(first["feature"]), first["mean_abs_shap"], strict=True)
+        rows.append((shown(label), ", ".join(f"{name} ({number(one)})" for name, one in pairs)))
+    return Table(
+        caption="Strongest features of each class",
+        columns=("class", "features, with their mean |SHAP value|"),
+        rows=tuple(rows),
+    )
 
 
 def contributions(
@@ -356,20 +376,11 @@ def contributions(
     return tuple(
         Contribution(
             feature=found.features[place],
-            value=_written(line[found.features[place]]),
+            value=shown(line[found.features[place]]),
             shap=float(values[place]),
         )
         for place in np.argsort(-np.abs(values), kind="stable")[:most].tolist()
     )
-
-
-def _written(value: Any) -> str:
-    import pandas as pd
-
-    if pd.isna(value):
-        return "missing"
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return number(float(value), 4) if is_number else elide(value, 60)
 
 
 def rows_worth_explaining(
@@ -463,7 +474,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": _cell, "number": number, "percent": percent}
+    environment.filters |= {"cell": _cell, "number": _padded, "percent": percent}
     environment.tests["number"] = _is_number
     return environment
 
@@ -475,4 +486,10 @@ def _is_number(value: Any) -> bool:
 def _cell(value: Cell) -> str:
     if value is None:
         return "–"
-    return number(value, 4) if isinstance(value, int | float) else value
+    if isinstance(value, int):
+        return str(value)
+    return number(value, 4, is_padded=True) if isinstance(value, float) else value
+
+
+def _padded(value: float) -> str:
+    return number(value, is_padded=True)

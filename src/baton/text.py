@@ -8,25 +8,48 @@ from __future__ import annotations
 
 import math
 from itertools import zip_longest
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def number(value: float, digits: int = 3) -> str:
+def number(value: float, digits: int = 3, *, is_padded: bool = False) -> str:
     """Write a number with a few significant digits, and all digits of its whole part.
 
     Examples
     --------
     >>> number(0.93456), number(1234567.8), number(12.0), number(0.00001234), number(-0.5)
     ('0.935', '1,234,568', '12', '1.23e-05', '-0.5')
+    >>> number(0.9, is_padded=True), number(0.0, is_padded=True)
+    ('0.900', '0')
     """
     if not math.isfinite(value):
         return "∞" if value > 0 else "-∞" if value < 0 else "undefined"
     if 10**digits <= abs(value) < 1e15:
         return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
+    return f"{value:#.{digits}g}" if is_padded and value else f"{value:.{digits}g}"
+
+
+def shown(value: Any, length: int = 60) -> str:
+    """Write a value of a table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> shown(None), shown(True), shown(0.123456), shown("a"), shown(pd.Timestamp("2024-05-06"))
+    ('missing', 'True', '0.1235', 'a', '2024-05-06')
+    """
+    import pandas as pd
+
+    if pd.isna(value):
+        return "missing"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return number(float(value), 4)
+    return elide(value, length)
 
 
 def percent(share: float) -> str:

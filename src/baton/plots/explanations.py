@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton import metrics
+from baton import metrics, text
 from baton.errors import InputError
 from baton.plots.picture import (
     BLACK,
@@ -80,7 +80,7 @@ def permutation_importance(found: Importance, unit: str = "") -> Picture:
     ax.set_yticks(places, plains(shown["feature"]))
     ax.set_ylim(len(shown) - 0.4, -0.6)
     grid(ax, "x")
-    label, has_unit = _suffering(found.metric)
+    label, has_unit = loss_label(found.metric)
     ax.set_xlabel(with_unit(label, unit if has_unit else ""))
     title = "Permutation importance"
     ax.set_title(title)
@@ -89,8 +89,8 @@ def permutation_importance(found: Importance, unit: str = "") -> Picture:
     )
 
 
-def _suffering(metric: str) -> tuple[str, bool]:
-    """Axis label of an importance in that metric, and whether it has the target's unit."""
+def loss_label(metric: str) -> tuple[str, bool]:
+    """Label of an importance in that metric, and whether it has the target's unit."""
     if metric not in metrics.INFO:
         return f"loss of {plain(metric)}", False
     info = metrics.INFO[metrics.parse(metric)]
@@ -280,10 +280,9 @@ def shap_waterfall(
     with _pyplot(2.3 + 0.42 * size, labels, top=1.0, bottom=0.8, right=0.88) as figure:
         base = float(found.base_values[place]) * measure.factor
         _waterfall(values * measure.factor, base, written, names)
-    _legible(figure)
+        _tidy(figure, measure.unit if values.any() else "", base)
     title = f"Row {called}: from the mean to its output{_of_class(found, place)}"
     entitle(figure, title)
-    figure.axes[0].set_xlabel(measure.brackets.strip("[]"), loc="right")
     alt = _waterfall_alt(title, found, row, place, shown)
     return Picture("shap_waterfall", title, alt, _waterfall_note(found, size), figure)
 
@@ -329,9 +328,9 @@ def _widest(figure: Figure, labels: list[str], fontsize: int = 13) -> float:
     widest = 0.0
     summed = ["Sum of 999 other features"] if len(labels) > _WATERFALL_FEATURES else []
     for label in sorted([*labels, *summed], key=len)[-MAX_FEATURES:]:
-        text = figure.text(0, 0, label, fontsize=fontsize)
-        widest = max(widest, text.get_window_extent(renderer).width)
-        text.remove()
+        drawn = figure.text(0, 0, label, fontsize=fontsize)
+        widest = max(widest, drawn.get_window_extent(renderer).width)
+        drawn.remove()
     return widest / (DPI * WIDTH)
 
 
@@ -391,6 +390,7 @@ def _plain_bars(figure: Figure, strength: Array, names: list[str]) -> None:
         ax=figure.subplots(),
         show=False,
     )
+    _widen(figure)
 
 
 def _stacked_bars(figure: Figure, strength: Array, found: ShapValues, names: list[str]) -> None:
@@ -630,24 +630,12 @@ def _row_values(
 ) -> list[str]:
     named = {str(name): place for place, name in enumerate(table.columns)}
     values = [table.iloc[row, named[name]] for name in found.features]
-    return [
-        _with_its_unit(value, units.get(name, ""))
-        for name, value in zip(found.features, values, strict=True)
-    ]
-
-
-def _with_its_unit(value: Any, unit: str) -> str:
-    import pandas as pd
-
-    if pd.isna(value):
-        return "missing"
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
-    if isinstance(value, bool | np.bool_ | str):
-        return elide(value, 16)
-    if isinstance(value, int | float | np.number):
-        return f"{number(float(value))} {elide(unit, 8)}".strip()
-    return elide(value, 16)
+    written = []
+    for name, value in zip(found.features, values, strict=True):
+        is_number = isinstance(value, int | float | np.number) and np.isfinite(value)
+        unit = f" {elide(units[name], 8)}" if is_number and name in units else ""
+        written.append(text.shown(value, 16) + unit)
+    return written
 
 
 def _waterfall(values: Array, base: float, shown: list[str], names: list[str]) -> None:
@@ -655,22 +643,37 @@ def _waterfall(values: Array, base: float, shown: list[str], names: list[str]) -
     import shap
 
     if not values.any():  # shap's arrows of no length point somewhere
-        plt.text(0.5, 0.5, f"No feature moved this row: it stays at {number(base)}.", ha="center")
+        plt.text(0.0, 0.5, f"No feature moved this row: it stays at {number(base)}.")
         plt.axis("off")
         return
-
     explained = shap.Explanation(
         values, base_values=base, data=np.asarray(shown, dtype=object), feature_names=names
     )
     shap.plots.waterfall(explained, max_display=_WATERFALL_FEATURES, show=False)
 
 
-def _legible(figure: Figure) -> None:
-    """Darken shap's pale grey letters."""
+def _tidy(figure: Figure, unit: str, base: float) -> None:
+    """Darken shap's pale letters, and name the unit where there is room."""
     for ax in figure.axes:
         for label in [*ax.get_xticklabels(), *ax.get_yticklabels()]:
             if label.get_color() == "#999999":
                 label.set_color(GREY)
+    _widen(figure)
+    low, high = figure.axes[0].get_xlim()
+    figure.axes[0].set_xlabel(unit, loc="left" if base > (low + high) / 2 else "right")
+
+
+def _widen(figure: Figure) -> None:
+    """Widen the axis until the numbers beside the bars are in it."""
+    ax = figure.axes[0]
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    frame, (low, high) = ax.get_window_extent(renderer), ax.get_xlim()
+    boxes = [drawn.get_window_extent(renderer) for drawn in ax.texts]
+    left = max([0.0, *(frame.x0 + 8 - box.x0 for box in boxes)])
+    right = max([0.0, *(box.x1 + 8 - frame.x1 for box in boxes)])
+    per_pixel = (high - low) / max(frame.width - left - right, frame.width / 4)
+    for one in figure.axes:
+        one.set_xlim(low - left * per_pixel, high + right * per_pixel)
 
 
 def _waterfall_alt(title: str, found: ShapValues, row: int, place: int, shown: list[str]) -> str:
