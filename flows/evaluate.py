@@ -10,6 +10,7 @@ from baton.contracts import ModelTrained, Stage
 from tasks.aside import aside
 from tasks.evaluation import (
     bench,
+    bench_of,
     evaluated,
     keys_of,
     permutation_table,
@@ -28,6 +29,7 @@ from tasks.tracking import log_evaluation
 async def performance(trained: ModelTrained) -> None:
     """Answer how good the model is."""
     keys = keys_of(trained)
+    await bench_of(trained).together()
     await aside(predict_rows, trained, key=keys["predictions"])
     await aside(score, trained, key=keys["metrics"])
 
@@ -36,6 +38,7 @@ async def performance(trained: ModelTrained) -> None:
 async def importance(trained: ModelTrained) -> None:
     """Answer what drives the model overall."""
     keys = keys_of(trained)
+    await bench_of(trained).together()
     await aside(permutation_table, trained, key=keys["permutation_importance"])
     await aside(shap_global_table, trained, key=keys["shap_global"])
 
@@ -43,6 +46,7 @@ async def importance(trained: ModelTrained) -> None:
 @flow(name="explanations", flow_run_name="explanations {trained.problem}")
 async def explanations(trained: ModelTrained) -> None:
     """Answer what drove each single row."""
+    await bench_of(trained).together()
     await aside(shap_local_table, trained, key=keys_of(trained)["shap_local"])
 
 

@@ -7,11 +7,12 @@ the report are in ``tasks/reporting.py``.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 ACTUAL = "actual"
 PREDICTED = "predicted"
 _LONG_SECONDS = 10.0
+_START_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Bench:
         self._made: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._new_lock = threading.Lock()
+        self._start = asyncio.Barrier(3)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Return what was made under this name, making it if nobody has."""
@@ -110,6 +113,11 @@ class Bench:
             if name not in self._made:
                 self._made[name] = make()
             return self._made[name]
+
+    async def together(self) -> None:
+        """Wait for the other two subflows, or else one's work would keep another from starting."""
+        with suppress(TimeoutError, asyncio.BrokenBarrierError):
+            await asyncio.wait_for(self._start.wait(), _START_SECONDS)
 
     @property
     def data(self) -> DatasetReady:

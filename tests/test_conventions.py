@@ -110,12 +110,8 @@ def test_every_module_is_under_the_import_rule():
         found = {
             f"{package}.{path.stem}"
             for path in (ROOT / folder).iterdir()
-<<<<<<< HEAD
-            if not path.name.startswith("_") and (path.suffix == ".py" or any(path.glob("*.py")))
-=======
             if not path.name.startswith("_")
             and (path.suffix == ".py" or (path / "__init__.py").exists())
->>>>>>> plots
         }
         assert found - named - {"tasks.tracking"} == set()
 

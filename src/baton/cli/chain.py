@@ -6,6 +6,7 @@ Showing it to people belongs in ``baton.cli.show``.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,9 @@ from baton.settings import Settings
 _SECONDS_BETWEEN_LOOKS = 0.25
 _EVENTS_SECONDS = 15.0
 _CANCEL_SECONDS = 5.0
+_WAITS = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between attempts at a server whose database is busy."""
+
 _SILENCE = timedelta(seconds=90)
 _MISSES = 10
 """Looks in a row that a server may fail to answer."""
@@ -153,8 +157,18 @@ class Server:
         )
 
     def post(self, path: str, content: Json) -> Any:
-        """Post to the server and return its answer."""
-        response = self.client.post(path, json=content)
+        """Post to the server and return its answer; one that is busy is asked again."""
+        for wait in _WAITS:
+            try:
+                response = self.client.post(path, json=content)
+            except httpx.TransportError:
+                time.sleep(wait)
+            else:
+                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    break
+                time.sleep(wait)
+        else:
+            response = self.client.post(path, json=content)
         response.raise_for_status()
         return response.json()
 
@@ -182,7 +196,8 @@ class Server:
                 " start `baton up` or `prefect deploy --all` there"
             )
         given = {"problem": problem, "parameters": parameters, "options": options}
-        run = self.post(f"deployments/{found['id']}/create_flow_run", {"parameters": given})
+        once = {"parameters": given, "idempotency_key": str(uuid.uuid4())}
+        run = self.post(f"deployments/{found['id']}/create_flow_run", once)
         return str(run["id"]).replace("-", "")[:12]
 
     def runs_of(self, chain: str, since: datetime) -> list[Json]:
