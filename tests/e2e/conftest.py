@@ -87,7 +87,11 @@ class Home:
         return self.process.wait() if self.process else None
 
     def post(self, path, content):
-        answer = httpx.post(f"{self.api}/{path}", json=content, timeout=30)
+        for _ in range(5):  # a server whose SQLite is busy says 503
+            answer = httpx.post(f"{self.api}/{path}", json=content, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
