@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from baton import metrics, plots, report, shapley
 from baton.contracts import DatasetReady, ModelEvaluated
+from baton.errors import InputError
 from baton.lineage import lineage_of
 from baton.problems import ROW, Kind
 from baton.settings import settings
@@ -57,9 +59,14 @@ def _of_classes(bench: Bench) -> Iterator[plots.Picture]:
     yield plots.confusion_matrix(
         metrics.confusion(actual, bench.model.labels(bench.output), classes)
     )
-    yield plots.roc_curves(metrics.roc(actual, bench.output, classes))
-    yield plots.precision_recall_curves(metrics.precision_recall(actual, bench.output, classes))
-    yield plots.calibration_curve(metrics.calibration(actual, bench.output, classes))
+    of_scores: list[tuple[Callable[[Any], plots.Picture], Callable[..., Any]]] = [
+        (plots.roc_curves, metrics.roc),
+        (plots.precision_recall_curves, metrics.precision_recall),
+        (plots.calibration_curve, metrics.calibration),
+    ]
+    for picture, curves in of_scores:
+        with suppress(InputError):  # one class among the held-out rows: there is no curve
+            yield picture(curves(actual, bench.output, classes))
 
 
 def _of_numbers(bench: Bench) -> Iterator[plots.Picture]:

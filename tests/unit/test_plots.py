@@ -195,6 +195,14 @@ def test_shapley_values_of_any_size_are_legible(scale, size):
         assert speaks(picture)
 
 
+@pytest.mark.parametrize("value", [-3.1, 3.1, -12345.678, 12345.678, 1e-3])
+def test_a_waterfall_keeps_its_ends_inside(value):
+    """The mean and the row's output are named, at whichever end they stand."""
+    table = pd.DataFrame({"x": [1.0]})
+    found = ShapValues(np.full((1, 1, 1), value), np.array([-value]), ("x",), (), Scale.VALUE)
+    assert is_whole(plots.shap_waterfall(found, table, 0).figure)
+
+
 @pytest.mark.parametrize("n_features", [1, 5, 200])
 def test_permutation_importance_is_legible_and_says_what_it_leaves_out(n_features):
     """At most 20 bars, and a note of how many features have none."""
@@ -281,8 +289,10 @@ def test_png_is_the_same_each_time_and_small():
     y, proba, classes = labels_and_proba(3)
     drawn = [plots.png(plots.roc_curves(metrics.roc(y, proba, classes)).figure) for _ in range(2)]
     assert drawn[0] == drawn[1]
-    assert Image.open(io.BytesIO(drawn[0])).size == (1200, 810)
-    assert len(drawn[0]) < 100_000
+    image = Image.open(io.BytesIO(drawn[0])).convert("RGB")
+    assert image.size == (1200, 810)
+    assert image.getpixel((0, 0)) == (255, 255, 255)
+    assert len(drawn[0]) < 150_000
 
 
 def test_shap_pictures_are_the_same_each_time():

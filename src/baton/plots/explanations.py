@@ -664,13 +664,15 @@ def _tidy(figure: Figure, unit: str, base: float) -> None:
 
 
 def _widen(figure: Figure) -> None:
-    """Widen the axis until the numbers beside the bars are in it."""
-    ax = figure.axes[0]
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    frame, (low, high) = ax.get_window_extent(renderer), ax.get_xlim()
-    boxes = [drawn.get_window_extent(renderer) for drawn in ax.texts]
+    """Widen the axis until the numbers beside the bars are in it, and all labels in the figure."""
+    ax, *above = figure.axes
+    figure.draw_without_rendering()  # places the labels
+    frame, (low, high) = ax.get_window_extent(), ax.get_xlim()
+    boxes = [drawn.get_window_extent() for drawn in ax.texts]
+    labels = [label.get_window_extent() for one in above for label in one.get_xticklabels()]
     left = max([0.0, *(frame.x0 + 8 - box.x0 for box in boxes)])
     right = max([0.0, *(box.x1 + 8 - frame.x1 for box in boxes)])
+    right = max([right, *(box.x1 + 8 - figure.bbox.x1 for box in labels)])
     per_pixel = (high - low) / max(frame.width - left - right, frame.width / 4)
     for one in figure.axes:
         one.set_xlim(low - left * per_pixel, high + right * per_pixel)

@@ -78,7 +78,7 @@ class Picture:
 
 
 def png(figure: Figure) -> bytes:
-    """Write a figure as PNG: the same bytes for the same figure, of 256 colours to be small."""
+    """Write a figure as PNG: the same bytes for the same figure, 1200 pixels wide, mostly."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -88,9 +88,7 @@ def png(figure: Figure) -> bytes:
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     target = io.BytesIO()
-    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        target, "PNG", optimize=True
-    )
+    image.save(target, "PNG")  # 256 colours would halve it, at three times the time
     return target.getvalue()
 
 
