@@ -61,7 +61,7 @@ async def evaluate(trained: ModelTrained) -> State[Any]:
                 with bench(trained) as shared:
                     await gather(performance(trained), importance(trained), explanations(trained))
                     pictures = write_report(shared)
-                    log_evaluation(shared.data, evaluated(trained), pictures)
+                    log_evaluation(evaluated(trained), pictures)
                 keys.mark.touch()
         found = evaluated(trained)
         write_artifacts(found)

@@ -179,6 +179,11 @@ class Bench:
             )
 
     @property
+    def shap_global(self) -> Any:
+        """Mean |Shapley value| by feature and class."""
+        return self.once("shap_global", lambda: shapley.global_importance(self.shap))
+
+    @property
     def _is_exact(self) -> bool:
         return models.family(self.model.family).explain is models.Explain.TREE
 
@@ -311,8 +316,9 @@ def permutation_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG
 @result_task(name="mean |SHAP|")
 def shap_global_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     """Mean absolute Shapley value of every feature, by class."""
-    frame = shapley.global_importance(bench_of(trained).shap)
-    frame["class"] = frame["class"].map(lambda label: None if label is None else str(label))
+    frame = bench_of(trained).shap_global
+    labels = frame["class"].map(lambda label: None if label is None else str(label))
+    frame = frame.assign(**{"class": labels})
     return with_lineage(pa.Table.from_pandas(frame, preserve_index=False), lineage(trained))
 
 

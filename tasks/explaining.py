@@ -1,4 +1,4 @@
-"""Explaining one row for a person who asks: from what is kept, or anew by the model."""
+"""Explaining one held-out row for a person who asks, by the registered model."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from baton import metrics, plots, report, shapley
+from baton import metrics, plots, report
 from baton.contracts import DatasetReady, ModelEvaluated
 from baton.errors import InputError
 from baton.lineage import lineage_of
@@ -30,22 +30,19 @@ from tasks.tracking import champion_scores
 log = logging.getLogger(__name__)
 
 
-def draw(bench: Bench) -> Iterator[plots.Picture]:
+def draw(
+    bench: Bench, lines: dict[str, dict[str, Any]], champion: dict[str, float]
+) -> Iterator[plots.Picture]:
     """Draw what a reader of the report wants to see, in the order of its questions."""
-    yield _drawn_metrics(bench)
-    is_class = bench.data.kind is Kind.CLASSIFICATION
-    yield from _of_classes(bench) if is_class else _of_numbers(bench)
-    yield from _of_importance(bench)
-
-
-def _drawn_metrics(bench: Bench) -> plots.Picture:
-    lines = metric_lines(bench)
-    return plots.metric_intervals(
+    yield plots.metric_intervals(
         {name: line["value"] for name, line in lines.items()},
         _intervals(lines),
         _baseline(lines),
-        champion_scores(bench.data.problem),
+        champion,
     )
+    is_class = bench.data.kind is Kind.CLASSIFICATION
+    yield from _of_classes(bench) if is_class else _of_numbers(bench)
+    yield from _of_importance(bench)
 
 
 def metric_lines(bench: Bench) -> dict[str, dict[str, Any]]:
@@ -92,10 +89,11 @@ def write_report(bench: Bench) -> dict[str, bytes]:
     dict of file name to PNG
         The pictures, for MLflow.
     """
-    pictures = list(draw(bench))
+    lines, champion = metric_lines(bench), champion_scores(bench.data.problem)
+    pictures = list(draw(bench, lines, champion))
     images = {picture.name: report.Image.of(picture) for picture in pictures}
     explanations = tuple(_explanations(bench))
-    page = report.render(_report(bench, images, explanations))
+    page = report.render(_report(bench, lines, champion, images, explanations))
     path = results.report_path(keys_of(bench.trained).report)
     partial = path.with_suffix(".partial")
     partial.write_text(page, "utf-8")
@@ -110,14 +108,16 @@ _DRIVERS = ("permutation_importance", "shap_bar", "shap_beeswarm", "shap_depende
 
 
 def _report(
-    bench: Bench, images: dict[str, report.Image], explanations: tuple[report.Explanation, ...]
+    bench: Bench,
+    lines: dict[str, dict[str, Any]],
+    champion: dict[str, float],
+    images: dict[str, report.Image],
+    explanations: tuple[report.Explanation, ...],
 ) -> report.Report:
     data, model = bench.data, bench.trained.model
     facts = lineage_of(results.schema(data.features))
-    lines = metric_lines(bench)
     folded = {name: line for name, line in lines.items() if line["cv_mean"] is not None}
-    shap_global = shapley.global_importance(bench.shap)
-    by_class = report.class_importance_table(shap_global)
+    by_class = report.class_importance_table(bench.shap_global)
     return report.Report(
         problem=data.problem,
         kind=data.kind,
@@ -144,14 +144,14 @@ def _report(
             {name: line["value"] for name, line in lines.items()},
             _intervals(lines),
             _baseline(lines),
-            champion_scores(data.problem),
+            champion,
         ),
         command=_command(data, facts["parameters"]),
         notes=tuple(facts["goal"]["notes"]),
         performance=tuple(image for name, image in images.items() if name not in _DRIVERS),
         drivers=tuple(image for name, image in images.items() if name in _DRIVERS),
         importance=(
-            report.importance_table(bench.permuted, shap_global),
+            report.importance_table(bench.permuted, bench.shap_global),
             *([by_class] if by_class else []),
         ),
         tables=(_folds_table(data.options.folds, folded),) if folded else (),

@@ -272,20 +272,17 @@ def load_model(reference: ModelRef) -> models.FittedModel:
 
 
 @task(name="log evaluation", persist_result=False)
-def log_evaluation(
-    data: DatasetReady, evaluated: ModelEvaluated, pictures: Mapping[str, Any]
-) -> None:
+def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> None:
     """Log metrics, tables, pictures, report and data set to the model's run.
 
     Parameters
     ----------
-    data : DatasetReady
     evaluated : ModelEvaluated
     pictures : mapping of file name to bytes of a PNG
     """
     import mlflow
 
-    client, run_id = _client(), evaluated.model.run_id
+    client, run_id, data = _client(), evaluated.model.run_id, evaluated.data
     _log_metrics(client, run_id, evaluated)
     for name, value in evaluated.scores.items():
         client.set_model_version_tag(

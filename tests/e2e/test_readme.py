@@ -44,7 +44,7 @@ def test_a_command_of_the_readme_does_what_it_says(up, folder, command):
     """In the order of the page, each ends with exit code 0."""
     if command.startswith("make"):
         shown = subprocess.run(
-            ["make", "-n", *shlex.split(command)[1:]],
+            ["make", "-n", "--no-print-directory", *shlex.split(command)[1:]],
             cwd=ROOT,
             capture_output=True,
             text=True,
