@@ -13,7 +13,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT, Goal, Kind, Options, Params, Problem, Split
+from baton.problems.base import (
+    ROW,
+    SPLIT,
+    Goal,
+    Kind,
+    Options,
+    Params,
+    Problem,
+    SourcedProblem,
+    Split,
+)
 
 __all__ = [
     "ROW",
@@ -23,6 +33,7 @@ __all__ = [
     "Options",
     "Params",
     "Problem",
+    "SourcedProblem",
     "Split",
     "get",
     "names",

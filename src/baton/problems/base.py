@@ -5,14 +5,17 @@ The registry is ``baton.problems``; a problem's own code belongs in a file of it
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
@@ -43,11 +46,41 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _settings(value: Any) -> Any:
+    """Hyperparameters from a JSON object or a mapping."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except json.JSONDecodeError:
+        raise ValueError('a JSON object is wanted, such as {"n_estimators": 50}') from None
+
+
+def _listed(value: Any) -> Any:
+    """Names from ``a,b`` or a list."""
+    if not isinstance(value, str):
+        return value
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 class Options(BaseModel):
     """What a chain may be asked for whatever its problem is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
+    model: Annotated[
+        str | None, Field(description="family of models; by default the problem's own")
+    ] = None
+    model_params: Annotated[
+        dict[str, Any],
+        BeforeValidator(_settings),
+        Field(description="hyperparameters of the model, as a JSON object"),
+    ] = {}
+    compare: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_listed),
+        Field(description="families to cross-validate side by side, a,b; the best is trained"),
+    ] = ()
     folds: Annotated[
         int, Field(ge=0, le=100, description="folds of a cross-validation; 0 for none")
     ] = 0
@@ -72,6 +105,10 @@ class Goal:
     """The metric that decides, a name of ``baton.metrics``."""
     notes: tuple[str, ...] = ()
     """What was inferred about the input, a sentence each, for people to read."""
+    model: str = "xgboost"
+    """Family that is trained where the user names none."""
+    model_params: dict[str, Any] = field(default_factory=dict)
+    """Its hyperparameters, where they are not the family's own defaults."""
 
 
 P = TypeVar("P", bound=Params)
@@ -109,6 +146,13 @@ class Problem(ABC, Generic[P]):
     def goal(self, raw: pd.DataFrame, params: P) -> Goal:
         """Kind, target and headline metric, and what was inferred to get there."""
 
+    def schema(self, raw: pd.DataFrame, params: P) -> dict[str, Any]:  # noqa: ARG002
+        """How the raw table's columns are read, where that is inferred from it: ready for JSON.
+
+        It stays with the model, so that new rows are read as the training rows were.
+        """
+        return {}
+
     @abstractmethod
     def features(self, raw: pd.DataFrame, params: P, *, with_target: bool = True) -> pd.DataFrame:
         """Feature table: `ROW`, the columns a model sees and, if asked for, the target.
@@ -117,6 +161,50 @@ class Problem(ABC, Generic[P]):
         so nothing can leak from test to train.
         """
 
+    def new_features(
+        self,
+        raw: pd.DataFrame,
+        params: P,
+        schema: dict[str, Any],  # noqa: ARG002
+    ) -> pd.DataFrame:
+        """Features of rows to be predicted, read by the `schema` of the training rows."""
+        return self.features(raw, params, with_target=False)
+
+    def unseen(self, params: P) -> pd.DataFrame:
+        """Raw rows to be predicted; the target need not be among their columns."""
+        return self.load(params)
+
     @abstractmethod
     def split(self, features: pd.DataFrame, params: P) -> pd.Series:
         """`Split` of every feature row, in the order and with the index of `features`."""
+
+
+class SourcedProblem(Problem[P]):
+    """A problem whose raw table is joined from tables of a network or a database.
+
+    Each is read once, tried again when that fails, and kept as a result of its own.
+    """
+
+    @abstractmethod
+    def sources(self, params: P) -> tuple[str, ...]:
+        """Names of the tables."""
+
+    @abstractmethod
+    def read(self, params: P, source: str) -> pd.DataFrame:
+        """One of the tables, as it came.
+
+        Raises
+        ------
+        InputError
+            If it does not exist; with what to do instead.
+        OSError
+            If trying again may help.
+        """
+
+    @abstractmethod
+    def join(self, params: P, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """Raw table from the tables of `sources`, by name."""
+
+    def load(self, params: P) -> pd.DataFrame:
+        """Raw table, its tables read here and now."""
+        return self.join(params, {name: self.read(params, name) for name in self.sources(params)})
