@@ -48,6 +48,20 @@ _IMPORTS = (
 )
 """What stages import; a module that is not there is left to the run that wants it."""
 
+_LATER = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.data",
+    "mlflow.models",
+    "sklearn.dummy",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.pyplot",
+    "PIL.PngImagePlugin",
+    "jinja2",
+    "shap.plots",
+)
+"""What only the last stage imports: done while no run waits to be forked."""
+
 
 @dataclass
 class Template:
@@ -59,6 +73,8 @@ class Template:
     """Time of the latest change of the sources when they were imported."""
     clients: dict[int, socket.socket] = field(default_factory=dict)
     """Connection of each run by its process id."""
+    later: list[str] = field(default_factory=lambda: list(_LATER))
+    """Modules that are still to be imported."""
 
     def serve(self) -> None:
         """Fork runs until the parent is gone or a source file has changed."""
@@ -67,7 +83,7 @@ class Template:
             selector.register(self.listener, selectors.EVENT_READ)
             selector.register(wake, selectors.EVENT_READ)
             while os.getppid() == self.parent:
-                for key, _ in selector.select(_SECONDS_BETWEEN_LOOKS):
+                for key, _ in selector.select(0 if self.later else _SECONDS_BETWEEN_LOOKS):
                     if key.fileobj is self.listener:
                         self._accept(selector, is_fresh=self.loaded == sources())
                     elif key.fileobj is wake:
@@ -75,6 +91,8 @@ class Template:
                     else:
                         self._hung_up(key.data)
                 self._reap(selector)
+                if self.later:
+                    _import(self.later.pop(0))
                 if self.loaded != sources() and not self.clients:
                     self._renew()
         signalled.close()
@@ -197,6 +215,11 @@ def _run_engine() -> int:
     return 0
 
 
+def _import(name: str) -> None:
+    with suppress(ImportError):
+        importlib.import_module(name)
+
+
 def sources() -> float:
     """Time of the latest change among the chain's own source files."""
     here = Path(__file__).parent
@@ -219,8 +242,7 @@ def main() -> None:
     importlib.import_module("baton")
     loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
     for name in _IMPORTS:
-        with suppress(ImportError):
-            importlib.import_module(name)
+        _import(name)
     Template(listener, int(sys.argv[2]), loaded).serve()
 
 

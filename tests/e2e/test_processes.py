@@ -13,6 +13,9 @@ from tests.e2e.conftest import BATON, wait_for
 
 pytestmark = pytest.mark.e2e
 
+BRIEFLY = ["-p", "importance_rows=50", "-p", "n_repeats=1", "-p", "explain_rows=20"]
+"""What keeps the evaluation of many rows short."""
+
 
 def _pid(home, mark):
     """Process of this home whose command line has this mark."""
@@ -27,7 +30,7 @@ def test_a_chain_survives_kill_9_of_the_serve_process_in_the_middle_of_training(
     """`baton up` again ends with the chain complete and one model version."""
     home.start()
     runner = subprocess.Popen(
-        [*BATON, "run", "spheres", "-p", "rows=100000", "--json"],
+        [*BATON, "run", "spheres", "-p", "rows=100000", *BRIEFLY, "--json"],
         cwd=ROOT,
         env=home.environment(),
         stdout=subprocess.PIPE,

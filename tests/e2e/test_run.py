@@ -204,10 +204,10 @@ def test_prefect_shows_the_score_as_artifacts(up, spheres):
     """A markdown summary and a table of metrics belong to the evaluate run."""
     run = spheres["stages"][2]["flow_run_id"]
     found = up.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
-    kinds = {artifact["type"]: artifact["data"] for artifact in found}
-    assert {"markdown", "table"} <= set(kinds)
-    assert "accuracy" in kinds["markdown"]
-    assert {"metric", "value"} == set(json.loads(kinds["table"])[0])
+    told = {artifact["key"].partition("-")[0]: artifact["data"] for artifact in found}
+    assert "accuracy" in told["summary"]
+    assert {"metric", "value"} == set(json.loads(told["metrics"])[0])
+    assert spheres["report"] in told["report"]
 
 
 def test_library_records_reach_the_run_log(up, spheres):
@@ -410,6 +410,12 @@ def test_the_serve_process_serves_exactly_what_is_declared(up):
     assert set(found) == {d["name"] for d in declared}
     automations = {a["name"] for a in up.post("automations/filter", {})}
     assert automations == {"train__automation_1", "evaluate__automation_1"}
+
+
+def test_schedules_make_runs(up):
+    """The server's scheduler has planned what prefect.yaml schedules."""
+    planned = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+    assert wait_for(lambda: up.runs("reconcile", **planned), seconds=90)
 
 
 def test_a_truncated_result_and_a_lost_model_are_said_in_one_line(up):

@@ -240,7 +240,7 @@ def guarded(module: str, *arguments: str) -> list[str]:
 def _start_server(running: House, port: int, *, schedules: bool) -> None:
     running.start(
         "server",
-        guarded("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)),
+        guarded("baton.cli.server", "start", "--host", "127.0.0.1", "--port", str(port)),
         PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false",
         PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED=str(schedules).lower(),
         PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",

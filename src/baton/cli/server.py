@@ -1,0 +1,40 @@
+"""Prefect's server on SQLite, with writers that wait for each other.
+
+``python -m baton.cli.server start …`` is ``prefect server start …`` but for one thing: every
+transaction begins as a writer's. Prefect begins most of them as readers; where two have read and
+both want to write, SQLite turns one away at once, the server answers 503, and Prefect's client
+comes back two seconds later. See ``docs/adr/0005-writers-wait.md``.
+"""
+
+import sys
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from prefect.server.database.configurations import AioSqliteConfiguration
+
+
+def make_writers_wait() -> None:
+    """Begin every transaction of SQLite with ``BEGIN IMMEDIATE``."""
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_as_writer(
+        self: AioSqliteConfiguration,
+        session: Any,
+        with_for_update: bool = False,  # noqa: ARG001
+    ) -> AbstractAsyncContextManager[Any]:
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_as_writer  # type: ignore
+
+
+def main() -> None:
+    """Be the command ``prefect server``."""
+    make_writers_wait()
+    from prefect.cli import app
+
+    sys.argv = ["prefect", "server", *sys.argv[1:]]
+    app()
+
+
+if __name__ == "__main__":
+    main()
