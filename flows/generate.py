@@ -7,7 +7,7 @@ from prefect.client.schemas import State
 
 from baton.contracts import Stage
 from baton.problems import Options
-from tasks.data import dataset_ready, load_raw, make_features, plan_dataset
+from tasks.data import dataset_ready, load_raw, make_features, plan_dataset, read_sources
 from tasks.events import announce
 from tasks.results import exists
 from tasks.stage import exclusive, stage
@@ -22,6 +22,6 @@ async def generate(
         plan = plan_dataset(problem, parameters or {}, chain)
         with exclusive(plan.folder):
             cached = exists(plan.features_key)
-            raw = load_raw(plan, key=plan.raw_key)
+            raw = load_raw(plan, read_sources(plan), key=plan.raw_key)
             features = make_features(raw, plan, key=plan.features_key)
         return announce(dataset_ready(plan, features, options or Options()), cached=cached)

@@ -1,17 +1,45 @@
-"""The stage that fits and registers a problem's model."""
+"""The stage that fits and registers a problem's model, the best of several if so asked."""
 
+from asyncio import gather
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import DatasetReady, ModelTrained, Stage
+from baton.contracts import DatasetReady, ModelTrained, Stage, Table
 from baton.problems import Split
+from tasks.aside import aside
 from tasks.data import features_of, read_rows
 from tasks.events import announce
+from tasks.results import require
 from tasks.stage import exclusive, stage
 from tasks.tracking import find_version, register
-from tasks.training import fit_model, model_key, parameters_of
+from tasks.training import (
+    chosen,
+    compare_families,
+    comparison_key,
+    cross_validate,
+    fit_model,
+    model_key,
+    parameters_of,
+)
+
+
+@flow(name="candidate", flow_run_name="candidate {name} {data.problem}")
+async def candidate(data: DatasetReady, name: str) -> None:
+    """Score one family on folds of the training rows."""
+    await aside(cross_validate, data, name, key=comparison_key(data, f"candidate_{name}"))
+
+
+async def comparison(data: DatasetReady) -> Table | None:
+    """Score the families to be compared at the same time, each in a subflow of its own."""
+    names = data.options.compare
+    if not names:
+        return None
+    await gather(*(candidate(data, name) for name in names))
+    key = comparison_key(data, "comparison")
+    await aside(compare_families, data, names, key=key)
+    return require(key)
 
 
 @flow(name=Stage.TRAIN.value)
@@ -20,12 +48,15 @@ async def train(data: DatasetReady) -> State[Any]:
     with stage(Stage.TRAIN, data.problem, data.chain):
         key = model_key(data)
         with exclusive(f"model-{key}"):
+            compared = await comparison(data)
             found = find_version(data.problem, key)
             cached = found is not None
             if found is None:
                 rows = read_rows(data, Split.TRAIN)
-                fitted = fit_model(rows, data)
+                fitted = fit_model(rows, data, chosen(data, compared))
                 params = parameters_of(fitted, data)
                 found = register(fitted, data, key, params, features_of(rows.head(), data))
-        trained = ModelTrained(chain=data.chain, problem=data.problem, data=data, model=found)
+        trained = ModelTrained(
+            chain=data.chain, problem=data.problem, data=data, model=found, comparison=compared
+        )
         return announce(trained, cached=cached)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,16 @@ from baton import problems
 from baton.contracts import DatasetReady
 from baton.errors import InputError
 from baton.lineage import code_version, folder, lineage_of, with_lineage
-from baton.problems import ROW, SPLIT, Goal, Options, Params, Problem, Split
+from baton.problems import (
+    ROW,
+    SPLIT,
+    Goal,
+    Options,
+    Params,
+    Problem,
+    SourcedProblem,
+    Split,
+)
 from tasks import results
 from tasks.results import result_task
 
@@ -50,6 +60,11 @@ class Plan:
         """Place of the feature table."""
         return f"{self.folder}/features.parquet"
 
+    def source_key(self, name: str) -> str:
+        """Place of one of the tables that the raw table is joined from."""
+        words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        return f"{self.folder}/source_{words[:56]}.parquet"
+
     @property
     def lineage(self) -> dict[str, Any]:
         """What the tables are made from."""
@@ -76,10 +91,31 @@ def plan_dataset(problem: str, parameters: dict[str, Any], chain: str) -> Plan:
     return Plan(found, params, chain, found.fingerprint(params), code)
 
 
+@result_task(name="read {source}", outside=True)
+def read_source(plan: Plan, source: str, key: str) -> pa.Table:  # noqa: ARG001
+    """Read one of the tables that the raw table is joined from."""
+    assert isinstance(plan.problem, SourcedProblem)
+    found = plan.problem.read(plan.params, source)
+    log.info("%s: %d rows, %d columns", source, *found.shape)
+    return with_lineage(pa.Table.from_pandas(found, preserve_index=False), plan.lineage)
+
+
+def read_sources(plan: Plan) -> dict[str, pa.Table]:
+    """Tables that the raw table is joined from; none for most problems."""
+    if not isinstance(plan.problem, SourcedProblem):
+        return {}
+    names = plan.problem.sources(plan.params)
+    return {name: read_source(plan, name, key=plan.source_key(name)) for name in names}
+
+
 @result_task(name="load raw table")
-def load_raw(plan: Plan, key: str) -> pa.Table:  # noqa: ARG001
+def load_raw(plan: Plan, sources: dict[str, pa.Table], key: str) -> pa.Table:  # noqa: ARG001
     """Load the problem's raw table and check it against the problem's contract."""
-    raw = plan.problem.load(plan.params)
+    if isinstance(plan.problem, SourcedProblem):
+        tables = {name: table.to_pandas() for name, table in sources.items()}
+        raw = plan.problem.join(plan.params, tables)
+    else:
+        raw = plan.problem.load(plan.params)
     goal = plan.problem.goal(raw, plan.params)
     check_contract(plan, raw)
     log.info("%s: %d rows, %d columns", plan.problem.name, *raw.shape)
@@ -110,7 +146,7 @@ def make_features(raw: pa.Table, plan: Plan, key: str) -> pa.Table:  # noqa: ARG
     frame = raw.to_pandas()
     goal = plan.problem.goal(frame, plan.params)
     features = plan.problem.features(frame, plan.params)
-    split = plan.problem.split(features, plan.params)
+    split = plan.problem.split(features, frame, plan.params)
     counts = split.value_counts()
     for note in goal.notes:
         log.info("%s", note)
@@ -121,6 +157,7 @@ def make_features(raw: pa.Table, plan: Plan, key: str) -> pa.Table:  # noqa: ARG
         "n_train": int(counts[Split.TRAIN]),
         "n_test": int(counts[Split.TEST]),
         "raw": results.require(plan.raw_key).digest,
+        "schema": plan.problem.schema(frame, plan.params),
     }
     return with_lineage(table, plan.lineage | lineage)
 
@@ -131,6 +168,8 @@ def _stated(goal: Goal) -> dict[str, Any]:
         "target": goal.target,
         "headline": goal.headline,
         "notes": list(goal.notes),
+        "model": goal.model,
+        "model_params": goal.model_params,
     }
 
 
@@ -149,8 +188,21 @@ def dataset_ready(plan: Plan, features: pa.Table, options: Options) -> DatasetRe
         n_train=lineage["n_train"],
         n_test=lineage["n_test"],
         seed=getattr(plan.params, "seed", 0),
-        options=options,
+        options=settled(options, goal["model"], goal["model_params"]),
     )
+
+
+def settled(options: Options, model: str, model_params: dict[str, Any]) -> Options:
+    """Options in which the model is named: the user's choice, or else the problem's own."""
+    name = options.model or model
+    own = model_params if name == model and not options.compare else {}
+    return options.model_copy(update={"model": name, "model_params": own | options.model_params})
+
+
+def origin_of(data: DatasetReady) -> dict[str, Any]:
+    """What a model must remember to read new rows as the training rows were read."""
+    facts = lineage_of(results.schema(data.features))
+    return {name: facts[name] for name in ("problem", "parameters", "schema")}
 
 
 def read_rows(data: DatasetReady, side: Split) -> Any:

@@ -28,6 +28,7 @@ from tasks import results
 from tasks.data import features_of, read_rows
 from tasks.results import result_task
 from tasks.tracking import load_model
+from tasks.training import fitter
 
 log = logging.getLogger(__name__)
 
@@ -277,8 +278,10 @@ def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     spread = metrics.intervals(data.kind, actual, bench.output, classes, seed=data.seed)
     train = read_rows(data, Split.TRAIN)
     baseline = metrics.baseline(data.kind, train[data.target], actual, classes)
-    folds = _cross_validated(train.drop(columns=ROW), data)
+    folds = _cross_validated(train.drop(columns=ROW), trained)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+    if metrics.Metric.ACCURACY in found:
+        log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
     columns = {
         "metric": list(found),
         "value": list(found.values()),
@@ -294,11 +297,18 @@ def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     return with_lineage(pa.table(columns, schema=schema), lineage(trained))
 
 
-def _cross_validated(train: Any, data: DatasetReady) -> metrics.CrossValidation:
+def _cross_validated(train: Any, trained: ModelTrained) -> metrics.CrossValidation:
+    data = trained.data
     if not data.options.folds:
         return metrics.CrossValidation({})
+    name = bench_of(trained).model.family
     return metrics.cross_validate(
-        train, data.target, data.kind, folds=data.options.folds, seed=data.seed
+        train,
+        data.target,
+        data.kind,
+        folds=data.options.folds,
+        seed=data.seed,
+        fit=fitter(data, name),
     )
 
 

@@ -17,7 +17,7 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from baton import metrics, plots, report
-from baton.contracts import DatasetReady, ModelEvaluated
+from baton.contracts import DatasetReady, ModelEvaluated, ModelTrained
 from baton.errors import InputError
 from baton.lineage import lineage_of
 from baton.problems import ROW, Kind
@@ -154,7 +154,10 @@ def _report(
             report.importance_table(bench.permuted, bench.shap_global),
             *([by_class] if by_class else []),
         ),
-        tables=(_folds_table(data.options.folds, folded),) if folded else (),
+        tables=(
+            *((_folds_table(data.options.folds, folded),) if folded else ()),
+            *_comparison_table(bench.trained),
+        ),
         explanations=explanations,
         environment=report.environment(),
     )
@@ -174,6 +177,16 @@ def _folds_table(folds: int, lines: dict[str, dict[str, Any]]) -> report.Table:
         columns=("metric", "mean", "standard deviation"),
         rows=tuple((name, line["cv_mean"], line["cv_std"]) for name, line in lines.items()),
     )
+
+
+def _comparison_table(trained: ModelTrained) -> Iterator[report.Table]:
+    if trained.comparison:
+        lines = results.read(trained.comparison).to_pylist()
+        yield report.Table(
+            caption="Families compared by 5-fold cross-validation on the training rows, best first",
+            columns=("model", f"{trained.data.headline}, mean", "standard deviation"),
+            rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
+        )
 
 
 def _command(data: DatasetReady, parameters: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
+from prefect.client.schemas import State
 from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
@@ -33,6 +34,9 @@ P = ParamSpec("P")
 _KEY = TypeAdapter(contracts.Key)
 _REPORT_KEY = TypeAdapter(contracts.ReportKey)
 _LEDGER_SUFFIX = ".json"
+
+RETRY_SECONDS = (2.0, 10.0, 30.0)
+"""Pauses before what is outside, a network or a database, is asked again."""
 
 
 class ParquetSerializer(Serializer):
@@ -114,19 +118,42 @@ def _ledger() -> Ledger:
     return Ledger(basepath=str(settings().results))
 
 
-def result_task(name: str) -> Callable[[Callable[P, pa.Table]], Task[P, pa.Table]]:
+def result_task(
+    name: str, *, outside: bool = False
+) -> Callable[[Callable[P, pa.Table]], Task[P, pa.Table]]:
     """Make a task of a function that returns a table and takes its ``key``.
 
     The table is persisted as Parquet at that key; where a whole file stands there already,
     the task ends ``Cached`` and the function does not run.
+
+    Parameters
+    ----------
+    name : str
+        As Prefect shows it; a field in braces is a parameter of the function.
+    outside : bool
+        True if it asks a network or a database: then it is tried again after an OSError.
     """
+    again: dict[str, Any] = {
+        "retries": len(RETRY_SECONDS),
+        "retry_delay_seconds": list(RETRY_SECONDS),
+        "retry_condition_fn": is_passing,
+    }
     return task(
         name=name,
+        task_run_name=name,
+        **(again if outside else {}),
         cache_policy=ByKey().configure(key_storage=_ledger()),
         result_storage=settings().results,
         result_serializer=ParquetSerializer(),
         persist_result=True,
         cache_result_in_memory=False,
+    )
+
+
+def is_passing(task: Any, run: Any, state: State[Any]) -> bool:  # noqa: ARG001
+    """Tell whether a failure may be gone the next time: a mistake in the input will not be."""
+    return isinstance(state.data, OSError) or isinstance(
+        getattr(state.data, "exception", None), OSError
     )
 
 

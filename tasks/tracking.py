@@ -77,12 +77,37 @@ def find_version(problem: str, key: str) -> ModelRef | None:
     )
     if not found:
         return None
-    first = min(found, key=lambda v: int(v.version))
+    return _reference(min(found, key=lambda v: int(v.version)))
+
+
+def newest_version(problem: str, version: int | None = None) -> ModelRef:
+    """Newest model version of a problem, or the one asked for.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    ensure_store()
+    name = model_name(problem)
+    found = _client().search_model_versions(
+        f"name='{name}'", order_by=["version_number DESC"], max_results=1000
+    )
+    ours = [one for one in found if _DIGEST_TAG in one.tags]
+    if version is not None:
+        ours = [one for one in ours if int(one.version) == version]
+    if not ours:
+        what = f"version {version} of model {name}" if version else f"model {name}"
+        raise InputError(f"there is no {what}; `baton run {problem}` trains one")
+    return _reference(ours[0])
+
+
+def _reference(found: Any) -> ModelRef:
     return ModelRef(
-        name=first.name,
-        version=int(first.version),
-        run_id=first.run_id,
-        digest=first.tags[_DIGEST_TAG],
+        name=found.name,
+        version=int(found.version),
+        run_id=found.run_id,
+        digest=found.tags[_DIGEST_TAG],
     )
 
 

@@ -1,19 +1,26 @@
-"""Fitting a model on a problem's training rows."""
+"""Fitting a model on a problem's training rows, and choosing one by cross-validation."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 from prefect import task
 
-from baton import models
-from baton.contracts import DatasetReady
-from baton.lineage import code_version, digest_of
-from baton.problems import ROW
+from baton import metrics, models
+from baton.contracts import DatasetReady, Table
+from baton.lineage import code_version, digest_of, folder, with_lineage
+from baton.problems import ROW, Split
+from tasks import results
+from tasks.data import origin_of, read_rows
+from tasks.results import result_task
 
 log = logging.getLogger(__name__)
+
+_FOLDS = 5
 
 
 def model_key(data: DatasetReady) -> str:
@@ -22,20 +29,75 @@ def model_key(data: DatasetReady) -> str:
         "features": data.features.key,
         "target": data.target,
         "seed": data.seed,
-        "model": models.DEFAULT,
+        "model": data.options.model,
+        "model_params": data.options.model_params,
+        "compare": list(data.options.compare),
         "code": code_version(),
     }
     return digest_of(decides)[:32]
 
 
 @task(name="fit model", persist_result=False)
-def fit_model(rows: Any, data: DatasetReady) -> models.FittedModel:
-    """Fit the default model on the training rows."""
+def fit_model(rows: Any, data: DatasetReady, name: str) -> models.FittedModel:
+    """Fit a family of models on the training rows."""
     began = time.perf_counter()
-    fitted = models.fit(rows.drop(columns=ROW), data.target, data.kind, seed=data.seed)
+    fitted = fitter(data, name, origin_of(data))(rows.drop(columns=ROW))
     seconds = time.perf_counter() - began
     log.info("fitted %s on %d rows in %.1f s", fitted.family, len(rows), seconds)
     return fitted
+
+
+def fitter(
+    data: DatasetReady, name: str, origin: dict[str, Any] | None = None
+) -> Callable[[Any], models.FittedModel]:
+    """Return the way from training rows to a fitted model of this family."""
+    params = data.options.model_params if name == data.options.model else {}
+
+    def fit(rows: Any) -> models.FittedModel:
+        return models.fit(
+            rows, data.target, data.kind, name=name, params=params, seed=data.seed, origin=origin
+        )
+
+    return fit
+
+
+def comparison_key(data: DatasetReady, table: str) -> str:
+    """Place of what a comparison of families finds."""
+    place = folder(data.problem, comparison=model_key(data))
+    return f"{place}/{table}.parquet"
+
+
+@result_task(name="cross-validate {name}")
+def cross_validate(data: DatasetReady, name: str, key: str) -> pa.Table:  # noqa: ARG001
+    """Score a family on folds of the training rows: a line for each fold."""
+    rows = read_rows(data, Split.TRAIN).drop(columns=ROW)
+    found = metrics.cross_validate(
+        rows, data.target, data.kind, folds=_FOLDS, seed=data.seed, fit=fitter(data, name)
+    )
+    mean = found.mean.get(data.headline)
+    log.info("%s: %s %s over %d folds", name, data.headline, mean, _FOLDS)
+    return with_lineage(pa.table(dict(found.scores)), {"chain": data.chain, "model": name})
+
+
+@result_task(name="compare families")
+def compare_families(data: DatasetReady, names: tuple[str, ...], key: str) -> pa.Table:  # noqa: ARG001
+    """Headline metric of every family, the best first."""
+    lines = []
+    for name in names:
+        scores = results.read(results.require(comparison_key(data, f"candidate_{name}")))
+        found = scores[data.headline].to_numpy()
+        lines.append({"model": name, "mean": found.mean(), "std": found.std()})
+    sign = -1 if metrics.GREATER_IS_BETTER[metrics.parse(data.headline)] else 1
+    lines.sort(key=lambda line: sign * line["mean"])
+    facts = {"chain": data.chain, "problem": data.problem, "metric": data.headline}
+    return with_lineage(pa.Table.from_pylist(lines), facts)
+
+
+def chosen(data: DatasetReady, comparison: Table | None) -> str:
+    """Family to train: the best of those compared, or the one that was asked for."""
+    if comparison:
+        return str(results.read(comparison)["model"][0].as_py())
+    return data.options.model or models.DEFAULT
 
 
 def parameters_of(fitted: models.FittedModel, data: DatasetReady) -> dict[str, Any]:

@@ -40,14 +40,16 @@ class EventName(StrEnum):
     DATASET_READY = "baton.dataset.ready"
     MODEL_TRAINED = "baton.model.trained"
     MODEL_EVALUATED = "baton.model.evaluated"
+    PREDICTIONS_READY = "baton.predictions.ready"
 
 
 class Stage(StrEnum):
-    """Every stage of the chain: the name of its flow."""
+    """Every stage, of a chain or on its own: the name of its flow."""
 
     GENERATE = "generate"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    PREDICT = "predict"
 
 
 class Table(BaseModel):
@@ -132,6 +134,8 @@ class ModelTrained(Event):
 
     data: DatasetReady
     model: ModelRef
+    comparison: Table | None = None
+    """Scores of the families that were compared, if any were."""
 
 
 class ModelEvaluated(Event):
@@ -142,6 +146,7 @@ class ModelEvaluated(Event):
 
     data: DatasetReady
     model: ModelRef
+    comparison: Table | None = None
     predictions: Table
     metrics: Table
     permutation_importance: Table
@@ -156,7 +161,8 @@ class ModelEvaluated(Event):
     @property
     def tables(self) -> dict[str, Table]:
         """Every table of the chain by name."""
-        return {
+        compared = {"comparison": self.comparison} if self.comparison else {}
+        return compared | {
             "raw": self.data.raw,
             "features": self.data.features,
             "predictions": self.predictions,
@@ -165,3 +171,15 @@ class ModelEvaluated(Event):
             "shap_global": self.shap_global,
             "shap_local": self.shap_local,
         }
+
+
+class PredictionsReady(Event):
+    """Rows whose target nobody knows are predicted."""
+
+    event = EventName.PREDICTIONS_READY
+    subject = "predictions"
+
+    model: ModelRef
+    target: Text
+    raw: Table
+    predictions: Table

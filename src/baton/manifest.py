@@ -20,6 +20,7 @@ EMITTED_BY: dict[EventName, Stage] = {
     EventName.DATASET_READY: Stage.GENERATE,
     EventName.MODEL_TRAINED: Stage.TRAIN,
     EventName.MODEL_EVALUATED: Stage.EVALUATE,
+    EventName.PREDICTIONS_READY: Stage.PREDICT,
 }
 """The stage that announces each event."""
 
@@ -134,9 +135,9 @@ class Manifest(_Strict):
                 return deployment
         return None
 
-    def stages(self) -> list[Stage]:
-        """Stages of a chain, in the order in which events start them."""
-        order = [Stage.GENERATE]
+    def stages(self, first: Stage = Stage.GENERATE) -> list[Stage]:
+        """Stages of a chain, in the order in which events start them, from the first one on."""
+        order = [first]
         for stage in order:
             order += [s for s in self.successors(stage) if s not in order]
         return order

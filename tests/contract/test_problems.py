@@ -1,5 +1,6 @@
 """What every problem promises: one suite for Baton's own, and for the README's example."""
 
+import json
 import re
 import sys
 import types
@@ -88,7 +89,8 @@ def test_features_are_what_a_model_can_take(case):
             or dtypes.is_datetime64_dtype(values.dtype)
             or isinstance(values.dtype, pd.CategoricalDtype)
         )
-    blind = problem.features(raw.drop(columns=goal.target), params, with_target=False)
+    schema = json.loads(json.dumps(problem.schema(raw, params)))
+    blind = problem.new_features(problem.unseen(params), params, schema)
     assert goal.target not in blind.columns
     assert set(features.columns) - set(blind.columns) == {goal.target}
 
@@ -99,7 +101,7 @@ def test_a_model_learns_on_one_side_and_is_scored_on_the_other(case):
     raw = problem.load(params)
     goal = problem.goal(raw, params)
     features = problem.features(raw, params)
-    split = problem.split(features, params)
+    split = problem.split(features, raw, params)
     assert split.index.equals(features.index)
     assert set(split.unique()) == {"train", "test"}
     rows = features.drop(columns=ROW)

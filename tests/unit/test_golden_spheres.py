@@ -25,7 +25,7 @@ def spheres():
     params = problems.parse(problem, {"features": "cartesian", "modes": 3, "dims": 3})
     raw = problem.load(params)
     table = problem.features(raw, params)
-    return problem.goal(raw, params), table.drop(columns=ROW), problem.split(table, params)
+    return problem.goal(raw, params), table.drop(columns=ROW), problem.split(table, raw, params)
 
 
 @pytest.fixture(autouse=True, scope="module")

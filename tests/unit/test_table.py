@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def run(path, target="risk", **values):
     raw = problem.load(given)
     features = problem.features(raw, given)
     problem.contract(given).validate(raw)
-    return problem.goal(raw, given), features, problem.split(features, given)
+    return problem.goal(raw, given), features, problem.split(features, raw, given)
 
 
 def test_a_dirty_table_goes_through_and_says_what_was_done(people):
@@ -290,35 +291,26 @@ def test_a_side_without_targets_is_refused(halves):
 # rows to be predicted
 
 
-def test_features_without_target(people):
-    """Asked for no target, every row is kept and the columns are the same."""
+def test_rows_to_be_predicted_are_read_as_the_training_rows_were(people, tmp_path):
+    """A file of one row has constant, unique columns; the model's schema says what they are."""
     given = params(people)
     raw = problem.load(given)
-    full = problem.features(raw, given)
-    bare = problem.features(raw, given, with_target=False)
-    assert len(bare) == len(raw)
-    assert list(bare.columns) == list(full.columns.drop("risk"))
-    pd.testing.assert_frame_equal(
-        bare, problem.features(raw.drop(columns="risk"), given, with_target=False)
-    )
-
-
-def test_one_row_to_be_predicted_is_read_as_the_training_rows_were(people):
-    """A single row has constant, unique columns; the file at `path` says what they are."""
-    given = params(people)
-    raw = problem.load(given)
-    full = problem.features(raw, given, with_target=False)
-    one = problem.features(raw.drop(columns="risk")[7:8], given, with_target=False)
-    assert list(one.columns) == list(full.columns)
+    full, schema = problem.features(raw, given), problem.schema(raw, given)
+    assert json.loads(json.dumps(schema)) == schema
+    new = tmp_path / "new.csv"
+    pd.read_csv(people).drop(columns="risk")[7:8].to_csv(new, index=False)
+    later = params(new)
+    one = problem.new_features(problem.unseen(later), later, schema)
+    assert list(one.columns) == list(full.columns.drop("risk"))
     assert one["salary"][0] == full["salary"][7]
 
 
-def test_a_file_of_rows_to_be_predicted(people):
-    """A file without the target loads, and nothing is dropped for its values."""
-    pd.read_csv(people).drop(columns="risk")[:1].to_csv(people, index=False)
+def test_a_file_of_rows_to_be_predicted_is_no_training_file(people):
+    """It has no target; every row of it is kept."""
     given = params(people)
-    bare = problem.features(problem.load(given), given, with_target=False)
-    assert "name" in bare
+    raw = problem.load(given)
+    assert len(problem.new_features(raw, given, problem.schema(raw, given))) == len(raw)
+    pd.read_csv(people).drop(columns="risk").to_csv(people, index=False)
     with pytest.raises(InputError, match="target 'risk' is not a column"):
         problem.fingerprint(given)
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from baton import manifest, problems
 from baton.cli import records, show
 from baton.cli.chain import NOTHING, Server, follow, look, with_events
 from baton.cli.house import Addresses, House, HouseError, found, house, is_up
+from baton.contracts import Stage
 from baton.errors import InputError
 from baton.settings import settings
 from flows.places import MANIFEST
@@ -43,6 +45,14 @@ Values = Annotated[
         name=["-p", "--parameter"],
         negative=(),
         help="KEY=VALUE, a parameter of the problem; `baton problems NAME` lists them.",
+    ),
+]
+Options = Annotated[
+    list[str],
+    Parameter(
+        name=["-p", "--parameter"],
+        negative=(),
+        help="KEY=VALUE, an option of any chain, such as model; the last of `baton problems NAME`.",
     ),
 ]
 AsJson = Annotated[
@@ -85,13 +95,27 @@ def _run_chain(
     console: Console,
     as_json: bool,
 ) -> int:
+    def begin(server: Server, chain_of: manifest.Manifest) -> str:
+        return server.begin(chain_of, problem, parameters, options)
+
+    return _follow(problem, begin, Stage.GENERATE, console, as_json)
+
+
+def _follow(
+    problem: str,
+    begin: Callable[[Server, manifest.Manifest], str],
+    first: Stage,
+    console: Console,
+    as_json: bool,
+) -> int:
+    """Begin a run, watch it and what it starts to the end, and say what came of it."""
     chain_of = manifest.read(MANIFEST)
     with connected(console) as (addresses, check):
         server = Server(addresses.prefect, **_credentials())
-        chain = server.begin(chain_of, problem, parameters, options)
+        chain = begin(server, chain_of)
         try:
             with show.live(console) as tell:
-                seen = follow(server, chain_of, chain, problem, tell=tell, check=check)
+                seen = follow(server, chain_of, chain, problem, first=first, tell=tell, check=check)
         except KeyboardInterrupt:
             server.cancel(chain)
             raise
@@ -104,6 +128,83 @@ def _run_chain(
         return 0
     _complain(seen.input_error or seen.failure)
     return 2 if seen.input_error else 1
+
+
+@app.command
+def train(
+    chain: str = "",
+    /,
+    *,
+    parameters: Options = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> int:
+    """Train again on the data of an earlier CHAIN, without making them anew.
+
+    It begins a chain of its own, at the stage `train`. Without CHAIN, the latest one's data.
+
+    Examples
+    --------
+    `baton train 3f9c1a -p model=random_forest`
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    """
+    from baton.problems import Options as Asked
+
+    console = Console(stderr=True, quiet=as_json and not sys.stderr.isatty()) if as_json else _out
+    data = records.find(settings(), chain=chain).data
+    pairs = _pairs(parameters)
+    options = problems.parse_options(None, pairs)
+    merged = Asked.model_validate(data.options.model_dump() | _fresh(options))
+    again = data.model_copy(update={"chain": uuid.uuid4().hex[:12], "options": merged})
+
+    def begin(server: Server, _: manifest.Manifest) -> str:
+        server.start(Stage.TRAIN.value, Stage.TRAIN.value, {"data": again.payload()})
+        return again.chain
+
+    return _follow(data.problem, begin, Stage.TRAIN, console, as_json)
+
+
+def _fresh(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that were asked for; another model does not take over the first one's settings."""
+    return ({"model_params": {}} | options) if "model" in options else options
+
+
+@app.command
+def predict(
+    problem: str,
+    /,
+    *,
+    parameters: Values = [],  # noqa: B006
+    version: int | None = None,
+    as_json: AsJson = False,
+) -> int:
+    """Predict new rows with the newest model of PROBLEM.
+
+    The rows are read as the training rows were, by the same parameters but for those given.
+
+    Examples
+    --------
+    `baton predict table -p path=new.csv`
+
+    `baton predict taxi -p month=2021-03`
+
+    Parameters
+    ----------
+    version
+        Version of the registered model; the newest if not given.
+    """
+    console = Console(stderr=True, quiet=as_json and not sys.stderr.isatty()) if as_json else _out
+    chosen = problems.get(problem)
+    given = problems.partial(chosen, _pairs(parameters))
+    asked = {"problem": problem, "parameters": given, "version": version}
+
+    def begin(server: Server, _: manifest.Manifest) -> str:
+        return server.start(Stage.PREDICT.value, Stage.PREDICT.value, asked)
+
+    return _follow(problem, begin, Stage.PREDICT, console, as_json)
 
 
 def _pairs(given: list[str]) -> dict[str, str]:
@@ -211,7 +312,7 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     chain_of = manifest.read(MANIFEST)
     with connected(_err, serving=False) as (addresses, _):
         server = Server(addresses.prefect, **_credentials())
-        seen = [look(server, chain_of, *known) for known in server.chains(chain)]
+        seen = [look(server, chain_of.stages(), *known) for known in server.chains(chain)]
         if chain and len(seen) != 1:
             which = "no chain" if not seen else f"{len(seen)} chains"
             raise InputError(f"{which} begin with {chain!r}; `baton status` lists them")

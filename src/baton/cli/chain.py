@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import ValidationError
 
-from baton.contracts import EventName, ModelEvaluated, Stage
+from baton.contracts import Event, EventName, ModelEvaluated, ModelRef, PredictionsReady, Stage
 from baton.errors import InputError
 from baton.manifest import EMITTED_BY, Manifest
 from baton.settings import Settings
@@ -34,6 +34,7 @@ _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _INPUT_ERROR = "InputError: "
 
 Json = dict[str, Any]
+E = TypeVar("E", bound=Event)
 
 NOTHING: Json = {"metrics": {}, "intervals": {}, "model": None, "results": {}, "report": None}
 """What a chain has made before it ends."""
@@ -65,7 +66,7 @@ class ChainRun:
     problem: str
     stages: tuple[StageRun, ...]
     evaluated: ModelEvaluated | None = None
-    note: str = ""
+    predicted: PredictionsReady | None = None
 
     @property
     def state(self) -> str:
@@ -114,22 +115,34 @@ class ChainRun:
         }
         if self.evaluated:
             content |= _made(self.evaluated, settings)
+        if self.predicted:
+            content |= _predicted(self.predicted, settings)
         if self.failure:
             content["error"] = self.input_error or self.failure
         return content
 
 
+def _predicted(ready: PredictionsReady, settings: Settings) -> Json:
+    return {
+        "model": _model(ready.model),
+        "results": {
+            "new_rows": str(settings.results / ready.raw.key),
+            "new_predictions": str(settings.results / ready.predictions.key),
+        },
+        "n_rows": ready.predictions.n_rows,
+    }
+
+
+def _model(model: ModelRef) -> Json:
+    content: Json = model.model_dump(include={"name", "version", "run_id"})
+    return content | {"uri": model.uri}
+
+
 def _made(evaluated: ModelEvaluated, settings: Settings) -> Json:
-    model = evaluated.model
     return {
         "metrics": evaluated.scores,
         "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
-        "model": {
-            "name": model.name,
-            "version": model.version,
-            "uri": model.uri,
-            "run_id": model.run_id,
-        },
+        "model": _model(evaluated.model),
         "results": {
             name: str(settings.results / table.key) for name, table in evaluated.tables.items()
         },
@@ -189,14 +202,24 @@ class Server:
     def begin(self, chain: Manifest, problem: str, parameters: Json, options: Json) -> str:
         """Start a chain and return its id."""
         entry = chain.generator_of(problem) or chain.deployments[0]
-        found = self.deployment(entry.flow_name, entry.name)
+        given = {"problem": problem, "parameters": parameters, "options": options}
+        return self.start(entry.flow_name, entry.name, given)
+
+    def start(self, flow: str, name: str, parameters: Json) -> str:
+        """Start a run of a deployment and return the id of the chain that it begins.
+
+        Raises
+        ------
+        InputError
+            If the deployment is not there.
+        """
+        found = self.deployment(flow, name)
         if found is None:
             raise InputError(
-                f"deployment {entry.flow_name}/{entry.name} is not on {self.api};"
+                f"deployment {flow}/{name} is not on {self.api};"
                 " start `baton up` or `prefect deploy --all` there"
             )
-        given = {"problem": problem, "parameters": parameters, "options": options}
-        once = {"parameters": given, "idempotency_key": str(uuid.uuid4())}
+        once = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
         run = self.post(f"deployments/{found['id']}/create_flow_run", once)
         return str(run["id"]).replace("-", "")[:12]
 
@@ -282,11 +305,12 @@ def _chain_of(run: Json) -> str:
     return str(run["id"]).replace("-", "")[:12]
 
 
-def look(server: Server, manifest: Manifest, chain: str, problem: str, since: datetime) -> ChainRun:
-    """See how far a chain is."""
+def look(
+    server: Server, stages: Iterable[Stage], chain: str, problem: str, since: datetime
+) -> ChainRun:
+    """See how far a chain is, in the stages it has."""
     runs = server.runs_of(chain, since)
-    stages = tuple(_stage_run(stage, runs) for stage in manifest.stages())
-    return ChainRun(chain, problem, stages)
+    return ChainRun(chain, problem, tuple(_stage_run(stage, runs) for stage in stages))
 
 
 def _stage_run(stage: Stage, runs: list[Json]) -> StageRun:
@@ -317,6 +341,7 @@ def follow(
     chain: str,
     problem: str,
     *,
+    first: Stage = Stage.GENERATE,
     tell: Callable[[ChainRun], None],
     check: Callable[[], None],
 ) -> ChainRun:
@@ -327,17 +352,20 @@ def follow(
     server : Server
     manifest : Manifest
     chain, problem : str
+    first : Stage
+        The stage that begins it.
     tell : callable
         Told of the chain after every look.
     check : callable
         Called at every look; raises if going on is of no use.
     """
+    stages = manifest.stages(first)
     since = datetime.now(UTC) - timedelta(minutes=1)
     moved, last, misses = datetime.now(UTC), "", 0
     while True:
         check()
         try:
-            seen = look(server, manifest, chain, problem, since)
+            seen = look(server, stages, chain, problem, since)
             misses = 0
         except httpx.HTTPError:
             misses += 1
@@ -368,16 +396,22 @@ def with_events(server: Server, manifest: Manifest, seen: ChainRun) -> ChainRun:
             break
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     stages = tuple(_with_hop(run, manifest, events) for run in seen.stages)
-    last = [e["payload"] for e in events if e["event"] == EventName.MODEL_EVALUATED]
-    evaluated = _understood(last[-1]) if last else None
-    return ChainRun(seen.chain, seen.problem, stages, evaluated, seen.note)
+    return ChainRun(
+        seen.chain,
+        seen.problem,
+        stages,
+        _last(events, ModelEvaluated),
+        _last(events, PredictionsReady),
+    )
 
 
-def _understood(payload: Json) -> ModelEvaluated | None:
+def _last(events: list[Json], kind: type[E]) -> E | None:
+    """Return the last event of a kind, if there is one that this version of Baton understands."""
+    payloads = [event["payload"] for event in events if event["event"] == kind.event]
     try:
-        return ModelEvaluated.model_validate(payload)
+        return kind.model_validate(payloads[-1]) if payloads else None
     except ValidationError:
-        return None  # of another version of Baton
+        return None
 
 
 def _completed(seen: ChainRun, stage: Stage) -> bool:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from baton.errors import InputError
 from baton.problems.base import (
@@ -38,6 +38,8 @@ __all__ = [
     "get",
     "names",
     "parse",
+    "parse_options",
+    "partial",
 ]
 
 GROUP = "baton.problems"
@@ -83,30 +85,67 @@ def parse(problem: Problem[Any], values: dict[str, Any]) -> Params:
     return params
 
 
-def parse_options(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Those of the values that are options of any chain, checked; a problem's own come first.
+def partial(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Some of a problem's parameters, each checked by itself, ready for JSON.
 
     Raises
     ------
     InputError
-        If one is of the wrong type.
+        If one is unknown or of the wrong type.
     """
-    given = {
-        name: value
-        for name, value in values.items()
-        if name in Options.model_fields and name not in problem.params.model_fields
-    }
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        field = problem.params.model_fields.get(name)
+        if field is None:
+            known = ", ".join(problem.params.model_fields)
+            raise InputError(
+                f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"
+            )
+        # The annotation's constraints stand in the field, so the field itself must validate.
+        one = create_model("One", __base__=Params, **{name: (field.rebuild_annotation(), ...)})
+        try:
+            given |= one.model_validate({name: value}).model_dump(mode="json")
+        except ValidationError as error:
+            raise InputError(_first_problem(problem, error)) from None
+    return given
+
+
+def parse_options(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that are options of any chain, checked; a problem's own come first.
+
+    Parameters
+    ----------
+    problem : Problem or None
+        None if every value must be such an option.
+    values : dict
+
+    Raises
+    ------
+    InputError
+        If one is of the wrong type, or a family of models is unknown.
+    """
+    from baton import models
+
+    own = set(values) - set(Options.model_fields) if problem else set()
+    own |= set(problem.params.model_fields) if problem else set()
+    given = {name: value for name, value in values.items() if name not in own}
     try:
         checked = Options.model_validate(given)
     except ValidationError as error:
         raise InputError(_first_problem(problem, error)) from None
-    return checked.model_dump(include=set(given))
+    for name in (*checked.compare, *([checked.model] if checked.model else [])):
+        models.family(name)
+    return checked.model_dump(mode="json", include=set(given))
 
 
-def _first_problem(problem: Problem[Any], error: ValidationError) -> str:
+def _first_problem(problem: Problem[Any] | None, error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"]) or "parameters"
-    known = ", ".join([*problem.params.model_fields, *Options.model_fields])
+    own = list(problem.params.model_fields) if problem else []
+    known = ", ".join([*own, *Options.model_fields])
+    if problem is None:
+        reason = "unknown" if first["type"] == "extra_forbidden" else first["msg"]
+        return f"option {name!r}: {reason.removeprefix('Value error, ')}; there are: {known}"
     match first["type"]:
         case "extra_forbidden":
             return f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"

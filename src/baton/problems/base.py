@@ -174,9 +174,16 @@ class Problem(ABC, Generic[P]):
         """Raw rows to be predicted; the target need not be among their columns."""
         return self.load(params)
 
+    def unseen_fingerprint(self, params: P) -> str:
+        """Digest of whatever outside the parameters decides the rows of `unseen`."""
+        return self.fingerprint(params)
+
     @abstractmethod
-    def split(self, features: pd.DataFrame, params: P) -> pd.Series:
-        """`Split` of every feature row, in the order and with the index of `features`."""
+    def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series:
+        """`Split` of every feature row, in the order and with the index of `features`.
+
+        `ROW` says which row of `raw` it was made from, whose columns may decide.
+        """
 
 
 class SourcedProblem(Problem[P]):

@@ -136,7 +136,12 @@ class Spheres(Problem[SpheresParams]):
         table.insert(0, ROW, np.arange(len(raw)))
         return table.assign(**{TARGET: raw[TARGET]}) if with_target else table
 
-    def split(self, features: pd.DataFrame, params: SpheresParams) -> pd.Series:
+    def split(
+        self,
+        features: pd.DataFrame,
+        raw: pd.DataFrame,  # noqa: ARG002
+        params: SpheresParams,
+    ) -> pd.Series:
         """Split at random, stratified by cluster."""
         return stratified(features[TARGET], params.test_size, params.seed)
 

@@ -12,14 +12,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from baton.errors import InputError
 from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split
 from baton.splits import marked, shuffled, stratified
 from baton.tables.features import build
-from baton.tables.inference import infer, infer_unlabelled
-from baton.tables.reading import count_rows, read
+from baton.tables.inference import infer
+from baton.tables.reading import read
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
 from baton.tables.wording import unknown_column
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
+_SCHEMA = TypeAdapter(Schema)
 HEADLINES = {Kind.CLASSIFICATION: "accuracy", Kind.REGRESSION: "rmse"}
 
 
@@ -103,7 +104,7 @@ class Table(Problem[TableParams]):
 
     def load(self, params: TableParams) -> pd.DataFrame:
         """Rows of the file, then those of ``test_path``, marked in the column `SPLIT`."""
-        return read(*_sources(params, require_target=False))
+        return read(*_sources(params))
 
     def contract(self, params: TableParams) -> DataFrameSchema:
         """Every column of the file's header, numbers finite, and at least two target values."""
@@ -121,7 +122,7 @@ class Table(Problem[TableParams]):
 
     def goal(self, raw: pd.DataFrame, params: TableParams) -> Goal:
         """Kind by the target's values unless it was given, and what was inferred, in sentences."""
-        schema = _schema(raw, params)
+        schema = _inferred(raw, params)
         kind = schema.kind or params.kind or Kind.CLASSIFICATION
         return Goal(kind, params.target, HEADLINES[kind], schema.notes)
 
@@ -129,22 +130,45 @@ class Table(Problem[TableParams]):
         self, raw: pd.DataFrame, params: TableParams, *, with_target: bool = True
     ) -> pd.DataFrame:
         """Columns of use under the user's names; rows without a target only if not asked for it."""
-        return build(raw, _schema(raw, params), with_target=with_target)
+        return build(raw, _inferred(raw, params), with_target=with_target)
 
-    def split(self, features: pd.DataFrame, params: TableParams) -> pd.Series:
+    def schema(self, raw: pd.DataFrame, params: TableParams) -> dict[str, Any]:
+        """What the columns are for, as it was inferred."""
+        found: dict[str, Any] = _SCHEMA.dump_python(_inferred(raw, params), mode="json")
+        return found
+
+    def new_features(
+        self,
+        raw: pd.DataFrame,
+        params: TableParams,  # noqa: ARG002
+        schema: dict[str, Any],
+    ) -> pd.DataFrame:
+        """Columns of use, read as those of the training rows were."""
+        return build(raw, _SCHEMA.validate_python(schema), with_target=False)
+
+    def unseen_fingerprint(self, params: TableParams) -> str:
+        """SHA-256 of the file at ``path``, which needs no target."""
+        describe(params.path)
+        return _digest(params.path)
+
+    def unseen(self, params: TableParams) -> pd.DataFrame:
+        """Rows of the file at ``path``, which need no target."""
+        return read(describe(params.path))
+
+    def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> pd.Series:
         """By file if there is a ``test_path``; else at random, stratified if there are classes."""
         if params.test_path is not None:
-            return _by_file(features, params)
+            return _by_file(features, raw, params)
         target = features[params.target]
         if target.dtype.kind == "f":
             return shuffled(features.index, params.test_size, params.seed)
         return stratified(target, params.test_size, params.seed)
 
 
-def _sources(params: TableParams, *, require_target: bool = True) -> tuple[Source, Source | None]:
+def _sources(params: TableParams) -> tuple[Source, Source | None]:
     """Heads of the files, checked against the parameters."""
     train = describe(params.path)
-    _require_target(params, train, required=require_target)
+    _require_target(params, train)
     _require_droppable(params, train)
     if params.test_path is None:
         return train, None
@@ -153,7 +177,7 @@ def _sources(params: TableParams, *, require_target: bool = True) -> tuple[Sourc
     return train, test
 
 
-def _require_target(params: TableParams, source: Source, *, required: bool) -> None:
+def _require_target(params: TableParams, source: Source) -> None:
     unusable = dict(source.unusable)
     if params.target in unusable:
         raise InputError(
@@ -162,7 +186,7 @@ def _require_target(params: TableParams, source: Source, *, required: bool) -> N
         )
     if params.target in params.drop:
         raise InputError(f"target {params.target!r} is in drop; take it out of one of them")
-    if required and params.target not in source.columns:
+    if params.target not in source.columns:
         raise unknown_column("target", params.target, source.columns, str(source.path))
 
 
@@ -188,24 +212,9 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _schema(raw: pd.DataFrame, params: TableParams) -> Schema:
-    """What the columns are for.
-
-    A table without the target has rows to be predicted: they are read as the rows of the file
-    at ``path`` were, where that has the target.
-    """
-    if params.target not in raw:
-        known = _labelled(params)
-        if known is None:
-            return infer_unlabelled(raw, params.drop)
-        raw = known
+def _inferred(raw: pd.DataFrame, params: TableParams) -> Schema:
+    """What the columns are for, by the training rows."""
     return infer(raw, params.target, params.kind, params.drop)
-
-
-def _labelled(params: TableParams) -> pd.DataFrame | None:
-    if not params.path.is_file() or params.target not in describe(params.path).columns:
-        return None
-    return read(*_sources(params))
 
 
 def _is_finite(values: pd.Series) -> Any:
@@ -214,9 +223,9 @@ def _is_finite(values: pd.Series) -> Any:
     return ~np.isinf(values) if values.dtype.kind == "f" else True
 
 
-def _by_file(features: pd.DataFrame, params: TableParams) -> pd.Series:
-    """Rows are numbered through both files, so the first file's length parts them."""
-    is_test = (features[ROW] >= count_rows(describe(params.path))).to_numpy()
+def _by_file(features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> pd.Series:
+    """Split by the mark that `load` put on each row."""
+    is_test = (raw[SPLIT] == Split.TEST.value).to_numpy()[features[ROW]]
     sides = marked(features.index, is_test)
     for side in Split:
         if not (sides == side).any():

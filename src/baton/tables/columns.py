@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _ID_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|index|idx|key|rowid|row|nr|no))$|[a-z](ID|Id)$")
 
 
-def infer_column(name: str, series: pd.Series, *, keep: bool = False) -> Column:
-    """Column in its role, dropped if it is of no use; with `keep` only if nothing can read it."""
-    column = role_of(name, series, keep=keep)
-    if keep or column.role is Role.DROPPED or series.dtype.kind not in "biufmM":
+def infer_column(name: str, series: pd.Series) -> Column:
+    """Column in its role, dropped if it is of no use."""
+    column = role_of(name, series, keep=False)
+    if column.role is Role.DROPPED or series.dtype.kind not in "biufmM":
         return column
     reason = _why_useless(name, series)
     return Column(name, Role.DROPPED, note=reason) if reason else column

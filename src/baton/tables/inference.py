@@ -75,18 +75,6 @@ def infer(
     return Schema(columns, known, kind, notes)
 
 
-def infer_unlabelled(raw: pd.DataFrame, drop: Sequence[str] = ()) -> Schema:
-    """Decide what every column is for where there is no target: nothing is dropped for its values.
-
-    Few rows say too little about a column's use, and the model that is asked knows which columns
-    it was trained on.
-    """
-    columns = (
-        infer_column(name, raw[name], keep=True) for name in column_names(raw) if name not in drop
-    )
-    return Schema(tuple(columns))
-
-
 def _is_train(raw: pd.DataFrame) -> np.ndarray:
     import numpy as np
 

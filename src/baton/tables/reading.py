@@ -60,22 +60,13 @@ def read(train: Source, test: Source | None = None) -> pd.DataFrame:
     return raw
 
 
-def count_rows(source: Source) -> int:
-    """Rows that `read` gives for a file."""
-    if source.format is Format.CSV:
-        return len(_load(source, source.columns[:1])[0])
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(source.path).num_rows)
-
-
 def column_names(raw: pd.DataFrame) -> list[str]:
     """Names of a raw table's columns that come from a file."""
     return [name for name in raw.columns if name != SPLIT]
 
 
-def _load(source: Source, only: Sequence[str] | None = None) -> tuple[pa.Table, Source]:
-    """Table of a file, of a CSV file all or some columns as text, and the source as it was read.
+def _load(source: Source) -> tuple[pa.Table, Source]:
+    """Table of a file, of a CSV file its columns as text, and the source as it was read.
 
     Bytes that are not UTF-8 may come after the head of a file; then a guess of the encoding
     takes its place.
@@ -85,13 +76,13 @@ def _load(source: Source, only: Sequence[str] | None = None) -> tuple[pa.Table, 
     if source.format is Format.PARQUET:
         return _read_parquet(source), source
     try:
-        return _read_csv(source, only), source
+        return _read_csv(source), source
     except pa.ArrowInvalid as error:
         if "invalid UTF8" not in str(error) or source.encoding != "utf-8":
             raise InputError(_csv_fault(source, error)) from None
     except BROKEN as error:
         raise InputError(unreadable(source.path, "CSV", error)) from None
-    return _load(replace(source, encoding=guess_encoding(content(source.path))), only)
+    return _load(replace(source, encoding=guess_encoding(content(source.path))))
 
 
 def _read_parquet(source: Source) -> pa.Table:
@@ -107,7 +98,7 @@ def _read_parquet(source: Source) -> pa.Table:
     return table_of({name: plain(table[name]) for name in table.column_names})
 
 
-def _read_csv(source: Source, only: Sequence[str] | None) -> pa.Table:
+def _read_csv(source: Source) -> pa.Table:
     from pyarrow import csv as arrow_csv
     from pyarrow import string
 
@@ -124,7 +115,6 @@ def _read_csv(source: Source, only: Sequence[str] | None) -> pa.Table:
         parse_options=arrow_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(names, string()),
-            include_columns=list(only) if only else None,
             null_values=list(MISSING),
             strings_can_be_null=True,
         ),

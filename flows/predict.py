@@ -1,0 +1,27 @@
+"""The stage that predicts new rows with a problem's newest model."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas import State
+
+from baton.contracts import Stage
+from tasks.aside import aside
+from tasks.events import announce
+from tasks.prediction import plan_prediction, predict_new_rows, predictions_ready, read_new_rows
+from tasks.results import exists
+from tasks.stage import exclusive, stage
+
+
+@flow(name=Stage.PREDICT.value)
+async def predict(
+    problem: str, parameters: dict[str, Any] | None = None, version: int | None = None
+) -> State[Any]:
+    """Predict rows whose target nobody knows and announce the answer."""
+    with stage(Stage.PREDICT, problem) as chain:
+        job = plan_prediction(problem, parameters or {}, version, chain)
+        with exclusive(job.folder):
+            cached = exists(job.key)
+            rows = read_new_rows(job, key=job.raw_key)
+            await aside(predict_new_rows, rows, job, key=job.key)
+        return announce(predictions_ready(job), cached=cached)
