@@ -5,6 +5,7 @@ import re
 import sys
 import types
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.api import types as dtypes
@@ -26,6 +27,25 @@ def _moons():
     return module.problem
 
 
+def _trips(folder):
+    """Two months of made-up taxi trips."""
+    rng = np.random.default_rng(0)
+    for month in ("2021-01", "2021-02"):
+        began = pd.to_datetime(f"{month}-03") + pd.to_timedelta(rng.integers(0, 10**6, 400), "s")
+        distance = rng.exponential(3, 400)
+        pd.DataFrame(
+            {
+                "lpep_pickup_datetime": began,
+                "lpep_dropoff_datetime": began + pd.to_timedelta(120 + 180 * distance, "s"),
+                "PULocationID": rng.integers(1, 9, 400),
+                "DOLocationID": rng.integers(1, 9, 400),
+                "passenger_count": rng.choice([1, 2, None], 400).astype(float),
+                "trip_distance": distance,
+            }
+        ).to_parquet(folder / f"green_tripdata_{month}.parquet")
+    return {"train": "2021-01", "test": "2021-02", "source": str(folder)}
+
+
 @pytest.fixture(params=NAMES)
 def case(request, tmp_path):
     """A problem with small parameters."""
@@ -38,6 +58,8 @@ def case(request, tmp_path):
         path.write_text("\n".join(["number,letter,day,answer", *rows]))
         values = {"path": str(path), "target": "answer"}
     is_readme = request.param.startswith("moons")
+    if request.param == "taxi":
+        values = _trips(tmp_path)
     problem = _moons() if is_readme else problems.get(request.param)
     return problem, problems.parse(problem, values)
 

@@ -62,7 +62,7 @@ def test_a_mistake_that_prefect_would_take_in_silence_is_refused(tmp_path, name,
 def test_an_unknown_key_in_a_trigger_is_refused(tmp_path):
     """``expects`` would leave ``expect`` empty, which matches every event."""
     content = deepcopy(GOOD)
-    trigger = content["deployments"][2]["triggers"][0]
+    trigger = next(d for d in content["deployments"] if d["name"] == "train")["triggers"][0]
     trigger["expects"] = trigger.pop("expect")
     with pytest.raises(InputError, match="triggers"):
         _read(tmp_path, content)

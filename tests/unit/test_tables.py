@@ -696,10 +696,10 @@ def test_a_schema_reads_new_rows_as_the_old_ones():
         build(new.assign(n=pd.Timestamp(0)), infer(raw, "y"), with_target=False)
 
 
-@pytest.mark.parametrize("new", [[True, True], ["yes", "no"], ["true", None], [1, 0], [None]])
-def test_booleans_with_gaps_read_new_rows(new):
-    """A column that was boolean, with gaps, takes booleans, words, numbers and nothing."""
-    raw = pd.DataFrame({"b": [True, None, False] * 3, "y": np.arange(9) + 0.5})
+@pytest.mark.parametrize("new", [[True, None], ["yes", "no"], ["true", None], [1, 0], [None]])
+def test_booleans_read_new_rows_with_gaps(new):
+    """A column that was boolean takes booleans with gaps, words, numbers and nothing."""
+    raw = pd.DataFrame({"b": [True, True, False] * 3, "y": np.arange(9) + 0.5})
     table = build(pd.DataFrame({"b": new}), infer(raw, "y"), with_target=False)
     assert set(table["b"].dropna().astype(float)) <= {0.0, 1.0}
     assert len(table) == len(new)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pydantic import ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError
 
 from baton.errors import InputError
 from baton.problems.base import (
@@ -101,12 +101,11 @@ def partial(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
             raise InputError(
                 f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"
             )
-        # The annotation's constraints stand in the field, so the field itself must validate.
-        one = create_model("One", __base__=Params, **{name: (field.rebuild_annotation(), ...)})
+        kind: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
         try:
-            given |= one.model_validate({name: value}).model_dump(mode="json")
+            given[name] = kind.dump_python(kind.validate_python(value), mode="json")
         except ValidationError as error:
-            raise InputError(_first_problem(problem, error)) from None
+            raise InputError(_first_problem(problem, error, name)) from None
     return given
 
 
@@ -138,9 +137,11 @@ def parse_options(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[
     return checked.model_dump(mode="json", include=set(given))
 
 
-def _first_problem(problem: Problem[Any] | None, error: ValidationError) -> str:
+def _first_problem(
+    problem: Problem[Any] | None, error: ValidationError, name: str = "parameters"
+) -> str:
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or "parameters"
+    name = ".".join(str(part) for part in first["loc"]) or name
     own = list(problem.params.model_fields) if problem else []
     known = ", ".join([*own, *Options.model_fields])
     if problem is None:

@@ -318,9 +318,8 @@ def _trips(params: TaxiParams, month: str) -> pd.DataFrame:
     try:
         table = pq.read_table(path, columns=names).select(names)
         types = [pa.timestamp("us")] * 2 + [pa.float64()] * 4
-        trips: pd.DataFrame = table.cast(
-            pa.schema(list(zip(names, types, strict=True)))
-        ).to_pandas()
+        schema = pa.schema(list(zip(names, types, strict=True)))
+        trips: pd.DataFrame = table.cast(schema, safe=False).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(

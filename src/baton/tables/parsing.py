@@ -1,4 +1,4 @@
-"""Distinct texts as numbers, dates or seconds, missing where they are none.
+"""Distinct texts as numbers, dates, seconds or flags, missing where they are none.
 
 Which of them a column holds is decided in ``text_columns``.
 """
@@ -18,7 +18,7 @@ ISO = "ISO8601"
 
 
 def parse(values: pa.Array, column: Column) -> np.ndarray:
-    """Texts as a column's role and style say: numbers, dates or seconds."""
+    """Texts as a column's role and style say: numbers, dates, seconds or flags."""
     match column.role:
         case Role.NUMBER:
             return _numbers(values, column.style)
@@ -26,6 +26,8 @@ def parse(values: pa.Array, column: Column) -> np.ndarray:
             return _dates(values, column.style)
         case Role.DURATION:
             return _seconds(values)
+        case Role.BOOLEAN:
+            return _flags(values)
     raise ValueError(f"text is not read as {column.role}")
 
 
@@ -46,6 +48,17 @@ def _numbers(values: pa.Array, style: str) -> np.ndarray:
     numbers = pc.if_else(fits, pointed, pa.scalar(None, pointed.type)).cast(pa.float64())
     finite = pc.if_else(pc.is_finite(numbers), numbers, None)
     return np.asarray(finite.to_numpy(zero_copy_only=False), dtype=float)
+
+
+_WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
+
+
+def _flags(values: pa.Array) -> np.ndarray:
+    """Words for true and false as 1 and 0, else NaN."""
+    import numpy as np
+
+    words = [str(text).strip().lower() for text in values.to_pylist()]
+    return np.array([_WORDS.get(word, np.nan) for word in words], dtype=float)
 
 
 def _dates(values: pa.Array, style: str) -> np.ndarray:
