@@ -48,7 +48,11 @@ class OneHotEncoder(Encoder, frozen=True, extra="forbid"):
 
     @classmethod
     def fit(
-        cls, table: pd.DataFrame, *, fills_missing: bool = True, standardize: bool = False
+        cls,
+        table: pd.DataFrame,
+        *,
+        fills_missing: bool = True,  # noqa: ARG003
+        standardize: bool = False,
     ) -> OneHotEncoder:
         """Learn the encoding from training rows.
 
