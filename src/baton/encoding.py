@@ -32,7 +32,8 @@ UNKNOWN = -1.0
 
 _DATE_PARTS = ("year", "month", "day", "weekday", "hour", "minute")
 _MICROSECONDS_PER_DAY = 86_400 * 10**6
-_GREATEST = float(np.finfo(np.float32).max)
+GREATEST = float(np.finfo(np.float32).max)
+"""What a greater number, infinity too, becomes: trees compare in float32."""
 
 
 class Role(StrEnum):
@@ -244,7 +245,7 @@ def _numbers(values: pd.Series) -> Any:
     if not types.is_numeric_dtype(values.dtype):
         values = pd.to_numeric(values.astype(object), errors="coerce")
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.clip(numbers, -_GREATEST, _GREATEST)
+    return np.clip(numbers, -GREATEST, GREATEST)
 
 
 def _flags(values: pd.Series) -> pd.Series:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from baton.encoding import (
+    GREATEST,
     ColumnEncoding,
     Encoder,
     Role,
@@ -136,7 +137,8 @@ def _scale(values: Any, *, standardize: bool) -> NumberScale:
 
 
 def _filled(values: Any, number: NumberScale) -> Any:
-    return (np.where(np.isnan(values), number.fill, values) - number.centre) / number.scale
+    known = np.where(np.isnan(values), number.fill, values)
+    return np.clip((known - number.centre) / number.scale, -GREATEST, GREATEST)
 
 
 def _stored(columns: list[Any]) -> Any:

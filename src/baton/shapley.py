@@ -1,12 +1,14 @@
 """Shapley values: how much each column moved each prediction, and in which direction.
 
-One pure function for every model; the engines are XGBoost's and LightGBM's own TreeSHAP, the
-linear model's formula and the explainers of ``shap``. Pictures and persistence belong elsewhere.
+One pure function for every model; the engines are XGBoost's and LightGBM's own TreeSHAP,
+``shap.TreeExplainer``, the linear model's formula and Shapley's own. Pictures and persistence
+belong elsewhere.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -578,37 +580,73 @@ def _over_background(
     seed: int,
     progress: Progress,
 ) -> tuple[Array, Array, Method]:
-    """Shap's model-agnostic explainers, on a sample of the background."""
-    import shap
-
+    """Any model: the mean over a sample of the background stands for "not known"."""
     if _n_rows(background) == 0:
         raise InputError("no rows to take a background sample from")
     behind = _sample(background, seed)
     rows, known, restore = _coded(X, behind) if groups is None else _placed(X, behind, groups)
-    masker = shap.maskers.Independent(known, max_samples=len(known))
-    n_features = rows.shape[1]
-    is_small = n_features <= _ENUMERATED_FEATURES
+    is_small = rows.shape[1] <= _ENUMERATED_FEATURES
 
     def output(coded: Array) -> Array:
         return _margin(estimator, restore(coded))
 
     base = output(known).mean(axis=0)
-    values = np.zeros((len(rows), n_features, len(base)))
-    state = np.random.get_state()  # shap seeds the process's own stream
-    try:
-        for place in range(len(rows)):
-            if is_small:
-                explainer = shap.explainers.Exact(output, masker)
-                found = explainer(rows[place : place + 1], max_evals=2**n_features, silent=True)
-            else:
-                explainer = shap.explainers.Permutation(output, masker, seed=seed + place)
-                evaluations = N_PERMUTATIONS * (2 * n_features + 1)
-                found = explainer(rows[place : place + 1], max_evals=evaluations, silent=True)
-            values[place] = np.reshape(found.values, (n_features, len(base)))
-            progress(place + 1, len(rows))
-    finally:
-        np.random.set_state(state)
+    values = np.zeros((*rows.shape, len(base)))
+    for place, row in enumerate(rows):
+        differs = np.flatnonzero((known != row).any(axis=0))  # no other column can move it
+        expect = partial(_expected, output, row, known, differs)
+        if is_small:
+            values[place, differs] = _enumerated(expect, len(differs))
+        else:
+            values[place, differs] = _permuted(expect, len(differs), [seed, place])
+        progress(place + 1, len(rows))
     return values, base, Method.ENUMERATED if is_small else Method.SAMPLED
+
+
+def _expected(
+    output: Callable[[Array], Array], row: Array, known: Array, columns: Array, chosen: Array
+) -> Array:
+    """Mean output with the chosen of the columns as in the row, the others as in the background.
+
+    Parameters
+    ----------
+    chosen : bool array of shape (n_subsets, number of `columns`)
+
+    Returns
+    -------
+    array of shape (n_subsets, n_outputs)
+    """
+    masks = np.zeros((len(chosen), len(row)), dtype=bool)
+    masks[:, columns] = chosen
+    mixed = np.where(masks[:, None, :], row, known)
+    found = output(mixed.reshape(-1, len(row)))
+    return np.asarray(found.reshape(*mixed.shape[:2], -1).mean(axis=1))
+
+
+def _enumerated(expect: Callable[[Array], Array], n: int) -> Array:
+    """Shapley's formula over every subset of `n` columns: array of shape (n, n_outputs)."""
+    subsets = np.arange(2**n)
+    chosen = (subsets[:, None] >> np.arange(n)) % 2 == 1
+    worth = expect(chosen)
+    sizes = chosen.sum(axis=1)
+    values = np.zeros((n, worth.shape[1]))
+    for place in range(n):
+        without = subsets[~chosen[:, place]]
+        weights = [1 / (n * math.comb(n - 1, size)) for size in sizes[without]]
+        values[place] = weights @ (worth[without | 1 << place] - worth[without])
+    return values
+
+
+def _permuted(expect: Callable[[Array], Array], n: int, seed: list[int]) -> Array:
+    """What each of `n` columns adds in random orders, forward and backward: (n, n_outputs)."""
+    random = np.random.default_rng(seed)
+    total: Any = 0.0
+    for order in (random.permutation(n) for _ in range(N_PERMUTATIONS)):
+        for one in (order, order[::-1]):
+            ranks = np.argsort(one)
+            chosen = np.arange(n + 1)[:, None] > ranks
+            total = total + np.diff(expect(chosen), axis=0)[ranks]
+    return np.asarray(total / (2 * N_PERMUTATIONS))
 
 
 def _sample(background: Any, seed: int) -> Any:
@@ -662,10 +700,9 @@ def _numbers(X: Any) -> Array:
 def _placed(
     X: Any, background: Any, groups: _Groups
 ) -> tuple[Array, Array, Callable[[Array], Any]]:
-    """The user's columns as places of rows for shap, and the way back to the matrix.
+    """The user's columns as places of rows, and the way back to the matrix.
 
-    A date or a category is one column however many it is encoded to. Equal values are one place:
-    shap spares itself the columns in which a row does not differ from the background.
+    A date or a category is one column however many it is encoded to. Equal values are one place.
     """
     from scipy.sparse import hstack, vstack
 
@@ -698,7 +735,7 @@ def _is_sparse(X: Any) -> bool:
 
 
 def _coded(X: Any, background: Any) -> tuple[Array, Array, Callable[[Array], Any]]:
-    """Rows as numbers for shap, and the way back to what the estimator takes."""
+    """Rows as numbers, and the way back to what the estimator takes."""
     if not hasattr(X, "columns"):
         return _numbers(X), _numbers(background), lambda coded: coded
     import pandas as pd
