@@ -25,6 +25,7 @@ _PARAMETERS: dict[str, Any] = {
     "max_depth": int,
     "max_leaves": int,
     "max_bin": int,
+    "tree_method": Literal["hist", "approx", "exact"],
     "grow_policy": Literal["depthwise", "lossguide"],
     "booster": Literal["gbtree", "dart"],
     "objective": str,
@@ -110,11 +111,11 @@ class XGBoost:
 
         settings = {
             "n_jobs": 1 if is_small(X) else None,
+            "tree_method": "hist",
             **{name: value for name, value in params.items() if name != "early_stopping"},
             "random_state": seed,
             "feature_types": feature_types,
             "enable_categorical": True,
-            "tree_method": "hist",
         }
         wrapper = self._wrapper(kind)
         if not params.get("early_stopping", True):
