@@ -115,7 +115,7 @@ class XGBoost:
             **{name: value for name, value in params.items() if name != "early_stopping"},
             "random_state": seed,
             "feature_types": feature_types,
-            "enable_categorical": True,
+            "enable_categorical": "c" in feature_types,
         }
         wrapper = self._wrapper(kind)
         if not params.get("early_stopping", True):
