@@ -1,4 +1,4 @@
-"""The published figures of the spheres, through Baton's own problem, split, models, folds and metrics."""
+"""The published figures of the spheres, through Baton's own problem, split, models and metrics."""
 
 import pytest
 from threadpoolctl import threadpool_limits

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from baton.models.space import Space
 
 _DENSE_CELLS = 2_000_000
+_DROPPED = 1e-12
 
 
 class _Weighing(Scikit, ABC):
@@ -109,9 +110,16 @@ class Linear(_Weighing):
         seed: int,
     ) -> Any:
         """Solve exactly where the matrix is small enough to be dense, by LSQR where it is not."""
-        # LSQR ends at a tolerance, far from the solution if columns differ much in scale.
-        rows = X.toarray() if X.shape[0] * X.shape[1] <= _DENSE_CELLS else X
-        return super().fit(rows, y, kind, feature_types, params, seed)
+        if X.shape[0] * X.shape[1] > _DENSE_CELLS:
+            return super().fit(X, y, kind, feature_types, params, seed)
+        # Directions are dropped by their size, which must not depend on a column's unit.
+        rows = X.toarray()
+        spread = rows.std(axis=0)
+        spread[spread == 0] = 1.0
+        settings = {"tol": _DROPPED, **params}
+        fitted = super().fit(rows / spread, y, kind, feature_types, settings, seed)
+        fitted.coef_ = fitted.coef_ / spread
+        return fitted
 
 
 class Lasso(_Weighing):
