@@ -1,7 +1,8 @@
 """From a feature table in the user's columns to the matrix that a model is fitted on.
 
 What is learned here (category levels, which parts of a date vary) is learned from training
-rows alone and travels with the model as JSON. Cleaning a raw table belongs in its problem.
+rows alone and travels with the model as JSON. A column per category level, for models that can
+only weigh and add, belongs in ``baton.one_hot``; cleaning a raw table in its problem.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ MAX_LEVELS = 255
 
 OTHER = "(other)"
 
+UNKNOWN = -1.0
+"""Code of a missing or unseen category for models that take no missing value."""
+
 _DATE_PARTS = ("year", "month", "day", "weekday", "hour", "minute")
 _MICROSECONDS_PER_DAY = 86_400 * 10**6
-_GREATEST = float(np.finfo(np.float32).max)
+GREATEST = float(np.finfo(np.float32).max)
+"""What a greater number, infinity too, becomes: trees compare in float32."""
 
 
 class Role(StrEnum):
@@ -47,6 +52,8 @@ class ColumnEncoding(BaseModel, frozen=True, extra="forbid"):
     role: Role
     levels: tuple[str, ...] = ()
     """Levels of a category; a level's place is its code."""
+    keeps_rest: bool = True
+    """Whether a last level `OTHER` stands for every level that is not listed."""
     parts: tuple[str, ...] = ()
     """Parts of a datetime that vary in training."""
 
@@ -62,39 +69,55 @@ class Encoder(BaseModel, frozen=True, extra="forbid"):
     """A fitted encoding of a feature table."""
 
     columns: tuple[ColumnEncoding, ...]
+    fills: tuple[float, ...] = ()
+    """What a missing value becomes, one per column of the matrix; empty if it stays missing."""
 
     @classmethod
-    def fit(cls, table: pd.DataFrame) -> Encoder:
+    def fit(cls, table: pd.DataFrame, *, fills_missing: bool = False) -> Encoder:
         """Learn the encoding from training rows.
 
         Parameters
         ----------
         table : DataFrame of shape (n, k)
             Columns of numbers, booleans, datetimes or categoricals, target not among them.
+        fills_missing : bool
+            For models that take no missing value: a number becomes the median of the training
+            rows, a category becomes a level of its own, −1.
 
         Raises
         ------
         InputError
             If the table has no column.
         """
-        if table.shape[1] == 0:
-            raise InputError("no column is left to learn from; keep at least one beside the target")
-        return cls(columns=tuple(_encoding(table[name]) for name in table.columns))
+        fitted = cls(columns=column_encodings(table))
+        if not fills_missing:
+            return fitted
+        matrix = fitted.transform(table)
+        fills = [
+            UNKNOWN if kind == "c" else median(matrix[:, place])
+            for place, kind in enumerate(fitted.feature_types)
+        ]
+        return fitted.model_copy(update={"fills": tuple(fills)})
 
     @property
     def column_names(self) -> list[str]:
         """Names of the user's columns, in order."""
         return [column.name for column in self.columns]
 
+    def names_of(self, column: ColumnEncoding) -> tuple[str, ...]:
+        """Names of the matrix's columns that a column of the user becomes."""
+        return column.names
+
     @property
     def names(self) -> list[str]:
         """Names of the matrix's columns, in order."""
-        return [name for column in self.columns for name in column.names]
+        return [name for column in self.columns for name in self.names_of(column)]
 
     @property
     def sources(self) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """For every column of the matrix, the place of the user's column it comes from."""
-        return np.repeat(np.arange(len(self.columns)), [len(c.names) for c in self.columns])
+        widths = [len(self.names_of(column)) for column in self.columns]
+        return np.repeat(np.arange(len(self.columns)), widths)
 
     @property
     def feature_types(self) -> list[str]:
@@ -122,16 +145,47 @@ class Encoder(BaseModel, frozen=True, extra="forbid"):
         InputError
             If a column is missing.
         """
-        missing = [name for name in self.column_names if name not in table.columns]
-        if missing:
-            raise InputError(f"columns are missing: {', '.join(missing)}")
+        self.require_columns(table)
         matrix = np.empty((len(table), len(self.names)), dtype=np.float32)
         place = 0
         for column in self.columns:
-            for values in _encode(table[column.name], column):
+            for values in encode(table[column.name], column):
                 matrix[:, place] = values
                 place += 1
+        if self.fills:
+            return np.where(np.isnan(matrix), np.asarray(self.fills, dtype=np.float32), matrix)
         return matrix
+
+    def require_columns(self, table: pd.DataFrame) -> None:
+        """See that a table has every column.
+
+        Raises
+        ------
+        InputError
+            If one is missing.
+        """
+        missing = [name for name in self.column_names if name not in table.columns]
+        if missing:
+            raise InputError(f"columns are missing: {', '.join(missing)}")
+
+
+def column_encodings(table: pd.DataFrame) -> tuple[ColumnEncoding, ...]:
+    """Learn how each column of training rows becomes numbers.
+
+    Raises
+    ------
+    InputError
+        If the table has no column.
+    """
+    if table.shape[1] == 0:
+        raise InputError("no column is left to learn from; keep at least one beside the target")
+    return tuple(_encoding(table[name]) for name in table.columns)
+
+
+def median(values: Any) -> float:
+    """Median of the numbers that are known; 0 if none is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def _encoding(values: pd.Series) -> ColumnEncoding:
@@ -147,9 +201,14 @@ def _encoding(values: pd.Series) -> ColumnEncoding:
     return ColumnEncoding(name=name, role=Role.CATEGORY, levels=_levels(values))
 
 
-def _levels(values: pd.Series) -> tuple[str, ...]:
+def level_counts(values: pd.Series) -> pd.Series:
+    """How often each level of a category occurs, missing ones left out."""
     counts = values.dropna().astype(str).value_counts()
-    counts = counts[counts > 0]
+    return counts[counts > 0]
+
+
+def _levels(values: pd.Series) -> tuple[str, ...]:
+    counts = level_counts(values)
     ordered = sorted(counts.index, key=lambda level: (-counts[level], level))
     if len(ordered) <= MAX_LEVELS:
         return tuple(ordered)
@@ -165,14 +224,15 @@ def _varying_parts(values: pd.Series) -> tuple[str, ...]:
     return (*varying, "days")
 
 
-def _encode(values: pd.Series, column: ColumnEncoding) -> Iterator[Any]:
+def encode(values: pd.Series, column: ColumnEncoding) -> Iterator[Any]:
+    """Yield what a column becomes, float64, NaN where a value is missing or unseen."""
     match column.role:
         case Role.NUMBER:
             yield _numbers(values)
         case Role.FLAG:
             yield _numbers(_flags(values))
         case Role.CATEGORY:
-            yield _codes(values, column.levels)
+            yield _codes(values, column.levels, keeps_rest=column.keeps_rest)
         case Role.DATETIME:
             yield from _date_parts(values, column.parts)
 
@@ -185,7 +245,7 @@ def _numbers(values: pd.Series) -> Any:
     if not types.is_numeric_dtype(values.dtype):
         values = pd.to_numeric(values.astype(object), errors="coerce")
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.clip(numbers, -_GREATEST, _GREATEST)
+    return np.clip(numbers, -GREATEST, GREATEST)
 
 
 def _flags(values: pd.Series) -> pd.Series:
@@ -198,15 +258,17 @@ def _flags(values: pd.Series) -> pd.Series:
     return values.astype(object).map(lambda one: known.get(str(one).strip().lower(), one))
 
 
-def _codes(values: pd.Series, levels: tuple[str, ...]) -> Any:
+def _codes(values: pd.Series, levels: tuple[str, ...], *, keeps_rest: bool) -> Any:
     import pandas as pd
+
+    has_rest = keeps_rest and levels[-1:] == (OTHER,)
 
     known = pd.Index(levels)
     if isinstance(values.dtype, pd.CategoricalDtype):  # translate the levels, not the rows
-        of_level = np.append(_or_other(_places(values.cat.categories, known), levels), -1)
+        of_level = np.append(_or_last(_places(values.cat.categories, known), known, has_rest), -1)
         codes = of_level[values.cat.codes.to_numpy()]
     else:
-        codes = _or_other(_places(pd.Index(values), known), levels)
+        codes = _or_last(_places(pd.Index(values), known), known, has_rest)
         codes = np.where(values.isna(), -1, codes)
     return np.where(codes < 0, np.nan, codes)
 
@@ -224,10 +286,8 @@ def _places(values: pd.Index, known: pd.Index) -> Any:
     return np.where(places < 0, known.get_indexer(others), places)
 
 
-def _or_other(codes: Any, levels: tuple[str, ...]) -> Any:
-    if levels and levels[-1] == OTHER:
-        return np.where(codes < 0, len(levels) - 1, codes)
-    return codes
+def _or_last(codes: Any, known: pd.Index, has_rest: bool) -> Any:
+    return np.where(codes < 0, len(known) - 1, codes) if has_rest else codes
 
 
 def _date_parts(values: pd.Series, parts: tuple[str, ...]) -> Iterator[Any]:

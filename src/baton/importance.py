@@ -153,6 +153,31 @@ class _Matrix:
 
 
 @dataclass(frozen=True)
+class _Sparse:
+    """The same for a sparse matrix, which lies in a block per group."""
+
+    blocks: list[Any]
+
+    @property
+    def table(self) -> Any:
+        from scipy.sparse import hstack
+
+        return hstack(self.blocks, format="csr")
+
+    def copy(self) -> _Sparse:
+        return _Sparse(list(self.blocks))
+
+    def take(self, feature: int, rows: Array | slice) -> Any:
+        return self.blocks[feature][rows]
+
+    def put(self, feature: int, values: Any) -> None:
+        self.blocks[feature] = values
+
+    def __len__(self) -> int:
+        return int(self.blocks[0].shape[0])
+
+
+@dataclass(frozen=True)
 class _Frame:
     """The same for a DataFrame, whose columns keep their types."""
 
@@ -217,7 +242,7 @@ def _fitted_subject(model: FittedModel, X: pd.DataFrame, y: Any, metric: Any) ->
         matrix, actual = matrix[codes >= 0], codes[codes >= 0]
     classes, sign = range(len(model.classes)), 1 if metrics.GREATER_IS_BETTER[name] else -1
 
-    def score(rows: Array) -> float:
+    def score(rows: Any) -> float:
         value = metrics.score(name, actual, _output(model, rows), classes)
         if value is None:
             raise InputError(
@@ -228,10 +253,12 @@ def _fitted_subject(model: FittedModel, X: pd.DataFrame, y: Any, metric: Any) ->
     groups = _groups(model.encoder.sources, len(model.encoder.columns))
     split_on = _split_on(model.estimator, matrix.shape[1])
     used = tuple(bool(split_on[group].any()) for group in groups)
-    return _Subject(_Matrix(matrix, groups), tuple(model.encoder.column_names), used, score)
+    is_dense = isinstance(matrix, np.ndarray)
+    columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
+    return _Subject(columns, tuple(model.encoder.column_names), used, score)
 
 
-def _output(model: FittedModel, matrix: Array) -> Array:
+def _output(model: FittedModel, matrix: Any) -> Array:
     if model.kind is Kind.CLASSIFICATION:
         return np.asarray(model.estimator.predict_proba(matrix))
     return np.asarray(model.estimator.predict(matrix))

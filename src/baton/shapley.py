@@ -1,15 +1,18 @@
 """Shapley values: how much each column moved each prediction, and in which direction.
 
-One pure function for every model; the engines are XGBoost's and LightGBM's own TreeSHAP and the
-explainers of ``shap``. Pictures and persistence belong elsewhere.
+One pure function for every model; the engines are XGBoost's and LightGBM's own TreeSHAP,
+``shap.TreeExplainer``, the linear model's formula and Shapley's own. Pictures and persistence
+belong elsewhere.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +37,7 @@ N_PERMUTATIONS = 10
 _ENUMERATED_FEATURES = 6
 _CHUNKS = 20
 _CHUNK_ROWS = 500
+_CHUNK_CELLS = 5_000_000
 _CHECKED_ROWS = 50
 _TOLERANCE = 1e-4
 
@@ -138,8 +142,8 @@ def shap_values(
     decision tree, forest, extra trees (classes)  probability  ``shap.TreeExplainer``
     (hist) gradient boosting (classes)            margin       ``shap.TreeExplainer``
     trees, forests, boosting (numbers)            value        ``shap.TreeExplainer``
-    linear with ``decision_function``             margin       ``shap.LinearExplainer``
-    linear (numbers)                              value        ``shap.LinearExplainer``
+    linear with ``decision_function``             margin       coefficient · (x − mean)
+    linear (numbers)                              value        coefficient · (x − mean)
     any other with ``decision_function``          margin       background sample
     any other with ``predict_proba``              probability  background sample
     any other                                     value        background sample
@@ -148,7 +152,8 @@ def shap_values(
     XGBoost regressions on another objective than squared or absolute error, which have a link
     function, are on the margin scale too. Where shap's exact method turns out not to sum to the
     model's output (it knows neither every link function nor categories in histogram trees), the
-    background sample takes its place. Over a background sample, all subsets of up to six columns
+    background sample takes its place. For a `FittedModel` that sample is of the user's columns,
+    not of what they are encoded to. Over a background sample, all subsets of up to six columns
     are tried, and ten permutations of more columns, forward and backward.
 
     Lundberg et al. (2020), Nature Machine Intelligence 2, 56-67.
@@ -231,37 +236,45 @@ def _head(X: Any, n_rows: int) -> Any:
 # --- which method ---------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Groups:
+    """Which columns of the matrix each of the user's columns became; they stand side by side."""
+
+    sources: Array
+    n_features: int
+
+    def sum(self, values: Array) -> Array:
+        """Sum (n, n_encoded, n_outputs) to the user's columns."""
+        if np.array_equal(self.sources, np.arange(self.n_features)):
+            return values
+        present, starts = np.unique(self.sources, return_index=True)
+        summed = np.zeros((len(values), self.n_features, values.shape[2]), dtype=values.dtype)
+        summed[:, present] = np.add.reduceat(values, starts, axis=1)
+        return summed
+
+    def blocks(self, matrix: Any) -> list[Any]:
+        """Part a matrix, dense or sparse, into the user's columns."""
+        edges = np.searchsorted(self.sources, np.arange(self.n_features + 1))
+        return [matrix[:, begin:end] for begin, end in itertools.pairwise(edges)]
+
+
 def _of_fitted(
     model: FittedModel, X: pd.DataFrame, background: Any, seed: int, progress: Progress
 ) -> ShapValues:
-    behind = None if background is None else model.matrix(background)
     found = _of_plain(
         model.estimator,
         model.matrix(X),
-        behind,
+        None if background is None else model.matrix(background),
         seed,
         progress,
         feature_types=model.encoder.feature_types,
+        groups=_Groups(model.encoder.sources, len(model.encoder.columns)),
     )
-    labels = model.classes
-    return ShapValues(
-        values=_summed(found.values, model.encoder.sources, len(model.encoder.columns)),
-        base_values=found.base_values,
+    return replace(
+        found,
         features=tuple(model.encoder.column_names),
-        classes=tuple(labels[code] for code in found.classes),
-        scale=found.scale,
-        method=found.method,
+        classes=tuple(model.classes[code] for code in found.classes),
     )
-
-
-def _summed(values: Array, sources: Array, n_features: int) -> Array:
-    """Sum encoded columns to the user's columns that they come from."""
-    if np.array_equal(sources, np.arange(n_features)):
-        return values
-    summed = np.zeros((values.shape[0], n_features, values.shape[2]), dtype=values.dtype)
-    for place, feature in enumerate(sources):
-        summed[:, feature] += values[:, place]
-    return summed
 
 
 def _of_plain(
@@ -272,32 +285,43 @@ def _of_plain(
     progress: Progress,
     *,
     feature_types: list[str] | None,
+    groups: _Groups | None = None,
 ) -> ShapValues:
-    features = _features(estimator, X)
+    result = partial(_result, estimator, features=_features(estimator, X))
     if _is_from(estimator, "xgboost"):
-        values, base = _chunked(
-            partial(_xgboost, estimator, feature_types=feature_types), X, progress
-        )
-        return _result(estimator, values, base, features, _xgboost_scale(estimator), Method.TREE)
-    if _is_from(estimator, "lightgbm"):
-        values, base = _chunked(partial(_lightgbm, estimator), X, progress)
+        explain = _by_user(partial(_xgboost, estimator, feature_types=feature_types), groups)
+        return result(*_chunked(explain, X, progress), _xgboost_scale(estimator), Method.TREE)
+    if _is_lightgbm(estimator):
+        explain = _by_user(partial(_lightgbm, estimator), groups)
         scale = Scale.MARGIN if _is_classifier(estimator) else Scale.VALUE
-        return _result(estimator, values, base, features, scale, Method.TREE)
+        return result(*_chunked(explain, X, progress), scale, Method.TREE)
     behind = X if background is None else background
-    scale = _scale(estimator)
-    exact = _exact(estimator, behind) if _is_numeric(X) else None
-    if exact is not None and len(X):
+    exact = _exact(estimator, behind, groups) if _is_numeric(X) and _n_rows(X) else None
+    if exact is not None:
         explain, method = exact
-        values, base = explain(_head(X, _CHECKED_ROWS))
-        if _adds_up(values, base, _margin(estimator, _head(X, _CHECKED_ROWS))):
-            values, base = _chunked(explain, X, progress)
-            return _result(estimator, values, base, features, scale, method)
-    values, base, method = _over_background(estimator, X, behind, seed, progress)
-    return _result(estimator, values, base, features, scale, method)
+        first = _head(X, min(_CHECKED_ROWS, _chunk_rows(X)))
+        if _adds_up(*explain(first), _margin(estimator, first)):
+            return result(*_chunked(explain, X, progress), _scale(estimator), method)
+    values, base, method = _over_background(estimator, X, behind, groups, seed, progress)
+    return result(values, base, _scale(estimator), method)
+
+
+def _by_user(
+    explain: Callable[[Any], tuple[Array, Array]], groups: _Groups | None
+) -> Callable[[Any], tuple[Array, Array]]:
+    """Explain in the user's columns, part by part: the encoded ones may be too many to keep."""
+    if groups is None:
+        return explain
+
+    def summed(X: Any) -> tuple[Array, Array]:
+        values, base = explain(X)
+        return groups.sum(values), base
+
+    return summed
 
 
 def _result(
-    estimator: Any, values: Array, base: Array, features: tuple[str, ...], scale: Scale, how: Method
+    estimator: Any, values: Array, base: Array, scale: Scale, how: Method, features: tuple[str, ...]
 ) -> ShapValues:
     labels = list(getattr(estimator, "classes_", [])) if _is_classifier(estimator) else []
     n_outputs = len(base)
@@ -318,6 +342,10 @@ def _is_from(estimator: Any, package: str) -> bool:
     return any(one.__module__.split(".")[0] == package for one in type(estimator).__mro__)
 
 
+def _is_lightgbm(estimator: Any) -> bool:
+    return any(_is_from(one, "lightgbm") for one in (estimator, getattr(estimator, "booster_", "")))
+
+
 def _is_classifier(estimator: Any) -> bool:
     return hasattr(estimator, "classes_") and hasattr(estimator, "predict")
 
@@ -326,8 +354,9 @@ def _chunked(
     explain: Callable[[Any], tuple[Array, Array]], X: Any, progress: Progress
 ) -> tuple[Array, Array]:
     """Explain in a few parts, so that somebody can watch; one row is as good alone as among all."""
-    n_rows = len(X)
+    n_rows = _n_rows(X)
     step = n_rows if progress is _silent else max(_CHUNK_ROWS, -(-n_rows // _CHUNKS))
+    step = min(step, _chunk_rows(X))
     parts, base = [], np.empty(0)
     for begin in range(0, max(n_rows, 1), max(step, 1)):
         rows = slice(begin, begin + step)
@@ -335,6 +364,14 @@ def _chunked(
         parts.append(values)
         progress(min(begin + step, n_rows), n_rows)
     return (parts[0] if len(parts) == 1 else np.concatenate(parts)), base
+
+
+def _chunk_rows(X: Any) -> int:
+    return max(1, _CHUNK_CELLS // max(int(X.shape[1]), 1))
+
+
+def _n_rows(X: Any) -> int:
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)  # a sparse matrix has no len
 
 
 def _parted(contributions: Array) -> tuple[Array, Array]:
@@ -358,7 +395,7 @@ def _xgboost(
     import xgboost
 
     booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
-    if len(X) == 0:  # the base values need a row
+    if _n_rows(X) == 0:  # the base values need a row
         values, base = _xgboost(
             model, np.full((1, X.shape[1]), np.nan), feature_types=feature_types
         )
@@ -376,7 +413,7 @@ def _xgboost(
     kinds = {"output_margin": True} if margins else {"pred_contribs": True}
     found = booster.predict(data, iteration_range=(0, last), validate_features=False, **kinds)
     if margins:
-        return found.reshape(len(X), -1), np.empty(0)
+        return found.reshape(_n_rows(X), -1), np.empty(0)
     return _parted(found)
 
 
@@ -391,42 +428,63 @@ def _xgboost_scale(model: Any) -> Scale:
 
 def _lightgbm(model: Any, X: Any, *, margins: bool = False) -> tuple[Array, Array]:
     booster = getattr(model, "booster_", model)
-    if len(X) == 0:
+    n_rows = _n_rows(X)
+    if n_rows == 0:
         values, base = _lightgbm(model, np.full((1, X.shape[1]), np.nan))
         return values[:0], base
     if margins:
-        return np.reshape(booster.predict(X, raw_score=True), (len(X), -1)), np.empty(0)
-    found = np.asarray(booster.predict(X, pred_contrib=True))
-    return _parted(found.reshape(len(X), -1, X.shape[1] + 1))
+        return np.reshape(booster.predict(X, raw_score=True), (n_rows, -1)), np.empty(0)
+    rows = X.toarray() if _is_sparse(X) else X  # what is not stored is a zero to LightGBM
+    found = np.asarray(booster.predict(rows, pred_contrib=True))
+    return _parted(found.reshape(n_rows, -1, X.shape[1] + 1))
 
 
 def _exact(
-    estimator: Any, background: Any
+    estimator: Any, background: Any, groups: _Groups | None
 ) -> tuple[Callable[[Any], tuple[Array, Array]], Method] | None:
-    """Shap's exact explainer of a scikit-learn estimator, where it has one."""
-    kind = type(estimator).__name__
-    if kind.startswith("HistGradientBoosting"):
-        return partial(_by_trees, [estimator]), Method.TREE
-    if kind.startswith("GradientBoosting"):
-        return partial(_boosted, estimator), Method.TREE
-    if hasattr(estimator, "tree_"):
-        return partial(_by_trees, [_forest([estimator])]), Method.TREE
-    if kind.startswith(("RandomForest", "ExtraTrees")):
-        return partial(_by_trees, [_forest(estimator.estimators_)]), Method.TREE
-    is_linear = hasattr(estimator, "coef_") and hasattr(estimator, "intercept_")
-    if is_linear and not hasattr(estimator, "kernel") and len(background):
-        return partial(_linear, estimator, background), Method.LINEAR
+    """Exact explainer of a scikit-learn estimator, where there is one."""
+    ensembles = _ensembles(estimator)
+    if ensembles is not None:
+        return _by_user(partial(_by_trees, _Explainers(ensembles)), groups), Method.TREE
+    weights = _weights(estimator)
+    if weights is not None and _n_rows(background):
+        return partial(_linear, *weights, background, groups), Method.LINEAR
     return None
 
 
-def _by_trees(ensembles: list[Any], X: Any) -> tuple[Array, Array]:
-    """``shap.TreeExplainer`` of one ensemble, or of one per output."""
-    import shap
+def _ensembles(estimator: Any) -> Callable[[], list[Any]] | None:
+    """What makes the ensembles of trees that an estimator is, as shap takes them."""
+    kind = type(estimator).__name__
+    if kind.startswith("HistGradientBoosting"):
+        has_categories = np.any(estimator.is_categorical_)  # shap would read codes as numbers
+        return None if has_categories else lambda: [estimator]
+    if kind.startswith("GradientBoosting"):
+        return lambda: _boosted(estimator)
+    if hasattr(estimator, "tree_"):
+        return lambda: [_forest([estimator])]
+    if kind.startswith(("RandomForest", "ExtraTrees")):
+        return lambda: [_forest(estimator.estimators_)]
+    return None
 
+
+class _Explainers:
+    """``shap.TreeExplainer`` of each ensemble, made once, at the first row."""
+
+    def __init__(self, make: Callable[[], list[Any]]) -> None:
+        self._make = make
+
+    @cached_property
+    def all(self) -> list[Any]:
+        import shap
+
+        return [shap.TreeExplainer(one) for one in self._make()]
+
+
+def _by_trees(explainers: _Explainers, X: Any) -> tuple[Array, Array]:
+    """``shap.TreeExplainer`` of one ensemble, or of one per output."""
     rows = _numbers(X)
     values, base = [], []
-    for ensemble in ensembles:
-        explainer = shap.TreeExplainer(ensemble)
+    for explainer in explainers.all:
         found = np.asarray(explainer.shap_values(rows, check_additivity=False))
         values.append(found if found.ndim == 3 else found[:, :, None])
         base.append(np.ravel(explainer.expected_value))
@@ -467,69 +525,132 @@ def _tree(tree: Any, share: float, is_class: bool) -> dict[str, Array]:
     }
 
 
-def _boosted(estimator: Any, X: Any) -> tuple[Array, Array]:
+def _boosted(estimator: Any) -> list[Any]:
     """Gradient boosting, one ensemble per output; its constant start is read off one row."""
-    first = _head(X, 1)
-    row = _numbers(first).astype(np.float32)
-    starts = _margin(estimator, first)[0]
+    row = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+    starts = _margin(estimator, row)[0]
     rate = estimator.learning_rate
     ensembles = []
     for output, start in enumerate(starts):
         trees = list(estimator.estimators_[:, output])
         grown = rate * sum(float(tree.predict(row)[0]) for tree in trees)
         ensembles.append(_forest(trees, rate, float(start) - grown))
-    return _by_trees(ensembles, X)
+    return ensembles
 
 
-def _linear(estimator: Any, background: Any, X: Any) -> tuple[Array, Array]:
-    import shap
+def _weights(estimator: Any) -> tuple[Array, Array] | None:
+    """Coefficients (n_outputs, n_features) and intercepts (n_outputs,) of a linear model."""
+    if type(estimator).__name__ == "OneVsRestClassifier":
+        found = [_weights(one) for one in estimator.estimators_]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found):
+            return None
+        return np.concatenate([one[0] for one in known]), np.concatenate([one[1] for one in known])
+    is_linear = hasattr(estimator, "coef_") and hasattr(estimator, "intercept_")
+    if not is_linear or hasattr(estimator, "kernel"):
+        return None
+    coefficients = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
+    return coefficients, np.broadcast_to(np.ravel(estimator.intercept_), len(coefficients))
 
-    rows = _numbers(background)
-    masker = shap.maskers.Independent(rows, max_samples=len(rows))
-    explainer = shap.LinearExplainer(estimator, masker)
-    found = np.asarray(explainer.shap_values(_numbers(X)))
-    whole = found if found.ndim == 3 else found[:, :, None]
-    return whole, np.ravel(explainer.expected_value).astype(np.float64)
+
+def _linear(
+    coefficients: Array, intercepts: Array, background: Any, groups: _Groups | None, X: Any
+) -> tuple[Array, Array]:
+    """Coefficient times distance from the background's mean; never densifies a sparse matrix."""
+    from scipy.sparse import csr_matrix
+
+    n_encoded = coefficients.shape[1]
+    sources = np.arange(n_encoded) if groups is None else groups.sources
+    shape = n_encoded, (n_encoded if groups is None else groups.n_features)
+    rows, behind = (one if _is_sparse(one) else _numbers(one) for one in (X, background))
+    mean = np.asarray(behind.mean(axis=0)).ravel()
+    values = []
+    for weights in coefficients:
+        by_user = csr_matrix((weights, (np.arange(n_encoded), sources)), shape=shape)
+        moved = rows @ by_user
+        values.append((moved.toarray() if _is_sparse(moved) else moved) - mean @ by_user)
+    return np.stack(values, axis=2), np.asarray(intercepts + coefficients @ mean)
 
 
 def _over_background(
-    estimator: Any, X: Any, background: Any, seed: int, progress: Progress
+    estimator: Any,
+    X: Any,
+    background: Any,
+    groups: _Groups | None,
+    seed: int,
+    progress: Progress,
 ) -> tuple[Array, Array, Method]:
-    """Shap's model-agnostic explainers, on a sample of the background."""
-    import shap
-
-    if len(background) == 0:
+    """Any model: the mean over a sample of the background stands for "not known"."""
+    if _n_rows(background) == 0:
         raise InputError("no rows to take a background sample from")
     behind = _sample(background, seed)
-    rows, known, restore = _coded(X, behind)
-    masker = shap.maskers.Independent(known, max_samples=len(known))
-    n_features = rows.shape[1]
-    is_small = n_features <= _ENUMERATED_FEATURES
+    rows, known, restore = _coded(X, behind) if groups is None else _placed(X, behind, groups)
+    is_small = rows.shape[1] <= _ENUMERATED_FEATURES
 
     def output(coded: Array) -> Array:
         return _margin(estimator, restore(coded))
 
     base = output(known).mean(axis=0)
-    values = np.zeros((len(rows), n_features, len(base)))
-    state = np.random.get_state()  # shap seeds the process's own stream
-    try:
-        for place in range(len(rows)):
-            if is_small:
-                explainer = shap.explainers.Exact(output, masker)
-                found = explainer(rows[place : place + 1], max_evals=2**n_features, silent=True)
-            else:
-                explainer = shap.explainers.Permutation(output, masker, seed=seed + place)
-                evaluations = N_PERMUTATIONS * (2 * n_features + 1)
-                found = explainer(rows[place : place + 1], max_evals=evaluations, silent=True)
-            values[place] = np.reshape(found.values, (n_features, len(base)))
-            progress(place + 1, len(rows))
-    finally:
-        np.random.set_state(state)
+    values = np.zeros((*rows.shape, len(base)))
+    for place, row in enumerate(rows):
+        differs = np.flatnonzero((known != row).any(axis=0))  # no other column can move it
+        expect = partial(_expected, output, row, known, differs)
+        if is_small:
+            values[place, differs] = _enumerated(expect, len(differs))
+        else:
+            values[place, differs] = _permuted(expect, len(differs), [seed, place])
+        progress(place + 1, len(rows))
     return values, base, Method.ENUMERATED if is_small else Method.SAMPLED
 
 
+def _expected(
+    output: Callable[[Array], Array], row: Array, known: Array, columns: Array, chosen: Array
+) -> Array:
+    """Mean output with the chosen of the columns as in the row, the others as in the background.
+
+    Parameters
+    ----------
+    chosen : bool array of shape (n_subsets, number of `columns`)
+
+    Returns
+    -------
+    array of shape (n_subsets, n_outputs)
+    """
+    masks = np.zeros((len(chosen), len(row)), dtype=bool)
+    masks[:, columns] = chosen
+    mixed = np.where(masks[:, None, :], row, known)
+    found = output(mixed.reshape(-1, len(row)))
+    return np.asarray(found.reshape(*mixed.shape[:2], -1).mean(axis=1))
+
+
+def _enumerated(expect: Callable[[Array], Array], n: int) -> Array:
+    """Shapley's formula over every subset of `n` columns: array of shape (n, n_outputs)."""
+    subsets = np.arange(2**n)
+    chosen = (subsets[:, None] >> np.arange(n)) % 2 == 1
+    worth = expect(chosen)
+    sizes = chosen.sum(axis=1)
+    values = np.zeros((n, worth.shape[1]))
+    for place in range(n):
+        without = subsets[~chosen[:, place]]
+        weights = [1 / (n * math.comb(n - 1, size)) for size in sizes[without]]
+        values[place] = weights @ (worth[without | 1 << place] - worth[without])
+    return values
+
+
+def _permuted(expect: Callable[[Array], Array], n: int, seed: list[int]) -> Array:
+    """What each of `n` columns adds in random orders, forward and backward: (n, n_outputs)."""
+    random = np.random.default_rng(seed)
+    total: Any = 0.0
+    for order in (random.permutation(n) for _ in range(N_PERMUTATIONS)):
+        for one in (order, order[::-1]):
+            ranks = np.argsort(one)
+            chosen = np.arange(n + 1)[:, None] > ranks
+            total = total + np.diff(expect(chosen), axis=0)[ranks]
+    return np.asarray(total / (2 * N_PERMUTATIONS))
+
+
 def _sample(background: Any, seed: int) -> Any:
-    n_rows = len(background)
+    n_rows = _n_rows(background)
     chosen = np.random.default_rng(seed).permutation(n_rows)[:BACKGROUND_ROWS]
     places = np.sort(chosen)
     return background.iloc[places] if hasattr(background, "iloc") else background[places]
@@ -541,7 +662,7 @@ def _sample(background: Any, seed: int) -> Any:
 def _margin(estimator: Any, X: Any, feature_types: list[str] | None = None) -> Array:
     if _is_from(estimator, "xgboost"):
         return _xgboost(estimator, X, feature_types=feature_types, margins=True)[0]
-    if _is_from(estimator, "lightgbm"):
+    if _is_lightgbm(estimator):
         return _lightgbm(estimator, X, margins=True)[0]
     if _answers(estimator) == "decision_function":
         found = np.asarray(estimator.decision_function(X), dtype=np.float64)
@@ -549,7 +670,7 @@ def _margin(estimator: Any, X: Any, feature_types: list[str] | None = None) -> A
     if _answers(estimator) == "predict_proba":
         found = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         return found[:, 1:] if found.shape[1] == 2 else found
-    return np.asarray(estimator.predict(X), dtype=np.float64).reshape(len(X), -1)
+    return np.asarray(estimator.predict(X), dtype=np.float64).reshape(_n_rows(X), -1)
 
 
 def _answers(estimator: Any) -> str:
@@ -573,11 +694,48 @@ def _is_numeric(X: Any) -> bool:
 def _numbers(X: Any) -> Array:
     if hasattr(X, "columns"):
         return np.asarray(X.to_numpy(dtype=np.float64, na_value=np.nan))
-    return np.asarray(X, dtype=np.float64)
+    return np.asarray(X.toarray() if _is_sparse(X) else X, dtype=np.float64)
+
+
+def _placed(
+    X: Any, background: Any, groups: _Groups
+) -> tuple[Array, Array, Callable[[Array], Any]]:
+    """The user's columns as places of rows, and the way back to the matrix.
+
+    A date or a category is one column however many it is encoded to. Equal values are one place.
+    """
+    from scipy.sparse import hstack, vstack
+
+    is_sparse = _is_sparse(X)
+    whole = vstack([X, background], format="csr") if is_sparse else np.vstack([X, background])
+    blocks = groups.blocks(whole)
+    places = np.column_stack([_first_places(block) for block in blocks])
+
+    def restore(found: Array) -> Any:
+        parts = [block[found[:, place].astype(np.intp)] for place, block in enumerate(blocks)]
+        return hstack(parts, format="csr") if is_sparse else np.hstack(parts)
+
+    n_rows = _n_rows(X)
+    return places[:n_rows], places[n_rows:], restore
+
+
+def _first_places(block: Any) -> Array:
+    """For every row, the place of the first row that equals it."""
+    first: dict[Any, int] = {}
+    found = np.empty(block.shape[0])
+    for place in range(block.shape[0]):
+        row = block[place]
+        key = (row.indices.tobytes(), row.data.tobytes()) if _is_sparse(row) else row.tobytes()
+        found[place] = first.setdefault(key, place)
+    return found
+
+
+def _is_sparse(X: Any) -> bool:
+    return hasattr(X, "toarray")
 
 
 def _coded(X: Any, background: Any) -> tuple[Array, Array, Callable[[Array], Any]]:
-    """Rows as numbers for shap, and the way back to what the estimator takes."""
+    """Rows as numbers, and the way back to what the estimator takes."""
     if not hasattr(X, "columns"):
         return _numbers(X), _numbers(background), lambda coded: coded
     import pandas as pd

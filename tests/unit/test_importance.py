@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance as theirs
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 from baton import models
@@ -146,6 +147,21 @@ def test_a_fitted_model_is_explained_in_the_users_columns(mixed):
     np.testing.assert_allclose(found.raw, expected.importances, atol=1e-12)
     assert found.frame()["feature"].tolist()[-1] == "noise"
     assert found.features == ("noise", "colour", "when")
+
+
+def test_a_sparse_model_equals_a_pipeline_of_scikit_learn(mixed):
+    """The numbers are those of the pipeline that a user would write, for the same seed."""
+    table = mixed[0].drop(columns="when")
+    X, y = table.drop(columns="label"), table["label"]
+    pipeline = make_pipeline(
+        ColumnTransformer([("n", StandardScaler(), ["noise"]), ("c", OneHotEncoder(), ["colour"])]),
+        LogisticRegression(max_iter=1000),
+    ).fit(X, y)
+    model = models.fit(table, "label", Kind.CLASSIFICATION, name="logistic_regression")
+    found = permutation_importance(model, X, y, "log_loss", 3, 5)
+    expected = theirs(pipeline, X, y, scoring="neg_log_loss", n_repeats=3, random_state=5)
+    np.testing.assert_allclose(found.raw, expected.importances, atol=1e-6)
+    assert found.features == ("noise", "colour")
 
 
 def test_rows_of_a_class_never_seen_are_left_out(mixed):

@@ -1,14 +1,21 @@
 """Models: fitting, predicting and their files."""
 
+import functools
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import xgboost
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import FunctionTransformer
 
 from baton import models
 from baton.errors import InputError
+from baton.models.space import Float, Int
 from baton.problems.base import Kind
 
 QUICK = {"n_estimators": 12, "n_jobs": 1}
@@ -99,6 +106,94 @@ def test_no_file_of_a_model_runs_code_when_read(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.ubj"]
     json.loads((tmp_path / "model.json").read_text("utf-8"))
     assert (tmp_path / "model.ubj").read_bytes()[:1] == b"{"
+
+
+@pytest.mark.parametrize("func", [print, functools.partial(os.system, "echo")])
+def test_a_file_that_would_run_code_is_refused(tmp_path, func):
+    """A function that is not a model's, bare or wrapped in what a model may hold, is named."""
+    models.fit(
+        table_of(), "label", Kind.CLASSIFICATION, name="decision_tree", params={"max_depth": 2}
+    ).save(tmp_path)
+    skops.io.dump(FunctionTransformer(func), tmp_path / "model.skops")
+    with pytest.raises(InputError, match=r"holds what is not a model: .*(print|system)"):
+        models.load(tmp_path)
+
+
+def test_a_card_of_before_the_one_hot_encoding_is_read(tmp_path):
+    """Registered models without an origin, and with an encoder of older fields, still load."""
+    table = odd_table()
+    model = fit(table)
+    model.save(tmp_path)
+    card = json.loads((tmp_path / "model.json").read_text("utf-8"))
+    del card["origin"], card["encoder"]["fills"]
+    for column in card["encoder"]["columns"]:
+        del column["keeps_rest"]
+    (tmp_path / "model.json").write_text(json.dumps(card), "utf-8")
+    again = models.load(tmp_path)
+    assert (again.encoder, again.origin) == (model.encoder, {})
+    np.testing.assert_array_equal(again.predict_proba(table), model.predict_proba(table))
+
+
+def test_linear_regression_is_exact_however_columns_are_scaled():
+    """Columns a million times apart are solved to the last digits, as by the normal equations."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(500, 3)) * [1e-4, 1.0, 1e6]
+    table = pd.DataFrame(X, columns=list("abc")).assign(label=X @ [1e4, 2.0, 3e-6] + 5.0)
+    model = models.fit(table, "label", Kind.REGRESSION, name="linear_regression")
+    np.testing.assert_allclose(model.predict(table), table["label"], rtol=1e-9, atol=1e-9)
+
+
+def test_one_model_per_class_is_scikit_learns():
+    """`multi_class` decides between one model of all classes and one per class."""
+    table = table_of(n_classes=4)
+    X, y = table.drop(columns="label"), table["label"]
+    for choice, wrap in (("multinomial", lambda one: one), ("ovr", OneVsRestClassifier)):
+        params = {"multi_class": choice, "standardize": False}
+        model = models.fit(
+            table, "label", Kind.CLASSIFICATION, name="logistic_regression", params=params
+        )
+        expected = wrap(LogisticRegression(max_iter=1000)).fit(X, y).predict_proba(X)
+        np.testing.assert_allclose(model.predict_proba(table), expected, atol=1e-4)
+
+
+def test_lightgbm_searches_the_published_space():
+    """Names, ranges and steps are those of the churn on AdventureWorks."""
+    space = models.family("lightgbm").space(Kind.CLASSIFICATION)
+    assert space == {
+        "n_estimators": Int(20, 150),
+        "learning_rate": Float(0.01, 0.2),
+        "num_leaves": Int(20, 50, step=10),
+        "max_depth": Int(6, 12),
+        "min_data_in_leaf": Int(20, 50, step=5),
+        "max_bin": Int(200, 300),
+        "lambda_l1": Float(0, 10),
+        "lambda_l2": Float(0, 10),
+        "min_gain_to_split": Float(0, 15),
+        "bagging_fraction": Float(0.2, 0.95, step=0.05),
+        "feature_fraction": Float(0.2, 0.95, step=0.05),
+    }
+
+
+def test_what_a_library_refuses_is_said_in_one_line():
+    """A value of the right type that the library has no use for names it and its reason."""
+    table = table_of()
+    wrong = {
+        "xgboost": {"subsample": 7.0},
+        "lightgbm": {"bagging_fraction": 7.0},
+        "random_forest": {"max_features": "most"},
+        "logistic_regression": {"solver": "newest"},
+    }
+    for name, params in wrong.items():
+        with pytest.raises(InputError, match=f"^{name} refuses .*; it knows: ") as caught:
+            models.fit(table, "label", Kind.CLASSIFICATION, name=name, params=params)
+        assert "\n" not in str(caught.value)
+
+
+def test_early_stopping_can_be_left_off(fits):
+    """All rows are fitted, with as many trees as are asked for."""
+    model = fit(table_of(3000), early_stopping=False)
+    assert len(fits[0][0]) == 3000 and len(fits[0][2]) == 0
+    assert model.estimator.get_booster().num_boosted_rounds() == QUICK["n_estimators"]
 
 
 def test_a_folder_without_a_model_is_said_so(tmp_path):

@@ -316,6 +316,59 @@ def test_a_fitted_model_is_explained_in_the_users_columns(kind, tmp_path):
     np.testing.assert_array_equal(found.values, again.values)
 
 
+def wide_table(n=2500):
+    """A category of two thousand levels beside a number."""
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 2000, n)
+    size = random.normal(size=n)
+    return pd.DataFrame(
+        {"trip": [f"{one:04d}" for one in codes], "size": size, "label": codes % 7 + size}
+    )
+
+
+@pytest.mark.parametrize("name", ["adaboost", "lasso", "xgboost", "lightgbm", "decision_tree"])
+def test_a_category_of_thousands_of_levels_is_one_column(name):
+    """However it is explained, it costs what two columns cost and adds up."""
+    table = wide_table()
+    settings = {"adaboost": "n_estimators", "xgboost": "n_estimators", "lightgbm": "n_estimators"}
+    params = {settings[name]: 4} if name in settings else {}
+    model = models.fit(
+        table, "label", Kind.REGRESSION, name=name, params=params | {"encoding": "one_hot"}
+    )
+    begun = time.perf_counter()
+    found = shap_values(model, table[:20], background=table)
+    assert time.perf_counter() - begun < 30
+    assert found.values.shape == (20, 2, 1)
+    adds = found.values.sum(axis=1) + found.base_values
+    np.testing.assert_allclose(adds, margin(model, table[:20]), rtol=1e-4, atol=1e-4)
+
+
+def test_wide_rows_are_explained_in_parts(monkeypatch):
+    """Parts, which bound the memory, change no bit of a tree's or a linear model's values."""
+    table = wide_table(400)
+    for name in ("xgboost", "lightgbm", "linear_regression"):
+        params = {} if name == "linear_regression" else {"encoding": "one_hot", "n_estimators": 4}
+        model = models.fit(table, "label", Kind.REGRESSION, name=name, params=params)
+        whole = shap_values(model, table[:50], background=table).values
+        with monkeypatch.context() as patch:
+            patch.setattr("baton.shapley._CHUNK_CELLS", 3000)
+            parts = shap_values(model, table[:50], background=table).values
+        np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
+
+
+def test_permutations_converge_to_every_subset():
+    """Where a column's effect does not depend on others, ten orders are exact."""
+    from baton.shapley import _enumerated, _permuted
+
+    weights = np.arange(1.0, 6.0)
+
+    def expect(chosen):
+        return (chosen @ weights)[:, None] + 3.0
+
+    np.testing.assert_allclose(_enumerated(expect, 5)[:, 0], weights)
+    np.testing.assert_allclose(_permuted(expect, 5, [0, 1])[:, 0], weights)
+
+
 def test_xgboost_needs_no_shap():
     """shap takes two seconds to import; the house's model does without."""
     import subprocess

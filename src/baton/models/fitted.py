@@ -1,0 +1,181 @@
+"""Fitting a family on a table, and the fitted model: answers in the user's terms, and its files.
+
+What differs between families belongs in their modules.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton.encoding import Encoder
+from baton.errors import InputError
+from baton.models.checks import check, refusals
+from baton.models.interface import Encoding, Family
+from baton.models.registry import DEFAULT, family
+from baton.one_hot import OneHotEncoder
+from baton.problems.base import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CARD = "model.json"
+_OF_ENCODER = {"encoding", "standardize"}
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A fitted estimator that takes tables in the user's columns and answers in their labels."""
+
+    family: str
+    kind: Kind
+    target: str
+    encoder: Encoder
+    classes: tuple[Any, ...]
+    """Labels in the order of the estimator's codes; empty for regression."""
+    estimator: Any
+    params: dict[str, Any]
+    origin: dict[str, Any] = field(default_factory=dict)
+    """What the model was made from, ready for JSON: problem, its parameters, its schema."""
+
+    def matrix(self, table: pd.DataFrame) -> Any:
+        """Encode a table: shape (n_rows, n_encoded), a float32 array or a float64 csr_matrix."""
+        return self.encoder.transform(table)
+
+    def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002
+        """Predict labels or values: array of shape (n_rows,)."""
+        matrix = self.matrix(table)
+        found = self.estimator.predict(matrix) if len(table) else np.empty(0)
+        if self.kind is Kind.REGRESSION:
+            return np.asarray(found, dtype=np.float64)
+        return self._labels(np.asarray(found, dtype=np.intp))
+
+    def labels(self, proba: Any) -> Any:
+        """Return the most probable label of each row of class probabilities."""
+        return self._labels(proba.argmax(axis=1))
+
+    def _labels(self, codes: Any) -> Any:
+        return np.asarray(self.classes)[codes]
+
+    def predict_proba(self, table: pd.DataFrame) -> Any:
+        """Predict class probabilities: array of shape (n_rows, n_classes), rows sum to 1."""
+        matrix = self.matrix(table)
+        if len(table) == 0:  # XGBoost miscounts the classes, scikit-learn refuses
+            return np.empty((0, len(self.classes)))
+        return np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write the model: JSON beside the estimator's own format, never pickle."""
+        folder.mkdir(parents=True, exist_ok=True)
+        family(self.family).save(self.estimator, folder)
+        card = {
+            "family": self.family,
+            "kind": self.kind.value,
+            "target": self.target,
+            "classes": list(self.classes),
+            "params": self.params,
+            "origin": self.origin,
+            "encoder": self.encoder.model_dump(mode="json"),
+        }
+        (folder / _CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), "utf-8")
+
+
+def fit(
+    table: pd.DataFrame,
+    target: str,
+    kind: Kind,
+    *,
+    name: str = DEFAULT,
+    params: dict[str, Any] | None = None,
+    seed: int = 0,
+    origin: dict[str, Any] | None = None,
+) -> FittedModel:
+    """Fit a model on training rows.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n, k + 1)
+        The columns to learn from and the target, nothing else.
+    target : str
+    kind : Kind
+    name : str
+        Family, a key of `FAMILIES`.
+    params : dict, optional
+        Hyperparameters; the family's defaults fill the rest.
+    seed : int
+    origin : dict, optional
+        What the table was made from, kept with the model; ready for JSON.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    InputError
+        If the table has no column to learn from, a target is missing or all are one class; if
+        there is no such family, or it cannot predict this kind or has no such hyperparameter.
+    """
+    chosen, given = family(name, kind), params or {}
+    check(name, chosen, kind, given)
+    settings = chosen.defaults(kind, len(table)) | given
+    X = table.drop(columns=target)
+    encoder = _encoder(chosen, X, settings)
+    classes, y = _targets(table[target], kind)
+    own = {one: value for one, value in settings.items() if one not in _OF_ENCODER}
+    with refusals(name, chosen, kind, given):
+        estimator = chosen.fit(encoder.transform(X), y, kind, encoder.feature_types, own, seed)
+    return FittedModel(name, kind, target, encoder, classes, estimator, settings, origin or {})
+
+
+def _encoder(chosen: Family, X: pd.DataFrame, settings: dict[str, Any]) -> Encoder:
+    if settings["encoding"] == Encoding.ONE_HOT:
+        return OneHotEncoder.fit(X, standardize=settings.get("standardize", False))
+    return Encoder.fit(X, fills_missing=not chosen.takes_missing)
+
+
+def _targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
+    if values.isna().any():
+        raise InputError(f"{values.isna().sum()} rows have no {values.name!r}; drop them first")
+    if kind is Kind.REGRESSION:
+        return (), values.to_numpy(dtype=np.float64)
+    import pandas as pd
+
+    codes, labels = pd.factorize(values.to_numpy(), sort=True)
+    if len(labels) < 2:
+        raise InputError(f"column {values.name!r} holds one class only; there must be two or more")
+    return tuple(labels.tolist()), codes
+
+
+def load(folder: Path) -> FittedModel:
+    """Read a model that :meth:`FittedModel.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model of Baton's.
+    """
+    card = folder / _CARD
+    if not card.is_file():
+        raise InputError(f"no model in {folder}: {_CARD} is missing")
+    content = json.loads(card.read_text("utf-8"))
+    kind = Kind(content["kind"])
+    return FittedModel(
+        family=content["family"],
+        kind=kind,
+        target=content["target"],
+        encoder=_encoder_of(content["encoder"]),
+        classes=tuple(content["classes"]),
+        estimator=family(content["family"]).load(folder, kind),
+        params=content["params"],
+        origin=content.get("origin", {}),
+    )
+
+
+def _encoder_of(content: dict[str, Any]) -> Encoder:
+    is_one_hot = content.get("encoding") == Encoding.ONE_HOT
+    return (OneHotEncoder if is_one_hot else Encoder).model_validate(content)

@@ -1,0 +1,100 @@
+"""What all families of scikit-learn's estimators have in common.
+
+The estimators themselves belong in modules of their own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from baton.models import skops_files
+from baton.models.interface import BOTH, Encoding, Explain, is_small
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from baton.models.space import Space
+    from baton.problems.base import Kind
+
+_NOT_OFFERED = {
+    # Baton's own to decide
+    *("random_state", "categorical_features", "estimator", "init", "copy_X", "estimators"),
+    # of the matrix's columns, which the user does not see
+    *("monotonic_cst", "interaction_cst", "precompute"),
+    # of no effect on a single fit, or deprecated
+    *("warm_start", "verbose", "penalty", "callback"),
+}
+
+
+class Scikit(ABC):
+    """Base of the families whose estimators are scikit-learn's."""
+
+    explain: Explain = Explain.TREE
+    kinds: tuple[Kind, ...] = BOTH
+    encodings: tuple[Encoding, ...] = (Encoding.NATIVE, Encoding.ONE_HOT)
+    takes_missing: bool = False
+    standardizes: bool = False
+
+    @abstractmethod
+    def estimator(self, kind: Kind) -> Any:
+        """Class of the estimator."""
+
+    @abstractmethod
+    def space(self, kind: Kind) -> Space:
+        """Hyperparameters that are worth tuning, and their values."""
+
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
+        """Return what differs from scikit-learn's defaults or is tuned most."""
+        return {"encoding": self.encodings[0].value}
+
+    def parameters(self, kind: Kind) -> Mapping[str, Any]:
+        """Those of the estimator, which checks their values itself."""
+        names = self.estimator(kind)().get_params(deep=False)
+        return {name: Any for name in names if name not in _NOT_OFFERED}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        kind: Kind,
+        feature_types: list[str],
+        params: dict[str, Any],
+        seed: int,
+    ) -> Any:
+        """Fit the estimator; on a small matrix in one thread."""
+        parallel: dict[str, Any] = {}
+        if "n_jobs" in self.parameters(kind):
+            parallel = {"n_jobs": 1 if is_small(X) else -1}
+        estimator = self.build(kind, feature_types, {**parallel, **params}, seed)
+        return in_one_thread(estimator.fit(X, y))
+
+    def build(
+        self,
+        kind: Kind,
+        feature_types: list[str],  # noqa: ARG002
+        params: dict[str, Any],
+        seed: int,
+    ) -> Any:
+        """Make the estimator that is to be fitted."""
+        made = self.estimator(kind)(**params)
+        return made.set_params(random_state=seed) if "random_state" in made.get_params() else made
+
+    def save(self, estimator: Any, folder: Path) -> None:
+        """Write a skops file."""
+        skops_files.save(estimator, folder)
+
+    def load(self, folder: Path, kind: Kind) -> Any:  # noqa: ARG002
+        """Read a skops file."""
+        return skops_files.load(folder)
+
+
+def in_one_thread(estimator: Any) -> Any:
+    """Let a fitted estimator predict in one thread.
+
+    A forest's threads add up in the order in which they end, and the last bit follows it.
+    """
+    if "n_jobs" in estimator.get_params(deep=False):
+        estimator.set_params(n_jobs=None)
+    return estimator

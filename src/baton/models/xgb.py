@@ -1,0 +1,195 @@
+"""XGBoost's gradient-boosted trees, in its own binary format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from baton.errors import InputError
+from baton.models.interface import BOTH, Encoding, Explain, is_small
+from baton.models.space import Float, Int
+from baton.problems.base import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from baton.models.space import Space
+
+_FILE = "model.ubj"
+
+_PARAMETERS: dict[str, Any] = {
+    "n_estimators": int,
+    "learning_rate": float,
+    "max_depth": int,
+    "max_leaves": int,
+    "max_bin": int,
+    "tree_method": Literal["hist", "approx", "exact"],
+    "grow_policy": Literal["depthwise", "lossguide"],
+    "booster": Literal["gbtree", "dart"],
+    "objective": str,
+    "eval_metric": str,
+    "gamma": float,
+    "min_child_weight": float,
+    "max_delta_step": float,
+    "subsample": float,
+    "sampling_method": Literal["uniform", "gradient_based"],
+    "colsample_bytree": float,
+    "colsample_bylevel": float,
+    "colsample_bynode": float,
+    "reg_alpha": float,
+    "reg_lambda": float,
+    "base_score": float,
+    "num_parallel_tree": int,
+    "max_cat_to_onehot": int,
+    "max_cat_threshold": int,
+    "device": str,
+    "n_jobs": int | None,
+    "early_stopping": bool,
+}
+
+
+class XGBoost:
+    """Gradient-boosted trees; categories natively, missing values as they are."""
+
+    explain: Explain = Explain.TREE
+    kinds: tuple[Kind, ...] = BOTH
+    encodings: tuple[Encoding, ...] = (Encoding.NATIVE, Encoding.ONE_HOT)
+    takes_missing: bool = True
+    standardizes: bool = False
+
+    _FOLDS_ROWS = 2_000
+    _FOLDS = 5
+    _STOPPING_PART = 0.15
+    _ROUNDS = 20
+
+    def parameters(self, kind: Kind) -> Mapping[str, Any]:
+        """XGBoost's names and types, and whether the number of trees is found or given."""
+        is_class = kind is Kind.CLASSIFICATION
+        return {**_PARAMETERS, "scale_pos_weight": float} if is_class else _PARAMETERS
+
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
+        """At most 300 trees, shallow ones on few rows."""
+        return {
+            "encoding": self.encodings[0].value,
+            "n_estimators": 300,
+            "learning_rate": 0.1,
+            "max_depth": 3 if n_rows < self._FOLDS_ROWS else 6,
+            "early_stopping": True,
+        }
+
+    def space(self, kind: Kind) -> Space:  # noqa: ARG002
+        """Size and weight of the trees, penalties, and the parts of the table each sees."""
+        return {
+            "n_estimators": Int(50, 500, step=50),
+            "learning_rate": Float(0.01, 0.3, log=True),
+            "max_depth": Int(2, 12),
+            "min_child_weight": Float(0.5, 20.0, log=True),
+            "subsample": Float(0.5, 1.0, step=0.05),
+            "colsample_bytree": Float(0.3, 1.0, step=0.05),
+            "reg_alpha": Float(1e-3, 10.0, log=True),
+            "reg_lambda": Float(1e-3, 10.0, log=True),
+        }
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        kind: Kind,
+        feature_types: list[str],
+        params: dict[str, Any],
+        seed: int,
+    ) -> Any:
+        """Fit with as many trees as rows that were not fitted find useful.
+
+        Few rows are too precious, and too few, to set some aside: there the number of trees is
+        that of cross-validation, and all rows are fitted. None of them is held out for a score.
+        With ``early_stopping`` off all rows are fitted with as many trees as are asked for.
+        """
+        import xgboost
+
+        settings = {
+            "n_jobs": 1 if is_small(X) else None,
+            "tree_method": "hist",
+            **{name: value for name, value in params.items() if name != "early_stopping"},
+            "random_state": seed,
+            "feature_types": feature_types,
+            "enable_categorical": "c" in feature_types,
+        }
+        wrapper = self._wrapper(kind)
+        if not params.get("early_stopping", True):
+            return wrapper(**settings).fit(X, y)
+        if X.shape[0] < self._FOLDS_ROWS or self._has_lone_classes_only(y, kind):
+            rounds = self._rounds_of_folds(wrapper(**settings), X, y, kind, seed)
+            return wrapper(**settings | {"n_estimators": rounds}).fit(X, y)
+        fitted, watched = self._parted(y, kind, seed)
+        stopping = xgboost.callback.EarlyStopping(rounds=self._ROUNDS, save_best=True)
+        return wrapper(**settings, callbacks=[stopping]).fit(
+            X[fitted], y[fitted], eval_set=[(X[watched], y[watched])], verbose=False
+        )
+
+    def _rounds_of_folds(self, estimator: Any, X: Any, y: Any, kind: Kind, seed: int) -> int:
+        """Number of trees at which the mean loss of the folds is least."""
+        import xgboost
+        from sklearn.model_selection import KFold
+
+        most = int(estimator.n_estimators)
+        if X.shape[0] < 2 * self._FOLDS:
+            return most
+        settings = estimator.get_xgb_params()
+        settings.pop("feature_types", None)
+        settings.pop("enable_categorical", None)
+        n_classes = len(np.unique(y)) if kind is Kind.CLASSIFICATION else 0
+        if n_classes == 2:
+            settings["objective"] = "binary:logistic"
+        elif n_classes:
+            settings |= {"objective": "multi:softprob", "num_class": n_classes}
+        rows = xgboost.DMatrix(X, y, feature_types=estimator.feature_types, enable_categorical=True)
+        found = xgboost.cv(
+            settings,
+            rows,
+            num_boost_round=most,
+            folds=list(KFold(self._FOLDS, shuffle=True, random_state=seed).split(X)),
+            early_stopping_rounds=self._ROUNDS,
+        )
+        return len(found)
+
+    @staticmethod
+    def _has_lone_classes_only(y: Any, kind: Kind) -> bool:
+        return kind is Kind.CLASSIFICATION and len(np.unique(y)) == len(y)
+
+    def _parted(self, y: Any, kind: Kind, seed: int) -> tuple[Any, Any]:
+        """Rows to fit and rows to watch; every class keeps a row among the fitted."""
+        from sklearn.model_selection import train_test_split
+
+        rows = np.arange(len(y))
+        if kind is Kind.REGRESSION:
+            return tuple(train_test_split(rows, test_size=self._STOPPING_PART, random_state=seed))
+        frequent = np.bincount(y)[y] >= 2
+        few = rows[~frequent]
+        part = max(self._STOPPING_PART, 1.5 * len(np.unique(y[frequent])) / frequent.sum())
+        fitted, watched = train_test_split(
+            rows[frequent], test_size=min(part, 0.5), random_state=seed, stratify=y[frequent]
+        )
+        return np.concatenate([fitted, few]), watched
+
+    def save(self, estimator: Any, folder: Path) -> None:
+        """Write XGBoost's own UBJSON."""
+        estimator.save_model(folder / _FILE)
+
+    def load(self, folder: Path, kind: Kind) -> Any:
+        """Read XGBoost's own UBJSON."""
+        estimator = self._wrapper(kind)()
+        try:
+            estimator.load_model(folder / _FILE)
+        except ValueError as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"no model can be read from {folder / _FILE}: {reason}") from None
+        return estimator
+
+    @staticmethod
+    def _wrapper(kind: Kind) -> Callable[..., Any]:
+        import xgboost
+
+        return xgboost.XGBClassifier if kind is Kind.CLASSIFICATION else xgboost.XGBRegressor  # type: ignore[no-any-return]
