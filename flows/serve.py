@@ -15,12 +15,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun
@@ -183,6 +186,17 @@ def start_template(address: Path) -> list[str]:
     return [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
 
 
+def wait_for_server(seconds: float) -> None:
+    """Wait until the Prefect server answers, or the time is up: what then fails says why."""
+    api = settings().prefect_api_url.rstrip("/")
+    end = time.monotonic() + seconds
+    while api and time.monotonic() < end:
+        with suppress(HTTPError):
+            if httpx.get(f"{api}/health", timeout=2).is_success:
+                return
+        time.sleep(0.1)
+
+
 async def serve(chain: Manifest, ready: Path | None = None) -> None:
     """Serve every deployment of the manifest until the process ends.
 
@@ -224,12 +238,17 @@ def main(arguments: Iterable[str] | None = None) -> None:
         " that PREFECT_API_URL names.",
     )
     parser.add_argument("--ready", type=Path, help="file to create once all is served")
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds to wait for the server to answer"
+    )
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     die_with(settings().parent_pid)
     os.environ["BATON_PARENT_PID"] = str(os.getpid())
     try:
-        asyncio.run(serve(manifest.read(MANIFEST), options.ready))
+        chain = manifest.read(MANIFEST)
+        wait_for_server(options.wait)
+        asyncio.run(serve(chain, options.ready))
     except InputError as error:
         print(f"baton: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

@@ -64,7 +64,7 @@ class Home:
     def start(self):
         """Start `baton up` and wait until it says that it is ready."""
         self.process = subprocess.Popen(
-            [*BATON, "up"],
+            [*BATON, "up", "--no-mlflow"],
             cwd=ROOT,
             env=self.environment(),
             stdout=(self.path / "up.out").open("wb"),

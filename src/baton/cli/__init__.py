@@ -263,12 +263,14 @@ def connected(
 
 @contextmanager
 def _started(
-    console: Console, *, serving: bool, standing: bool
+    console: Console, *, serving: bool, standing: bool, pages: bool = True
 ) -> Iterator[tuple[House, Addresses]]:
     """Run an embedded Baton, with a sign of life until it stands."""
     with ExitStack() as stack:
         with console.status("starting Prefect …") as sign:
-            running = house(settings(), sign.update, serving=serving, standing=standing)
+            running = house(
+                settings(), sign.update, serving=serving, standing=standing, pages=pages
+            )
             entered = stack.enter_context(running)
         yield entered
 
@@ -281,19 +283,25 @@ def _pages(addresses: Addresses, first_run: str | None) -> dict[str, str]:
 
 
 @app.command
-def up() -> int:
+def up(*, mlflow: bool = True) -> int:
     """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
 
     Other commands of the same home use it. A chain that was interrupted goes on.
+
+    Parameters
+    ----------
+    mlflow
+        Whether to show MLflow's pages; runs are tracked either way.
     """
     if settings().prefect_api_url:
         raise InputError(
             "PREFECT_API_URL is set: unset it for a server of Baton's own, or serve that one by"
             " `python -m flows.serve`"
         )
-    with _started(_out, serving=True, standing=True) as (running, addresses):
+    with _started(_out, serving=True, standing=True, pages=mlflow) as (running, addresses):
         _out.print(f"Prefect  {addresses.pages}", highlight=False)
-        _out.print(f"MLflow   {addresses.mlflow}", highlight=False)
+        if addresses.mlflow:
+            _out.print(f"MLflow   {addresses.mlflow}", highlight=False)
         _out.print("ready; Ctrl-C ends it", highlight=False)
         while True:
             running.check()

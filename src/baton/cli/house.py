@@ -189,6 +189,7 @@ def house(
     *,
     serving: bool = True,
     standing: bool = False,
+    pages: bool = True,
 ) -> Iterator[tuple[House, Addresses]]:
     """Run an embedded Baton.
 
@@ -200,7 +201,9 @@ def house(
     serving : bool
         Start the serve process too.
     standing : bool
-        Stay for long: known ports, schedules on, MLflow's pages, found by other commands.
+        Stay for long: known ports, schedules on, found by other commands.
+    pages : bool
+        Start MLflow's pages too, if it stays for long.
 
     Yields
     ------
@@ -215,14 +218,15 @@ def house(
         if serving:
             running.start("store", guarded("tasks.tracking"), is_brief=True)
         _start_server(running, port, schedules=standing)
-        running.wait(lambda: is_up(running.api))
         ready = settings.home / "serving"
         ready.unlink(missing_ok=True)
+        if serving:  # its imports take as long as the server's start: both at once
+            options = ["--ready", str(ready), "--wait", str(_START_SECONDS)]
+            running.start("serve", [sys.executable, "-m", "flows.serve", *options])
+        running.wait(lambda: is_up(running.api))
+        mlflow = _start_mlflow(running) if standing and pages else ""
         if serving:
             say("starting to serve the chain …")
-            running.start("serve", [sys.executable, "-m", "flows.serve", "--ready", str(ready)])
-        mlflow = _start_mlflow(running) if standing else ""
-        if serving:
             running.wait(ready.exists)
         addresses = Addresses(os.getpid(), running.api, mlflow)
         if standing:
