@@ -28,7 +28,17 @@ log = logging.getLogger(__name__)
 
 _KEY_TAG = "baton.key"
 _DIGEST_TAG = "baton.digest"
-_REQUIREMENTS = ("baton", "numpy", "pandas", "pydantic", "scikit-learn", "xgboost")
+_REQUIREMENTS = (
+    "baton",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "xgboost",
+)
 
 
 def ensure_store() -> None:

@@ -1,10 +1,9 @@
 """The published figures of the taxi durations, through Baton's own models and metrics."""
 
-import pandas as pd
 import pytest
 
-from baton import metrics, models
-from baton.problems.base import Kind
+from baton import metrics, models, problems
+from baton.problems import ROW, Kind
 
 XGBOOST = {
     "encoding": "one_hot",
@@ -20,24 +19,17 @@ XGBOOST = {
 }
 
 
-def month(path):
-    """Features and target of one month's file."""
-    raw = pd.read_parquet(path)
-    duration = raw["lpep_dropoff_datetime"] - raw["lpep_pickup_datetime"]
-    table = pd.DataFrame(
-        {
-            "PU_DO": raw["PULocationID"].astype(str) + "_" + raw["DOLocationID"].astype(str),
-            "trip_distance": raw["trip_distance"],
-            "duration_min": duration.dt.total_seconds() / 60,
-        }
-    )
-    return table[table["duration_min"].between(1, 60)]
-
-
 @pytest.fixture(scope="module")
 def months(shared):
-    names = ("green_tripdata_2021-01.parquet", "green_tripdata_2021-02.parquet")
-    return tuple(month(shared(f"taxi_green/{name}")) for name in names)
+    """Rows to learn from and rows held out, as the problem makes and splits them."""
+    problem = problems.get("taxi")
+    source = str(shared("taxi_green"))
+    values = {"train": "2021-01", "test": "2021-02", "source": source, "features": "pair"}
+    params = problems.parse(problem, values)
+    raw = problem.load(params)
+    table = problem.features(raw, params)
+    split = problem.split(table, raw, params)
+    return tuple(table[split == side].drop(columns=ROW) for side in ("train", "test"))
 
 
 def rmse(months, name, params, seed=0):
