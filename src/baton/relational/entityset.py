@@ -43,7 +43,7 @@ class EntitySet:
             _require(frame, entity.name, entity.key, entity.time_index)
             by = [entity.time_index, entity.key] if entity.time_index else [entity.key]
             ordered[entity.name] = frame.sort(by, maintain_order=True)
-        links = {link: _parents(link, ordered) for link in schema.relationships}
+        links = {link: parents_of(link, ordered) for link in schema.relationships}
         return cls(schema, ordered, links)
 
     def times(self, entity: str) -> pl.Series | None:
@@ -60,7 +60,7 @@ def _require(frame: pl.DataFrame, table: str, *columns: str | None) -> None:
             )
 
 
-def _parents(link: Relationship, frames: Mapping[str, pl.DataFrame]) -> pl.Series:
+def parents_of(link: Relationship, frames: Mapping[str, pl.DataFrame]) -> pl.Series:
     """Row numbers of the parents; of two parents with one key, the first."""
     parent, child = frames[link.parent], frames[link.child]
     _require(parent, link.parent, link.parent_key)

@@ -96,7 +96,10 @@ def related(found: list[Relationship], target: str, owner_table: str, hops: int)
         tuple(
             Relationship(r.parent, r.parent_key, r.child, r.foreign_key, r.parent in histories)
             for r in found
-            if r.parent in tables and r.child in tables and r.parent != r.child
+            if r.parent in tables
+            and r.child in tables
+            and r.parent != r.child
+            and not (r.child == owner_table and r.parent in histories)  # a customer's last order
         ),
         frozenset(histories),
     )
