@@ -130,6 +130,8 @@ def _batches(entities: EntitySet, link: Relationship, placed: pl.DataFrame) -> l
     sizes = sizes.rename({sizes.columns[0]: ROW}).with_columns(pl.col(ROW).cast(pl.UInt32))
     counted = placed.join(sizes, on=ROW, how="left", maintain_order="left")
     total = counted["n"].fill_null(0).cum_sum()
+    if total.is_empty() or total[-1] <= BATCH:
+        return [placed]
     return placed.with_columns(batch=total // BATCH).partition_by("batch", include_key=False)
 
 
