@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import SecretStr
 
 from baton import secrets
@@ -24,7 +26,7 @@ def load_block(name: str) -> SecretStr:
     from prefect.blocks.system import Secret
 
     try:
-        block = Secret.load(name, _sync=True)  # type: ignore[call-arg]
+        block: Any = Secret.load(name, _sync=True)  # type: ignore[call-arg]
     except ValueError:
         raise InputError(
             f"there is no Prefect Secret block {name!r}: create it in the UI under Blocks, or"

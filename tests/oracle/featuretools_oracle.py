@@ -86,14 +86,15 @@ def main():
     features = [feature(found, node) for node in case["features"]]
     frame = found[case["target"]]
     index, time = frame.ww.index, frame.ww.time_index
-    cutoffs = pd.DataFrame({"instance_id": frame[index], "time": frame[time]}).reset_index(drop=True)
+    cutoffs = pd.DataFrame({"instance_id": frame[index], "time": frame[time]}).reset_index(
+        drop=True
+    )
     matrix = ft.calculate_feature_matrix(features, found, cutoff_time=cutoffs)
     matrix = matrix.reset_index().sort_values(index)
     names = [f.get_name() for f in features]
     # Written out value by value: pandas' JSON has ten digits.
     values = {
-        name: [None if pd.isna(value) else plain(value) for value in matrix[name]]
-        for name in names
+        name: [None if pd.isna(value) else plain(value) for value in matrix[name]] for name in names
     }
     planned = ft.dfs(
         entityset=found,

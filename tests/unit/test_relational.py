@@ -20,9 +20,7 @@ from tests.oracle import case
 SHOP = Schema(
     (
         Entity("customers", "id", (Column("city", Kind.CATEGORY),)),
-        Entity(
-            "orders", "id", (Column("day", Kind.DATETIME), Column("total", Kind.NUMBER)), "day"
-        ),
+        Entity("orders", "id", (Column("day", Kind.DATETIME), Column("total", Kind.NUMBER)), "day"),
     ),
     (Relationship("customers", "id", "orders", "customer"),),
 )
@@ -33,7 +31,12 @@ def shop(orders, customers=("a", "b")):
     start = datetime(2024, 1, 1)
     table = pl.DataFrame(
         [(i, who, start + timedelta(days=day), total) for i, (who, day, total) in orders],
-        schema={"id": pl.Int64, "customer": pl.Int64, "day": pl.Datetime("us"), "total": pl.Float64},
+        schema={
+            "id": pl.Int64,
+            "customer": pl.Int64,
+            "day": pl.Datetime("us"),
+            "total": pl.Float64,
+        },
         orient="row",
     )
     people = pl.DataFrame({"id": range(len(customers)), "city": list(customers)})
@@ -46,7 +49,7 @@ def values_of(entities, primitives=("count", "sum", "mean", "mode", "std"), dept
     features = plan(SHOP, "orders", primitives, depth)
     rows = pl.Series(range(len(orders)), dtype=pl.UInt32)
     found = compute(entities, features, rows, orders["day"])
-    return {i: row for i, row in zip(orders["id"], found.iter_rows(named=True), strict=True)}
+    return dict(zip(orders["id"], found.iter_rows(named=True), strict=True))
 
 
 def test_a_cutoff_is_inclusive_and_nothing_later_counts():
@@ -56,9 +59,7 @@ def test_a_cutoff_is_inclusive_and_nothing_later_counts():
 
 
 orders_of_shop = st.lists(
-    st.tuples(
-        st.integers(0, 2), st.integers(0, 12), st.none() | st.floats(-9, 9, allow_nan=False)
-    ),
+    st.tuples(st.integers(0, 2), st.integers(0, 12), st.none() | st.floats(-9, 9, allow_nan=False)),
     min_size=1,
     max_size=15,
 )

@@ -35,9 +35,14 @@ if TYPE_CHECKING:
     import polars as pl
     from pandera.pandas import DataFrameSchema
 
+    from baton.relational.entityset import EntitySet
+
 TARGET = "churn"
 KEYS = "_keys"
 """Name of the source that holds the keys that the database declares."""
+
+HYPERPARAMETERS = {"n_estimators": 150, "num_leaves": 50, "feature_fraction": 0.5}
+"""Within the space that was searched for the published figures on AdventureWorks."""
 
 ADVENTUREWORKS = (
     "AdventureWorks is public: MySQL server relational.fel.cvut.cz, user guest, database"
@@ -224,7 +229,10 @@ class Churn(SourcedProblem[ChurnParams]):
 
     def goal(self, raw: pd.DataFrame, params: ChurnParams) -> Goal:
         """Classify churn; the area under the curve decides, since the classes are uneven."""
-        return Goal(Kind.CLASSIFICATION, TARGET, "roc_auc", _notes(raw, params), "lightgbm")
+        notes = _notes(raw, params)
+        return Goal(
+            Kind.CLASSIFICATION, TARGET, "roc_auc", notes, "lightgbm", dict(HYPERPARAMETERS)
+        )
 
     def schema(self, raw: pd.DataFrame, params: ChurnParams) -> dict[str, Any]:
         """Names of the features."""
@@ -252,9 +260,8 @@ class Churn(SourcedProblem[ChurnParams]):
         self, raw: pd.DataFrame, params: ChurnParams, schema: dict[str, Any]
     ) -> pd.DataFrame:
         """Features that the model knows; those that cannot be made of these rows are missing."""
-        return self.features(raw, params, with_target=False).reindex(
-            columns=[ROW, *schema["features"]]
-        )
+        known: pd.DataFrame = self.features(raw, params, with_target=False)
+        return known.reindex(columns=[ROW, *schema["features"]])
 
     def split(self, features: pd.DataFrame, params: ChurnParams) -> pd.Series:
         """By customer, so that none is on both sides; or at random, in equal proportions."""
@@ -306,7 +313,9 @@ def _related(keys: pd.DataFrame, params: ChurnParams) -> Related:
         child, parent = (side.strip().split(".") for side in pair.split("="))
         found.append(Relationship(parent[0], parent[1], child[0], child[1]))
     if owner(found, params.orders, params.customer_key) is None:
-        made = Relationship(_made_table(keys), params.customer_key, params.orders, params.customer_key)
+        made = Relationship(
+            _made_table(keys), params.customer_key, params.orders, params.customer_key
+        )
         found.append(made)
     return related(list(dict.fromkeys(found)), params.orders, _owner(found, params), params.hops)
 
@@ -352,9 +361,19 @@ def _joined(
     ids = orders.select(params.order_key, params.customer_key, params.order_time)
     ids = ids if only_unlabelled else ids.with_columns(label)
     raw = pl.concat([ids[rows], values.select(_plain(values))], how="horizontal").to_pandas()
-    made = f"{counted(len(features), 'feature')} from {counted(len(entities.frames), 'table')}."
-    raw.attrs["notes"] = [made, *assembly.notes]
+    raw.attrs["notes"] = [_on_features(len(features), entities), *assembly.notes]
     return raw
+
+
+def _on_features(count: int, entities: EntitySet) -> str:
+    timeless = [e.name for e in entities.schema.entities if e.time_index is None]
+    said = f"{counted(count, 'feature')} of {counted(len(entities.frames), 'table')}"
+    if not timeless:
+        return f"{said}, as of each order's date."
+    return (
+        f"{said}, as of each order's date; without dates, and so taken as they stand today:"
+        f" {listed(timeless, most=20, quote=False)}."
+    )
 
 
 def _plain(values: pl.DataFrame) -> list[pl.Expr]:

@@ -126,8 +126,10 @@ def _entity(
 def _known_from(
     frames: Mapping[str, pl.DataFrame], related: Related, target: Target, times: Mapping[str, str]
 ) -> dict[str, pl.Series]:
-    """From when on the rows of the histories are known: the latest of their dates, and not
-    before what they belong to; a table without either is not among them.
+    """From when on the rows of the histories are known.
+
+    From the latest of their dates, and not before what they belong to. A table with neither is
+    not among them.
     """
     known = {target.table: frames[target.table][target.time].alias(KNOWN)}
     waiting = [name for name in related.histories if name not in {target.table, target.owner}]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import cast
 
 import polars as pl
 
@@ -47,7 +46,9 @@ def compute(
     """
     instances = pl.DataFrame({ROW: rows.cast(pl.UInt32), CUTOFF: cutoffs.cast(pl.Datetime("us"))})
     unique = instances.unique(maintain_order=True)
-    log.info("%d features of %d rows as of %d times", len(features), len(unique), cutoffs.n_unique())
+    log.info(
+        "%d features of %d rows as of %d times", len(features), len(unique), cutoffs.n_unique()
+    )
     values = _evaluate(entities, features, unique)
     found = pl.concat([unique, values], how="horizontal")
     return instances.join(
@@ -75,8 +76,8 @@ def _evaluate(
 def _own(entities: EntitySet, feature: Feature, instances: pl.DataFrame) -> pl.Series:
     """A column of the entity, or a primitive of one."""
     if isinstance(feature, Transform):
-        values = _own(entities, feature.base, instances).to_frame("x")
-        return values.select(feature.primitive.expression(pl.col("x"))).to_series()
+        base = _own(entities, feature.base, instances).to_frame("x")
+        return base.select(feature.primitive.expression(pl.col("x"))).to_series()
     values = entities.frames[feature.entity][feature.name].gather(instances[ROW])
     is_index = feature.name == entities.schema.entity(feature.entity).time_index
     if feature.kind is not Kind.DATETIME or is_index:
@@ -160,4 +161,4 @@ def _aggregated(
         f.primitive.expression(pl.col(renamed[f.base.name] if f.base else ROW)).alias(f.name)
         for f in features
     ]
-    return cast("pl.DataFrame", table.group_by(_AT).agg(expressions))
+    return table.group_by(_AT).agg(expressions)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MEMORY = {None, "", ":memory:"}
 
 _EXTRAS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_DRIVERS = {"postgresql": "psycopg2", "mysql": "pymysql", "mariadb": "pymysql"}
+"""Drivers of Baton's extras; SQLAlchemy's own choice differs from version to version."""
+
 _CONNECT_SECONDS = 20
 _TIMEOUTS = {"psycopg2": "connect_timeout", "pymysql": "connect_timeout"}
 _FINAL = re.compile(
@@ -126,7 +129,9 @@ class Database:
             # Opened to be read: a file that is not there must not come to be.
             address = f"file:{_quoted(str(self.file))}"
             url = url.set(database=address, query={"mode": "ro", "uri": "true"})
-        elif password:
+        elif url.drivername in _DRIVERS:
+            url = url.set(drivername=f"{url.drivername}+{_DRIVERS[url.drivername]}")
+        if password:
             url = url.set(password=password)
         timeout = _TIMEOUTS.get(url.get_driver_name())
         options = {timeout: _CONNECT_SECONDS} if timeout else {}
@@ -142,6 +147,8 @@ class Database:
         if password:
             said = said.replace(password, "***")
         where = f"database {self.url}"
+        if self.file and "locked" not in said:
+            return InputError(f"{where} cannot be read: {said}; check that it is a SQLite file")
         if isinstance(error, OperationalError | InterfaceError) and not _FINAL.search(said):
             return ConnectionError(f"{where} cannot be reached: {said}; check host and network")
         fix = "check its name, the user and the password (BATON_DATABASE_PASSWORD or secret)"
@@ -173,7 +180,8 @@ class Database:
             foreign = inspector.get_multi_foreign_keys(schema=self.schema)
         rows: list[tuple[Any, ...]] = []
         for table, found in columns.items():
-            own = set((primary.get(table) or {}).get("constrained_columns") or ())
+            key: Any = primary.get(table) or {}
+            own = set(key.get("constrained_columns") or ())
             rows += _key_rows(table[1], found, own, foreign.get(table) or [])
         return pd.DataFrame(rows, columns=list(KEY_COLUMNS)).astype(
             {"constraint": "int64", "is_primary": bool}
@@ -194,21 +202,26 @@ class Database:
         with self.connect() as connection:
             try:
                 found = Table(
-                    table, MetaData(), schema=self.schema, autoload_with=connection,
+                    table,
+                    MetaData(),
+                    schema=self.schema,
+                    autoload_with=connection,
                     resolve_fks=False,
                 )
             except NoSuchTableError:
                 raise InputError(f"database {self.url} has no table {table!r}") from None
             wanted = [c for c in found.columns if not isinstance(c.type, LargeBinary)]
             rows = pd.read_sql_query(select(*wanted), connection)
-        return rows.assign(**{name: _plain(rows[name]) for name in rows.select_dtypes("object")})
+        return rows.apply(_plain)
 
     def extent(self, table: str, latest: str | None = None) -> str:
         """Number of rows, and the latest value of a column."""
         from sqlalchemy import column, func, select
         from sqlalchemy import table as named
 
-        wanted = [func.count()] + ([func.max(column(latest))] if latest else [])
+        wanted: list[Any] = [func.count()]
+        if latest:
+            wanted.append(func.max(column(latest)))
         with self.connect() as connection:
             row = connection.execute(
                 select(*wanted).select_from(named(table, schema=self.schema))
@@ -236,8 +249,8 @@ def _key_rows(
 def _plain(values: pd.Series) -> pd.Series:
     """Values that Parquet takes: bits as numbers, what else a driver makes as text."""
     known = values.dropna()
-    if known.empty or known.map(lambda value: isinstance(value, str)).all():
-        return values.astype("str").where(values.notna()) if known.empty else values
+    if values.dtype != object or known.map(lambda value: isinstance(value, str)).all():
+        return values
     if known.map(lambda value: isinstance(value, bytes) and len(value) == 1).all():
         return values.map(lambda value: value if value is None else value[0]).astype("Int64")
     if known.map(lambda value: isinstance(value, bool)).all():

@@ -38,7 +38,9 @@ class EntitySet:
         ordered = {}
         for entity in schema.entities:
             if entity.name not in frames:
-                raise InputError(f"table {entity.name!r} is missing; there are: {', '.join(frames)}")
+                raise InputError(
+                    f"table {entity.name!r} is missing; there are: {', '.join(frames)}"
+                )
             frame = frames[entity.name]
             _require(frame, entity.name, entity.key, entity.time_index)
             by = [entity.time_index, entity.key] if entity.time_index else [entity.key]
