@@ -12,7 +12,7 @@ from baton.problems.churn import labels
 CHURN = problems.get("churn")
 PUBLISHED = {"accuracy": 0.9118, "roc_auc": 0.9660}
 SECONDS = 30
-"""Most that the features may take, on one core; they take a third of it."""
+"""Most that the features may take; on one core they take five."""
 
 
 @pytest.fixture(scope="module")

@@ -254,7 +254,8 @@ class Churn(SourcedProblem[ChurnParams]):
         if not with_target:
             return table
         label = raw[TARGET].to_numpy()
-        return table.assign(**{TARGET: label})[~np.isnan(label)].astype({TARGET: "int64"})
+        is_known = ~np.isnan(label)
+        return table[is_known].assign(**{TARGET: label[is_known].astype("int64")})
 
     def new_features(
         self, raw: pd.DataFrame, params: ChurnParams, schema: dict[str, Any]

@@ -18,6 +18,8 @@ CUTOFF = "_cutoff"
 """Column of the time as of which a row is seen."""
 
 _MICROSECONDS = 1_000_000
+_FLAT = 1e-14
+"""Sum of squares below which pandas takes values for equal."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,9 @@ def _seconds(duration: pl.Expr) -> pl.Expr:
 
 def _skew(values: pl.Expr) -> pl.Expr:
     """Bias-corrected; 0 of equal values, missing of fewer than three, as pandas has it."""
-    n = values.count()
-    deviation = values - values.mean()
-    m2, m3 = (deviation**2).sum(), (deviation**3).sum()
-    m2 = pl.when(m2.abs() < 1e-14).then(0.0).otherwise(m2)
-    m3 = pl.when(m3.abs() < 1e-14).then(0.0).otherwise(m3)
-    factor = n * (n - 1).cast(pl.Float64).sqrt() / (n.cast(pl.Int64) - 2)
-    skew = pl.when(m2 == 0).then(0.0).otherwise(factor * m3 / m2**1.5)
-    return pl.when(n >= 3).then(skew)
+    is_flat = values.var(ddof=0) * values.count() < _FLAT
+    skew = pl.when(is_flat).then(0.0).otherwise(values.skew(bias=False))
+    return pl.when(values.count() >= 3).then(skew)
 
 
 def _between(times: pl.Expr) -> pl.Expr:
