@@ -5,7 +5,7 @@ import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
-_TABLES = """
+TABLES = """
     create table people (id integer primary key, city text, changed text);
     create table products (id integer primary key, price real, color text);
     create table orders (id integer primary key, customer integer references people (id),
@@ -30,7 +30,7 @@ def make_shop(path: Path, orders: int = 120, customers: int = 30) -> Path:
         return str(start + timedelta(days=draw.randint(0, 600)))
 
     with sqlite3.connect(path) as connection:
-        connection.executescript(_TABLES)
+        connection.executescript(TABLES)
         rows = {
             "people": [(i, draw.choice(["Ulm", "Brno", None]), day()) for i in range(customers)],
             "products": [(i, i + 0.5, draw.choice(["red", "tan"])) for i in range(9)],

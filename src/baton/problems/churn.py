@@ -248,14 +248,16 @@ class Churn(SourcedProblem[ChurnParams]):
         import numpy as np
         import pandas as pd
 
-        table = raw[_feature_names(raw, params)].apply(_as_category_if_text)
+        table: pd.DataFrame = raw[_feature_names(raw, params)].apply(_as_category_if_text)
         table.insert(0, ROW, np.arange(len(raw)))
         table.index = pd.Index(raw[params.customer_key], name=params.customer_key)
         if not with_target:
             return table
         label = raw[TARGET].to_numpy()
         is_known = ~np.isnan(label)
-        return table[is_known].assign(**{TARGET: label[is_known].astype("int64")})
+        labelled: pd.DataFrame = table[is_known].copy()
+        labelled[TARGET] = label[is_known].astype("int64")
+        return labelled
 
     def new_features(
         self, raw: pd.DataFrame, params: ChurnParams, schema: dict[str, Any]

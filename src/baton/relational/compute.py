@@ -3,6 +3,8 @@
 A row with a time index is seen by those whose cut-off is not before it. A date that lies at or
 after the cut-off is hidden, since it may have been written later. Expressions of polars over
 whole tables; nothing is done row by row.
+
+Where a parent is not there all of its features are missing; featuretools says 0 of its counts.
 """
 
 from __future__ import annotations
