@@ -84,8 +84,8 @@ def test_the_rule_as_coded_reaches_what_was_published(made, shared):
 def test_the_honest_figure_under_the_documented_rule(made, shared):
     """Split by customer, the default: what to expect of a customer who was never seen.
 
-    Measured with four seeds of the split: accuracy .909 to .920, AUC .969 to .972.
+    Measured: accuracy .913, AUC .967; other seeds of the split give .909 to .920, .967 to .972.
     """
     found = scored(made[0], parsed(shared))
-    assert found["accuracy"] == pytest.approx(0.917, abs=0.01)
-    assert found["roc_auc"] == pytest.approx(0.970, abs=0.006)
+    assert found["accuracy"] == pytest.approx(0.913, abs=0.01)
+    assert found["roc_auc"] == pytest.approx(0.967, abs=0.006)

@@ -1,10 +1,10 @@
 """Values of planned features, as of a cut-off time per row.
 
 A row with a time index is seen by those whose cut-off is not before it. A date that lies at or
-after the cut-off is hidden, since it may have been written later. Expressions of polars over
-whole tables; nothing is done row by row.
+after the cut-off is hidden, since it may have been written later. Where a parent is not there
+all of its features are missing; featuretools says 0 of its counts and sums.
 
-Where a parent is not there all of its features are missing; featuretools says 0 of its counts.
+Expressions of polars over whole tables; nothing is done row by row.
 """
 
 from __future__ import annotations
