@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from prefect import task
 
 from baton import problems
 from baton.contracts import DatasetReady
@@ -100,11 +101,16 @@ def read_source(plan: Plan, source: str, key: str) -> pa.Table:  # noqa: ARG001
     return with_lineage(pa.Table.from_pandas(found, preserve_index=False), plan.lineage)
 
 
+@task(name="list sources", persist_result=False, **results.again())
+def list_sources(plan: Plan) -> tuple[str, ...]:
+    """Names of the tables that the raw table is joined from; none for most problems."""
+    problem = plan.problem
+    return problem.sources(plan.params) if isinstance(problem, SourcedProblem) else ()
+
+
 def read_sources(plan: Plan) -> dict[str, pa.Table]:
-    """Tables that the raw table is joined from; none for most problems."""
-    if not isinstance(plan.problem, SourcedProblem):
-        return {}
-    names = plan.problem.sources(plan.params)
+    """Tables that the raw table is joined from."""
+    names = list_sources(plan)
     return {name: read_source(plan, name, key=plan.source_key(name)) for name in names}
 
 

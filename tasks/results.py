@@ -133,21 +133,25 @@ def result_task(
     outside : bool
         True if it asks a network or a database: then it is tried again after an OSError.
     """
-    again: dict[str, Any] = {
-        "retries": len(RETRY_SECONDS),
-        "retry_delay_seconds": list(RETRY_SECONDS),
-        "retry_condition_fn": is_passing,
-    }
     return task(
         name=name,
         task_run_name=name,
-        **(again if outside else {}),
+        **(again() if outside else {}),
         cache_policy=ByKey().configure(key_storage=_ledger()),
         result_storage=settings().results,
         result_serializer=ParquetSerializer(),
         persist_result=True,
         cache_result_in_memory=False,
     )
+
+
+def again() -> dict[str, Any]:
+    """Options of a task that asks a network or a database: it is tried again."""
+    return {
+        "retries": len(RETRY_SECONDS),
+        "retry_delay_seconds": list(RETRY_SECONDS),
+        "retry_condition_fn": is_passing,
+    }
 
 
 def is_passing(task: Any, run: Any, state: State[Any]) -> bool:  # noqa: ARG001

@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 from baton.contracts import Stage
 from baton.parent import die_with
 from baton.settings import settings
+from tasks.secrets import use_blocks
 
 HOME_LABEL = "baton.home"
 """Label of a flow run: where its lock is, so who may say that it is dead."""
@@ -58,6 +59,7 @@ def stage(name: Stage, problem: str, chain: str = "") -> Iterator[str]:
     run_id = str(flow_run.id)
     chain = chain or chain_id(run_id)
     die_with(settings().parent_pid)
+    use_blocks()
     _hold(run_id)
     with logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
         _introduce(run_id, f"{name.value} {problem} {chain[:6]}", chain, problem, began)

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )
+    database_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of the database that a problem reads."
+    )
     parent_pid: int = Field(
         default=0, description="Process whose end ends this one; 0 for none. Set by Baton itself."
     )

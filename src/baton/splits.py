@@ -86,6 +86,40 @@ def shuffled(index: pd.Index, test_size: float, seed: int) -> pd.Series:
     return marked(index, np.isin(np.arange(len(index)), test))
 
 
+def grouped(groups: pd.Series, test_size: float, seed: int) -> pd.Series:
+    """Split at random with all rows of a group on one side.
+
+    Parameters
+    ----------
+    groups : Series of shape (n,)
+        Group of each row.
+    test_size : float in (0, 1)
+        Part of the groups, not of the rows.
+    seed : int
+
+    Returns
+    -------
+    Series of shape (n,), `Split` by row.
+
+    Raises
+    ------
+    InputError
+        If a side would be empty.
+    """
+    import numpy as np
+    from sklearn.model_selection import GroupShuffleSplit
+
+    parting = GroupShuffleSplit(1, test_size=test_size, random_state=seed)
+    try:
+        _, test = next(parting.split(np.arange(len(groups)), groups=groups.to_numpy()))
+    except ValueError:
+        raise InputError(
+            f"{groups.nunique()} values of {groups.name} are too few to hold out {test_size:g} of"
+            " them; add rows or change test_size"
+        ) from None
+    return marked(groups.index, np.isin(np.arange(len(groups)), test))
+
+
 def marked(index: pd.Index, is_test: np.ndarray) -> pd.Series:
     """Split that is decided already.
 

@@ -14,6 +14,7 @@ from baton import models, problems
 from baton.errors import InputError
 from baton.problems import ROW, Kind
 from tests.conftest import ROOT
+from tests.shops import make_shop
 
 NAMES = [*problems.names(), "moons (README)"]
 
@@ -57,6 +58,14 @@ def case(request, tmp_path):
         rows = [f"{i},{'abc'[i % 3]},2024-01-{i % 28 + 1:02},{i % 2}" for i in range(300)]
         path.write_text("\n".join(["number,letter,day,answer", *rows]))
         values = {"path": str(path), "target": "answer"}
+    if request.param == "churn":
+        values = {
+            "url": str(make_shop(tmp_path / "shop.sqlite")),
+            "orders": "orders",
+            "order_key": "id",
+            "order_time": "ordered",
+            "customer_key": "customer",
+        }
     is_readme = request.param.startswith("moons")
     if request.param == "taxi":
         values = _trips(tmp_path)

@@ -21,6 +21,9 @@ ELSEWHERE = {
     ".venv/bin/prefect --no-prompt deploy --all": "test_deploy.py",
     ".venv/bin/prefect worker start --pool baton": "test_deploy.py",
     ".venv/bin/baton prune": "test_deploy.py",
+    ".venv/bin/baton run taxi -p train=2021-01 -p test=2021-02": "test_problems.py, offline",
+    ".venv/bin/baton predict taxi -p month=2021-03": "test_problems.py, offline",
+    ".venv/bin/baton run churn -p url=adventureworks.sqlite": "test_problems.py",
 }
 
 

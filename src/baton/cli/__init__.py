@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -27,6 +27,7 @@ from baton.cli.chain import NOTHING, Server, follow, look, with_events
 from baton.cli.house import Addresses, House, HouseError, found, house, is_up
 from baton.contracts import Stage
 from baton.errors import InputError
+from baton.secrets import SecretOutOfReachError
 from baton.settings import settings
 from flows.places import MANIFEST
 
@@ -80,7 +81,8 @@ def run(problem: str, /, *, parameters: Values = [], as_json: AsJson = False) ->
         pairs = _pairs(parameters)
         options = problems.parse_options(chosen, pairs)
         params = problems.parse(chosen, {k: v for k, v in pairs.items() if k not in options})
-        chosen.fingerprint(params)
+        with suppress(SecretOutOfReachError):  # a stage's process can read it: checked there
+            chosen.fingerprint(params)
         return _run_chain(problem, params.model_dump(mode="json"), options, console, as_json)
     except InputError as error:
         if as_json:

@@ -153,6 +153,8 @@ def _first_problem(
         case "missing":
             return f"problem {problem.name!r} needs parameter {name!r}: add -p {name}=…"
         case _:
-            given = f", got {first['input']!r}" if "input" in first else ""
+            field = problem.params.model_fields.get(name)
+            is_shown = "input" in first and (field is None or field.repr)
+            given = f", got {first['input']!r}" if is_shown else ""
             message = first["msg"].removeprefix("Value error, ")
             return f"parameter {name!r} of problem {problem.name!r}: {message}{given}"

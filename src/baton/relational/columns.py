@@ -1,0 +1,97 @@
+"""What a table's columns hold: text that is a date, whole numbers that are flags or ids.
+
+Databases differ in what they can declare; SQLite has neither dates nor flags.
+"""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import polars.selectors as cs
+
+from baton.relational.schema import Column, Kind
+
+MAX_LEVELS = 255
+"""Most different texts of a category; a column with more is a name, a number or a remark."""
+
+_IS_ID = re.compile(r"^(id|key)$|[_ ](id|key)$|[a-z](ID|Id|Key)$")
+_IS_FLAG = re.compile(r"[a-z]Flag$|[_ ]flag$|^(is|has)([_ ]|[A-Z])")
+_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d")
+
+
+def typed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns in the types that their values have.
+
+    Dates and times become datetimes without a zone, in UTC; columns that are ids by their name
+    become text; 0 and 1 become flags where the name says so.
+    """
+    return frame.with_columns(_typed(frame[name]) for name in frame.columns)
+
+
+def _typed(values: pl.Series) -> pl.Series:
+    if values.dtype == pl.String:
+        return _dated(values)
+    if values.dtype == pl.Date:
+        return values.cast(pl.Datetime("us"))
+    if isinstance(values.dtype, pl.Datetime):
+        return _in_utc(values)
+    if values.dtype.is_integer():
+        return _whole(values)
+    if values.dtype.is_numeric():
+        numbers = values.cast(pl.Float64)
+        is_id = _IS_ID.search(values.name) and (numbers.drop_nans().drop_nulls() % 1 == 0).all()
+        numbers = numbers.fill_nan(None)
+        return numbers.cast(pl.Int64).cast(pl.String) if is_id else numbers
+    return values
+
+
+def _in_utc(values: pl.Series) -> pl.Series:
+    if getattr(values.dtype, "time_zone", None):
+        values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return values.cast(pl.Datetime("us"))
+
+
+def _dated(values: pl.Series) -> pl.Series:
+    """Text that is ISO 8601 throughout as datetimes, other text as it is."""
+    known = values.drop_nulls()
+    if known.is_empty() or not known.head(20).str.contains(r"^\d{4}-\d{2}-\d{2}").all():
+        return values
+    for form in _FORMATS:
+        found = values.str.to_datetime(form, strict=False, time_unit="us")
+        if found.null_count() == values.null_count():
+            return found
+    return values
+
+
+def _whole(values: pl.Series) -> pl.Series:
+    if _IS_ID.search(values.name):
+        return values.cast(pl.String)
+    if _IS_FLAG.search(values.name) and values.drop_nulls().is_in([0, 1]).all():
+        return values.cast(pl.Boolean)
+    return values
+
+
+def described(frame: pl.DataFrame, without: set[str]) -> tuple[Column, ...]:
+    """Columns of a typed table that features can be made of, keys and empty ones left out."""
+    found = ((name, _kind(frame[name])) for name in frame.columns if name not in without)
+    return tuple(Column(name, kind) for name, kind in found if kind is not None)
+
+
+def _kind(values: pl.Series) -> Kind | None:
+    if values.null_count() == len(values):
+        return None
+    if values.dtype == pl.Boolean:
+        return Kind.FLAG
+    if values.dtype.is_numeric():
+        return Kind.NUMBER
+    if isinstance(values.dtype, pl.Datetime):
+        return Kind.DATETIME
+    if values.dtype == pl.String and values.n_unique() <= MAX_LEVELS:
+        return Kind.CATEGORY
+    return None
+
+
+def datetimes(frame: pl.DataFrame) -> list[str]:
+    """Names of the datetime columns."""
+    return frame.select(cs.datetime()).columns

@@ -1,0 +1,272 @@
+"""Tables of a database and the keys that it declares, by any SQLAlchemy URL.
+
+What cannot be mended by trying again is an InputError, what may pass an OSError; no message
+holds a password. What the tables mean belongs in a problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton import secrets
+from baton.errors import InputError
+from baton.relational.reflection import KEY_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import URL, Connection, Engine
+
+MEMORY = {None, "", ":memory:"}
+
+_EXTRAS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_DRIVERS = {"postgresql": "psycopg2", "mysql": "pymysql", "mariadb": "pymysql"}
+"""Drivers of Baton's extras; SQLAlchemy's own choice differs from version to version."""
+
+_CONNECT_SECONDS = 20
+_TIMEOUTS = {"psycopg2": "connect_timeout", "pymysql": "connect_timeout"}
+_FINAL = re.compile(
+    r"password|authentication|access denied|denied|unknown database|does not exist|no such"
+    r"|not a database|malformed|readonly|role|permission",
+    re.IGNORECASE,
+)
+"""Words of a driver for what trying again does not mend."""
+
+_HIDDEN = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
+
+
+def checked_url(value: str) -> str:
+    """URL without a password, the path of a SQLite file absolute.
+
+    Parameters
+    ----------
+    value : str
+        SQLAlchemy URL, or the path of a SQLite file.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or holds a password, which would be stored with the run.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(value if "://" in value else f"sqlite:///{value}")
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "no SQLAlchemy URL, such as sqlite:///shop.sqlite or postgresql://user@host/shop"
+        ) from None
+    if url.password is not None or any(_HIDDEN.search(key) for key in url.query):
+        raise ValueError(
+            "it holds a password, which would be stored with the run: put it into the setting"
+            " BATON_DATABASE_PASSWORD, or into a Prefect Secret block named by -p secret=NAME"
+        )
+    return _rooted(url).render_as_string()
+
+
+def _rooted(url: URL) -> URL:
+    """URL of a SQLite file that a process with another working directory reads, too."""
+    if url.get_backend_name() != "sqlite":
+        return url
+    if url.database in MEMORY:
+        raise ValueError("a database in memory is gone with its process: give a file")
+    if str(url.database).startswith("file:"):
+        raise ValueError("give the path of the SQLite file itself: sqlite:///shop.sqlite")
+    return url.set(database=str(Path(str(url.database)).expanduser().absolute()))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that is read."""
+
+    url: str
+    secret: str | None = None
+    schema: str | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """File of a SQLite database; None for a server."""
+        from sqlalchemy.engine import make_url
+
+        url = make_url(self.url)
+        return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open a connection.
+
+        Raises
+        ------
+        InputError
+            If the database refuses, or its driver is not installed.
+        ConnectionError
+            If it cannot be reached.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        password = "" if self.file else secrets.reveal(self.secret).get_secret_value()
+        try:
+            engine = self._engine(password)
+            with engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._translated(error, password) from None
+        except ModuleNotFoundError as error:
+            raise self._no_driver(error.name or "") from None
+
+    def _engine(self, password: str) -> Engine:
+        from sqlalchemy import create_engine
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.pool import NullPool
+
+        url = make_url(self.url)
+        if self.file:
+            # Opened to be read: a file that is not there must not come to be.
+            address = f"file:{_quoted(str(self.file))}"
+            url = url.set(database=address, query={"mode": "ro", "uri": "true"})
+        elif url.drivername in _DRIVERS:
+            url = url.set(drivername=f"{url.drivername}+{_DRIVERS[url.drivername]}")
+        if password:
+            url = url.set(password=password)
+        timeout = _TIMEOUTS.get(url.get_driver_name())
+        options = {timeout: _CONNECT_SECONDS} if timeout else {}
+        return create_engine(url, connect_args=options, poolclass=NullPool, hide_parameters=True)
+
+    def _translated(self, error: Exception, password: str) -> Exception:
+        """Error in one line, without the password."""
+        from sqlalchemy.exc import InterfaceError, NoSuchModuleError, OperationalError
+
+        if isinstance(error, NoSuchModuleError):
+            return self._no_driver(self.url.split(":", 1)[0])
+        said = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+        if password:
+            said = said.replace(password, "***")
+        where = f"database {self.url}"
+        if self.file and "locked" not in said:
+            return InputError(f"{where} cannot be read: {said}; check that it is a SQLite file")
+        if isinstance(error, OperationalError | InterfaceError) and not _FINAL.search(said):
+            return ConnectionError(f"{where} cannot be reached: {said}; check host and network")
+        fix = "check its name, the user and the password (BATON_DATABASE_PASSWORD or secret)"
+        return InputError(f"{where} cannot be read: {said}; {fix}")
+
+    def _no_driver(self, name: str) -> InputError:
+        backend = re.split(r"[+:]", self.url, maxsplit=1)[0]
+        extra = _EXTRAS.get(backend)
+        fix = f"pip install 'baton[{extra}]'" if extra else "install it"
+        return InputError(f"the driver {name!r} of {backend} databases is not installed: {fix}")
+
+    def keys(self) -> pd.DataFrame:
+        """Columns of every table, and the keys that the database declares.
+
+        Returns
+        -------
+        DataFrame of shape (n, 5)
+            Columns of `KEY_COLUMNS`: one row for each column of a table, more where it refers
+            to several tables; `parent` and `parent_column` are missing where it refers to none,
+            and `constraint` numbers a table's foreign keys.
+        """
+        import pandas as pd
+        from sqlalchemy import inspect
+
+        with self.connect() as connection:
+            inspector = inspect(connection)
+            columns = inspector.get_multi_columns(schema=self.schema)
+            primary = inspector.get_multi_pk_constraint(schema=self.schema)
+            foreign = inspector.get_multi_foreign_keys(schema=self.schema)
+        rows: list[tuple[Any, ...]] = []
+        for table, found in columns.items():
+            key: Any = primary.get(table) or {}
+            own = set(key.get("constrained_columns") or ())
+            rows += _key_rows(table[1], found, own, foreign.get(table) or [])
+        return pd.DataFrame(rows, columns=list(KEY_COLUMNS)).astype(
+            {"constraint": "int64", "is_primary": bool}
+        )
+
+    def read(self, table: str) -> pd.DataFrame:
+        """All rows of a table, its binary columns left out.
+
+        Raises
+        ------
+        InputError
+            If there is no such table.
+        """
+        import pandas as pd
+        from sqlalchemy import LargeBinary, MetaData, Table, select
+        from sqlalchemy.exc import NoSuchTableError
+
+        with self.connect() as connection:
+            try:
+                found = Table(
+                    table,
+                    MetaData(),
+                    schema=self.schema,
+                    autoload_with=connection,
+                    resolve_fks=False,
+                )
+            except NoSuchTableError:
+                raise InputError(f"database {self.url} has no table {table!r}") from None
+            wanted = [c for c in found.columns if not isinstance(c.type, LargeBinary)]
+            rows = pd.read_sql_query(select(*wanted), connection)
+        return rows.apply(_plain)
+
+    def extent(self, table: str, latest: str | None = None) -> str:
+        """Number of rows, and the latest value of a column."""
+        from sqlalchemy import column, func, select
+        from sqlalchemy import table as named
+
+        wanted: list[Any] = [func.count()]
+        if latest:
+            wanted.append(func.max(column(latest)))
+        with self.connect() as connection:
+            row = connection.execute(
+                select(*wanted).select_from(named(table, schema=self.schema))
+            ).one()
+        return " ".join(str(value) for value in row)
+
+
+def _key_rows(
+    table: str, columns: list[Any], primary: set[str], foreign: list[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of `Database.keys` for one table."""
+    for column in (column["name"] for column in columns):
+        targets = [
+            (place, key["referred_table"], parent_column)
+            for place, key in enumerate(foreign)
+            for own, parent_column in zip(
+                key["constrained_columns"], key["referred_columns"], strict=True
+            )
+            if own == column
+        ]
+        for constraint, parent, parent_column in targets or [(-1, None, None)]:
+            yield table, column, column in primary, constraint, parent, parent_column
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """Values that Parquet takes: bits as numbers, what else a driver makes as text."""
+    known = values.dropna()
+    if values.dtype != object or known.map(lambda value: isinstance(value, str)).all():
+        return values
+    if known.map(lambda value: isinstance(value, bytes) and len(value) == 1).all():
+        return values.map(lambda value: value if value is None else value[0]).astype("Int64")
+    if known.map(lambda value: isinstance(value, bool)).all():
+        return values.astype("boolean")
+    if known.map(lambda value: hasattr(value, "year")).all():
+        return _dates(values)
+    return values.map(str, na_action="ignore")
+
+
+def _dates(values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_datetime(values, errors="coerce")
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)

@@ -1,0 +1,82 @@
+"""The rows of a schema's tables, and for each relationship the place of a row's parent.
+
+Keys are compared once, here; whoever follows a relationship then does so by row number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from baton.errors import InputError
+from baton.relational.schema import Relationship, Schema
+
+ROW = "_row"
+PARENT = "_parent"
+
+
+@dataclass(frozen=True)
+class EntitySet:
+    """Tables in the order of their time index, then of their key."""
+
+    schema: Schema
+    frames: dict[str, pl.DataFrame]
+    links: dict[Relationship, pl.Series]
+    """For each row of the child the number of the parent's row; missing where there is none."""
+
+    @classmethod
+    def build(cls, schema: Schema, frames: Mapping[str, pl.DataFrame]) -> EntitySet:
+        """Put rows to a schema.
+
+        Raises
+        ------
+        InputError
+            If a table or a column of the schema is not there.
+        """
+        ordered = {}
+        for entity in schema.entities:
+            if entity.name not in frames:
+                raise InputError(
+                    f"table {entity.name!r} is missing; there are: {', '.join(frames)}"
+                )
+            frame = frames[entity.name]
+            _require(frame, entity.name, entity.key, entity.time_index)
+            by = [entity.time_index, entity.key] if entity.time_index else [entity.key]
+            ordered[entity.name] = frame.sort(by, maintain_order=True)
+        links = {link: parents_of(link, ordered) for link in schema.relationships}
+        return cls(schema, ordered, links)
+
+    def times(self, entity: str) -> pl.Series | None:
+        """From when on each row is known; None if always."""
+        index = self.schema.entity(entity).time_index
+        return self.frames[entity][index] if index else None
+
+
+def _require(frame: pl.DataFrame, table: str, *columns: str | None) -> None:
+    for column in columns:
+        if column is not None and column not in frame.columns:
+            raise InputError(
+                f"table {table!r} has no column {column!r}; it has: {', '.join(frame.columns)}"
+            )
+
+
+def parents_of(link: Relationship, frames: Mapping[str, pl.DataFrame]) -> pl.Series:
+    """Row numbers of the parents; of two parents with one key, the first."""
+    parent, child = frames[link.parent], frames[link.child]
+    _require(parent, link.parent, link.parent_key)
+    _require(child, link.child, link.foreign_key)
+    keys = parent.select(key=text_key(parent[link.parent_key])).with_row_index(PARENT)
+    wanted = child.select(key=text_key(child[link.foreign_key]))
+    unique = keys.unique("key", keep="first", maintain_order=True)
+    return wanted.join(unique, on="key", how="left", maintain_order="left")[PARENT]
+
+
+def text_key(values: pl.Series) -> pl.Series:
+    """Key as text, so that 7, 7.0 (an integer column with gaps) and '7' are one."""
+    if values.dtype.is_float():
+        whole = values.drop_nulls().drop_nans() % 1 == 0
+        if whole.all():
+            values = values.fill_nan(None).cast(pl.Int64)
+    return values.cast(pl.String)

@@ -1,0 +1,37 @@
+"""Prefect's Secret blocks as a source of passwords."""
+
+import pytest
+from prefect.blocks.system import Secret
+
+from baton import secrets
+from baton.errors import InputError
+from tasks.secrets import use_blocks
+
+
+@pytest.fixture(autouse=True)
+def blocks(monkeypatch):
+    """Blocks by name, without a server."""
+    known = {"shop": Secret(value="s3cret")}
+
+    def load(name, **options):
+        if name not in known:
+            raise ValueError(f"Unable to find block document named {name}")
+        return known[name]
+
+    monkeypatch.setattr(Secret, "load", load)
+    use_blocks()
+    yield
+    secrets.use(None)
+
+
+def test_a_block_is_revealed_by_its_name():
+    """As something that does not show itself."""
+    found = secrets.reveal("shop")
+    assert found.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(found)
+
+
+def test_a_block_that_is_not_there_is_told():
+    """With where to create it."""
+    with pytest.raises(InputError, match=r"no Prefect Secret block 'other': create it"):
+        secrets.reveal("other")
