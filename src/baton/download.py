@@ -19,7 +19,6 @@ from filelock import FileLock
 
 from baton.errors import InputError
 
-_CHUNK_BYTES = 1 << 20
 _SECONDS_BETWEEN_WORDS = 5.0
 _TIMEOUT_SECONDS = 30.0
 
@@ -131,7 +130,7 @@ def _etag_of(partial: Path) -> str:
 def _write(answer: httpx.Response, partial: Path, remote: Remote, done: int) -> None:
     spoken = time.monotonic()
     with partial.open("ab" if done else "wb") as file:
-        for part in answer.iter_bytes(_CHUNK_BYTES):
+        for part in answer.iter_bytes():
             file.write(part)
             done += len(part)
             if time.monotonic() - spoken > _SECONDS_BETWEEN_WORDS:

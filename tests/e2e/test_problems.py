@@ -1,0 +1,186 @@
+"""The problems people know, as chains; new rows, comparisons, problems of other packages."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from baton.lineage import lineage_of
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+
+BRIEFLY = ("-p", "importance_rows=500", "-p", "n_repeats=1", "-p", "explain_rows=20")
+"""What keeps the evaluation short."""
+
+README = (ROOT / "README.md").read_text("utf-8")
+MOONS = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+"""The problem that the README shows, as a reader would save it."""
+
+
+@pytest.fixture(scope="module")
+def iris(up):
+    """A chain of iris."""
+    answer = up.baton("run", "iris", "--json")
+    assert answer.code == 0, answer.err
+    return answer.json
+
+
+def test_iris_is_learnt_by_one_logistic_regression_for_each_species(up, iris):
+    """And its accuracy stands in the log in per cent."""
+    assert iris["metrics"]["accuracy"] >= 0.85
+    run = iris["stages"][2]["flow_run_id"]
+    parent = {"task_runs": {"flow_run_id": {"any_": [run]}}}
+    children = {task["id"] for task in up.post("task_runs/filter", parent)}
+    scored = [r for r in up.runs("performance") if r["parent_task_run_id"] in children]
+    logs = up.post("logs/filter", {"logs": {"flow_run_id": {"any_": [scored[0]["id"]]}}})
+    wanted = f"accuracy {100 * iris['metrics']['accuracy']:.2f} %"
+    said = up.post("logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
+    assert any(wanted in record["message"] for record in [*logs, *said])
+
+
+def test_science_starts_later_on_what_engineering_has_kept(up, iris):
+    """`baton train CHAIN` begins at the stage train, with the earlier chain's tables."""
+    answer = up.baton(
+        "train", iris["chain"], "-p", "compare=decision_tree,logistic_regression", "--json"
+    )
+    assert answer.code == 0, answer.err
+    again = answer.json
+    assert again["chain"] != iris["chain"]
+    assert [stage["stage"] for stage in again["stages"]] == ["train", "evaluate"]
+    assert again["results"]["features"] == iris["results"]["features"]
+    compared = pd.read_parquet(again["results"]["comparison"])
+    assert set(compared["model"]) == {"decision_tree", "logistic_regression"}
+    assert compared["mean"].is_monotonic_decreasing
+    assert compared["model"][0] in Path(again["report"]).read_text("utf-8")
+    subflows = [r for r in up.runs("candidate") if r["name"].endswith(" iris")]
+    assert len(subflows) == 2
+    assert max(r["start_time"] for r in subflows) < min(r["end_time"] for r in subflows)
+
+
+def test_taxi_trips_are_learnt_and_those_of_a_later_month_predicted(up, shared):
+    """Trained on one month, scored on the next; the prediction needs no drop-off."""
+    months = ("-p", "train=2021-01", "-p", "test=2021-02")
+    source = ("-p", f"source={shared('taxi_green')}")
+    ran = up.baton("run", "taxi", *months, *source, *BRIEFLY, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["metrics"]["rmse"] < 6.0
+    lineage = lineage_of(_schema(ran.json["results"]["features"]))
+    assert (lineage["n_train"], lineage["n_test"]) == (73_908, 61_921)
+    kept = {path.name for path in Path(ran.json["results"]["raw"]).parent.glob("source_*.parquet")}
+    assert kept == {"source_train.parquet", "source_test.parquet"}
+
+    answer = up.baton("predict", "taxi", "-p", "month=2021-03", "--json")
+    assert answer.code == 0, answer.err
+    table = pd.read_parquet(answer.json["results"]["new_predictions"])
+    assert answer.json["n_rows"] == len(table) == 83_827
+    assert table["predicted"].between(0, 70).mean() > 0.99
+    assert answer.json["model"] == ran.json["model"]
+    again = up.baton("predict", "taxi", "-p", "month=2021-03", "--json").json
+    assert again["stages"][0]["cached"]
+    event = {"event": {"name": ["baton.predictions.ready"]}}
+    assert up.post("events/filter", {"filter": event})["total"] >= 2
+
+
+def _schema(path):
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(path)
+
+
+def test_churn_is_learnt_from_a_database(up, shared):
+    """With the tables it was made from kept, and later orders predicted."""
+    url = shared("adventureworks") / "adventureworks.sqlite"
+    ran = up.baton("run", "churn", "-p", f"url={url}", "-p", "max_features=60", *BRIEFLY, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["metrics"]["roc_auc"] > 0.9
+    folder = Path(ran.json["results"]["raw"]).parent
+    assert len(pd.read_parquet(folder / "source_salesorderheader.parquet")) == 31_465
+    answer = up.baton("predict", "churn", "--json")
+    assert answer.code == 0, answer.err
+    table = pd.read_parquet(answer.json["results"]["new_predictions"])
+    assert len(table) == 31_465 - 19_704
+    assert table["p(1)"].between(0, 1).all()
+    assert table["SalesOrderID"].is_unique
+
+
+def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):
+    """A file of one row, without the target."""
+    rows = [f"{i},${i % 70},{'yes' if i % 70 > 30 else 'no'}" for i in range(300)]
+    train, new = tmp_path / "train.csv", tmp_path / "new.csv"
+    train.write_text("\n".join(["id,price,dear", *rows]))
+    new.write_text("id,price\n1,$65\n")
+    asked = ("-p", f"path={train}", "-p", "target=dear", "-p", "model=decision_tree")
+    ran = up.baton("run", "table", *asked, *BRIEFLY, "--json")
+    assert ran.code == 0, ran.err
+    answer = up.baton("predict", "table", "-p", f"path={new}", "--json")
+    assert answer.code == 0, answer.err
+    table = pd.read_parquet(answer.json["results"]["new_predictions"])
+    assert table["predicted"].tolist() == ["yes"]
+    assert table["price"].tolist() == ["$65"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["predict", "spheres"], "there is no model baton-spheres"),
+        (["predict", "iris", "--version", "99"], "version 99"),
+        (["predict", "iris", "-p", "rows=9"], "unknown parameter 'rows'"),
+        (["predict", "taxi", "-p", "month=2021-13"], "no such month"),
+        (["train", "zzz"], "no chain"),
+        (["train", "-p", "rows=9"], "option 'rows'"),
+        (["run", "iris", "-p", "model=perceptron"], "unknown model 'perceptron'"),
+        (["run", "iris", "-p", "compare=lasso"], "lasso"),
+        (["run", "iris", "-p", "model_params={"], "JSON object"),
+        (["run", "iris", "-p", 'model_params={"depth": 3}'], "depth"),
+        (["run", "iris", "-p", "test_data_ratio=-0.2"], "test_data_ratio"),
+        (["run", "taxi", "-p", "train=2021-02", "-p", "test=2021-01"], "after train"),
+        (["run", "taxi", "-p", "source=nowhere"], "source=FOLDER"),
+        (["run", "churn", "-p", "url=nowhere.sqlite"], "AdventureWorks is public"),
+        (["run", "churn", "-p", "url=postgresql://me:hush@127.0.0.1/x"], "password"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.usefixtures("iris")
+def test_bad_input_is_refused_in_one_line(up, arguments, said):
+    """Exit code 2, the fact and the fix, no traceback, no password."""
+    answer = up.baton(*arguments)
+    assert answer.code == 2, answer.out + answer.err
+    assert said in answer.err
+    assert len([line for line in answer.err.splitlines() if line.startswith("baton: ")]) == 1
+    assert "Traceback" not in answer.err + answer.out
+    assert "hush" not in answer.err + answer.out
+
+
+def test_a_problem_of_another_package_is_found_and_runs(home, tmp_path_factory):
+    """A small package with an entry point, installed beside Baton, is all it takes."""
+    source, site = tmp_path_factory.mktemp("moons"), tmp_path_factory.mktemp("site")
+    (source / "pyproject.toml").write_text(
+        """[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+
+[project]
+name = "baton-moons"
+version = "1.0"
+
+[project.entry-points."baton.problems"]
+moons = "baton_moons:problem"
+"""
+    )
+    (source / "baton_moons.py").write_text(MOONS)
+    install = [Path(sys.executable).with_name("uv"), "pip", "install", "--no-build-isolation"]
+    installed = subprocess.run(
+        [*install, "--python", sys.executable, "--no-deps", "--target", site, source],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert installed.returncode == 0, installed.stderr
+    answer = home.baton("run", "moons", *BRIEFLY, "--json", PYTHONPATH=str(site))
+    assert answer.code == 0, answer.err
+    assert answer.json["metrics"]["accuracy"] > 0.8
