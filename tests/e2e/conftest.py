@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from tests.conftest import ROOT
 
@@ -88,7 +90,7 @@ class Home:
 
     def post(self, path, content):
         for _ in range(5):  # a server whose SQLite is busy says 503
-            answer = httpx.post(f"{self.api}/{path}", json=content, timeout=30)
+            answer = httpx.post(f"{self.api}/{path}", json=content, timeout=30, verify=False)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(1)
@@ -133,16 +135,43 @@ def fresh_home(path):
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A home whose databases have their schemas and nothing else, for others to begin with."""
+    path = tmp_path_factory.getbasetemp().parent / "prepared"
+    with FileLock(f"{path}.lock"):
+        if not (path / "whole").exists():
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+            with fresh_home(path) as found:
+                found.start()
+            (path / "whole").touch()
+    return path
+
+
+def _furnished(path, prepared):
+    for name in ("prefect", "mlflow"):
+        shutil.copytree(prepared / name, path / name)
+    return path
+
+
 @pytest.fixture
-def home(tmp_path):
-    """An empty home."""
+def empty_home(tmp_path):
+    """A home as a user has it who never ran anything."""
     with fresh_home(tmp_path) as found:
         yield found
 
 
+@pytest.fixture
+def home(tmp_path, prepared):
+    """A home with databases in which nothing has happened."""
+    with fresh_home(_furnished(tmp_path, prepared)) as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
-def up(tmp_path_factory):
+def up(tmp_path_factory, prepared):
     """A home in which `baton up` is running."""
-    with fresh_home(tmp_path_factory.mktemp("up")) as found:
+    with fresh_home(_furnished(tmp_path_factory.mktemp("up"), prepared)) as found:
         found.start()
         yield found

@@ -78,27 +78,27 @@ def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
     wait_for(lambda: not home.processes(), 30)
 
 
-def test_a_run_without_a_standing_baton_leaves_nothing_running(home):
+def test_a_run_without_a_standing_baton_leaves_nothing_running(empty_home):
     """The embedded server, the serve process and the runs end with the command."""
-    answer = home.baton("run", "spheres", "-p", "rows=500", "--json")
+    answer = empty_home.baton("run", "spheres", "-p", "rows=500", *BRIEFLY, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["state"] == "COMPLETED"
-    assert home.processes() == []
+    assert empty_home.processes() == []
 
 
-def test_a_home_that_cannot_be_written_is_refused(home):
+def test_a_home_that_cannot_be_written_is_refused(empty_home):
     """One line with the fix, exit code 2."""
-    blocked = home.path / "file"
+    blocked = empty_home.path / "file"
     blocked.write_text("")
-    answer = home.baton("run", "spheres", BATON_HOME=str(blocked / "home"))
+    answer = empty_home.baton("run", "spheres", BATON_HOME=str(blocked / "home"))
     assert answer.code == 2
     assert "set BATON_HOME" in answer.err
     assert "Traceback" not in answer.err
 
 
-def test_a_server_that_does_not_answer_is_named(home):
+def test_a_server_that_does_not_answer_is_named(empty_home):
     """PREFECT_API_URL of nobody: one line with the fix, exit code 2."""
-    answer = home.baton("run", "spheres", PREFECT_API_URL="http://127.0.0.1:9/api")
+    answer = empty_home.baton("run", "spheres", PREFECT_API_URL="http://127.0.0.1:9/api")
     assert answer.code == 2
     assert "http://127.0.0.1:9/api" in answer.err
     assert "Traceback" not in answer.err

@@ -20,7 +20,7 @@ from baton.errors import InputError
 from baton.manifest import EMITTED_BY, Manifest
 from baton.settings import Settings
 
-_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_BETWEEN_LOOKS = 0.4
 _EVENTS_SECONDS = 15.0
 _CANCEL_SECONDS = 5.0
 _WAITS = (0.25, 0.5, 1.0, 2.0)
@@ -162,11 +162,17 @@ class Server:
     auth: tuple[str, str] | None = None
     key: str = ""
     client: httpx.Client = field(init=False)
+    flows: dict[str, str] = field(init=False, default_factory=dict)
+    """Names of the stages' flows by id, once all of them are there."""
 
     def __post_init__(self) -> None:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         self.client = httpx.Client(
-            base_url=self.api.rstrip("/") + "/", headers=headers, auth=self.auth, timeout=30
+            base_url=self.api.rstrip("/") + "/",
+            headers=headers,
+            auth=self.auth,
+            timeout=30,
+            verify=self.api.startswith("https:"),
         )
 
     def post(self, path: str, content: Json) -> Any:
@@ -196,8 +202,10 @@ class Server:
 
     def stage_flows(self) -> dict[str, str]:
         """Names of the stages' flows by id."""
-        wanted = {"flows": {"name": {"any_": [stage.value for stage in Stage]}}}
-        return {flow["id"]: flow["name"] for flow in self.post("flows/filter", wanted)}
+        if len(self.flows) < len(Stage):
+            wanted = {"flows": {"name": {"any_": [stage.value for stage in Stage]}}}
+            self.flows = {flow["id"]: flow["name"] for flow in self.post("flows/filter", wanted)}
+        return self.flows
 
     def begin(self, chain: Manifest, problem: str, parameters: Json, options: Json) -> str:
         """Start a chain and return its id."""

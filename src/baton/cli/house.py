@@ -105,6 +105,8 @@ class House:
             "BATON_HOME": str(self.settings.home),
             "BATON_PARENT_PID": str(os.getpid()),
             "PREFECT_API_URL": self.api,
+            # It is http on the loopback: certificates would be read for nothing, by every client.
+            "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
             "PREFECT_HOME": str(self.settings.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
@@ -297,7 +299,7 @@ def is_up(api: str) -> bool:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=2).is_success
+        return httpx.get(address, timeout=2, verify=address.startswith("https:")).is_success
     except httpx.HTTPError:
         return False
 
