@@ -6,20 +6,27 @@ from prefect import flow
 from prefect.client.schemas import State
 
 from baton.contracts import Stage
+from baton.errors import NoModelError
 from tasks.aside import aside
 from tasks.events import announce
 from tasks.prediction import plan_prediction, predict_new_rows, predictions_ready, read_new_rows
 from tasks.results import exists
-from tasks.stage import exclusive, stage
+from tasks.stage import exclusive, skipped, stage
 
 
 @flow(name=Stage.PREDICT.value)
 async def predict(
     problem: str, parameters: dict[str, Any] | None = None, version: int | None = None
 ) -> State[Any]:
-    """Predict rows whose target nobody knows and announce the answer."""
+    """Predict rows whose target nobody knows and announce the answer.
+
+    A scheduled run before there is a model is skipped; one that was asked for fails.
+    """
     with stage(Stage.PREDICT, problem) as chain:
-        job = plan_prediction(problem, parameters or {}, version, chain)
+        try:
+            job = plan_prediction(problem, parameters or {}, version, chain)
+        except NoModelError as error:
+            return skipped(error)
         with exclusive(job.folder):
             cached = exists(job.key)
             rows = read_new_rows(job, key=job.raw_key)

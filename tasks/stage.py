@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from filelock import FileLock, Timeout
 from prefect import tags
 from prefect.client.orchestration import get_client
+from prefect.client.schemas import State
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from baton.contracts import Stage
 from baton.parent import die_with
@@ -30,6 +33,7 @@ BEGAN_LABEL = "baton.began"
 """Label of a flow run: when its first line ran."""
 
 _LOGGERS = ("baton", "tasks")
+_SCHEDULED_TAG = "auto-scheduled"
 
 _held: list[FileLock] = []
 
@@ -113,6 +117,19 @@ def is_alive(run_id: str) -> bool:
             return False
     except Timeout:
         return True
+
+
+def skipped(error: Exception) -> State[Any]:
+    """Return the final state of a scheduled run that is too early.
+
+    Raises
+    ------
+    Exception
+        The error, if it was no schedule that began the run.
+    """
+    if _SCHEDULED_TAG not in flow_run.tags:
+        raise error
+    return Completed(name="Skipped", message=str(error))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from prefect import task
 
 from baton import models
 from baton.contracts import DatasetReady, ModelEvaluated, ModelRef
-from baton.errors import InputError
+from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from tasks import results
 
@@ -108,7 +108,7 @@ def newest_version(problem: str, version: int | None = None) -> ModelRef:
         ours = [one for one in ours if int(one.version) == version]
     if not ours:
         what = f"version {version} of model {name}" if version else f"model {name}"
-        raise InputError(f"there is no {what}; `baton run {problem}` trains one")
+        raise NoModelError(f"there is no {what}; `baton run {problem}` trains one")
     return _reference(ours[0])
 
 

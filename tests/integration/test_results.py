@@ -16,12 +16,26 @@ from tasks import results
 
 pytestmark = pytest.mark.usefixtures("prefect")
 CALLS = []
+FAILURES = []
 
 
 @results.result_task(name="count")
 def count(n: int, key: str) -> pa.Table:
     CALLS.append(n)
     return with_lineage(pa.table({"n": list(range(n))}), {"chain": "c"})
+
+
+@results.result_task(name="ask", outside=True)
+def ask(key: str) -> pa.Table:
+    CALLS.append(key)
+    if FAILURES:
+        raise FAILURES.pop()
+    return pa.table({"n": [1]})
+
+
+@flow
+async def asking(key: str):
+    return ask.with_options(retry_delay_seconds=0.1)(key=key)
 
 
 @flow
@@ -130,3 +144,19 @@ def test_no_file_of_a_result_is_a_pickle(key, event_loop_run):
     event_loop_run(_run(3, key))
     names = {path.suffix for path in results.path_of(key).parent.iterdir()}
     assert names == {".parquet", ".json"}
+
+
+def test_what_is_outside_is_asked_again_after_a_passing_failure(key, event_loop_run):
+    """A network or a database that was away; a mistake in the input is not asked again."""
+
+    async def run():
+        return await asking(key)
+
+    FAILURES[:] = [ConnectionError("away"), TimeoutError("slow")]
+    event_loop_run(run())
+    assert len(CALLS) == 3
+    results.path_of(key).unlink()
+    FAILURES[:] = [InputError("no such table")]
+    with pytest.raises(InputError):
+        event_loop_run(run())
+    assert len(CALLS) == 4

@@ -15,6 +15,7 @@ XGBOOST = {
     "reg_lambda": 0.01166,
     # The published fit watched the month that it was then scored on; here every round is fitted.
     "early_stopping": False,
+    "grow_policy": "lossguide",  # the same trees, in less time
     "n_jobs": 2,
 }
 

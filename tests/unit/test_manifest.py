@@ -59,6 +59,13 @@ def test_a_mistake_that_prefect_would_take_in_silence_is_refused(tmp_path, name,
     assert "\n" not in str(error.value)
 
 
+def test_taxi_is_learnt_weekly_and_predicted_hourly():
+    """As prefect.yaml has it, and switched on."""
+    found = {d.name: d.schedules for d in manifest.read(ROOT / "prefect.yaml").deployments}
+    assert [(s.cron, s.active) for s in found["generate-taxi"]] == [("0 0 * * 0", True)]
+    assert [(s.cron, s.active) for s in found["predict"]] == [("0 * * * *", True)]
+
+
 def test_an_unknown_key_in_a_trigger_is_refused(tmp_path):
     """``expects`` would leave ``expect`` empty, which matches every event."""
     content = deepcopy(GOOD)
