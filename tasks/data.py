@@ -14,8 +14,9 @@ from prefect import task
 from baton import problems
 from baton.contracts import DatasetReady
 from baton.errors import InputError
-from baton.lineage import code_version, folder, lineage_of, with_lineage
+from baton.lineage import code_version, digest_of, folder, lineage_of, with_lineage
 from baton.problems import (
+    GROUP,
     ROW,
     SPLIT,
     Goal,
@@ -63,8 +64,8 @@ class Plan:
 
     def source_key(self, name: str) -> str:
         """Place of one of the tables that the raw table is joined from."""
-        words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-        return f"{self.folder}/source_{words[:56]}.parquet"
+        words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
+        return f"{self.folder}/source_{words}_{digest_of(name)[:8]}.parquet"
 
     @property
     def lineage(self) -> dict[str, Any]:
@@ -89,7 +90,13 @@ def plan_dataset(problem: str, parameters: dict[str, Any], chain: str) -> Plan:
     found = problems.get(problem)
     params = problems.parse(found, parameters)
     code = code_version(inspect.getfile(type(found)))
-    return Plan(found, params, chain, found.fingerprint(params), code)
+    return Plan(found, params, chain, fingerprint(found, params), code)
+
+
+@task(name="look at the source", persist_result=False, **results.again())
+def fingerprint(problem: Problem[Any], params: Params) -> str:
+    """Digest of what the raw table is made from."""
+    return problem.fingerprint(params)
 
 
 @result_task(name="read {source}", outside=True)
@@ -157,7 +164,9 @@ def make_features(raw: pa.Table, plan: Plan, key: str) -> pa.Table:  # noqa: ARG
     for note in goal.notes:
         log.info("%s", note)
     log.info("%d rows to train on, %d held out", counts[Split.TRAIN], counts[Split.TEST])
-    table = pa.Table.from_pandas(features.assign(**{SPLIT: split}), preserve_index=False)
+    groups = plan.problem.groups(features, frame, plan.params)
+    hidden = {SPLIT: split} if groups is None else {SPLIT: split, GROUP: groups}
+    table = pa.Table.from_pandas(features.assign(**hidden), preserve_index=False)
     lineage = {
         "goal": _stated(goal),
         "n_train": int(counts[Split.TRAIN]),
@@ -201,7 +210,7 @@ def dataset_ready(plan: Plan, features: pa.Table, options: Options) -> DatasetRe
 def settled(options: Options, model: str, model_params: dict[str, Any]) -> Options:
     """Options in which the model is named: the user's choice, or else the problem's own."""
     name = options.model or model
-    own = model_params if name == model and not options.compare else {}
+    own = model_params if name == model else {}
     return options.model_copy(update={"model": name, "model_params": own | options.model_params})
 
 
@@ -214,7 +223,16 @@ def origin_of(data: DatasetReady) -> dict[str, Any]:
 def read_rows(data: DatasetReady, side: Split) -> Any:
     """Feature rows of one side, as a DataFrame: `ROW`, the features and the target."""
     table = results.read(data.features, filters=[(SPLIT, "==", side.value)])
-    return table.drop_columns([SPLIT]).to_pandas()
+    hidden = [name for name in (SPLIT, GROUP) if name in table.column_names]
+    return table.drop_columns(hidden).to_pandas()
+
+
+def read_groups(data: DatasetReady, side: Split) -> Any:
+    """Group of each of those rows, of those that belong together; None if each is by itself."""
+    if GROUP not in results.schema(data.features).names:
+        return None
+    table = results.read(data.features, columns=[GROUP], filters=[(SPLIT, "==", side.value)])
+    return table[GROUP].to_numpy()
 
 
 def features_of(frame: Any, data: DatasetReady) -> Any:

@@ -25,7 +25,7 @@ from baton.contracts import DatasetReady, ModelEvaluated, ModelTrained, Report
 from baton.lineage import code_version, folder, with_lineage
 from baton.problems import ROW, Kind, Split
 from tasks import results
-from tasks.data import features_of, read_rows
+from tasks.data import features_of, read_groups, read_rows
 from tasks.results import result_task
 from tasks.tracking import load_model
 from tasks.training import fitter
@@ -308,6 +308,7 @@ def _cross_validated(train: Any, trained: ModelTrained) -> metrics.CrossValidati
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
+        groups=read_groups(data, Split.TRAIN),
         fit=fitter(data, name),
     )
 

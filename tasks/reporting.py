@@ -146,7 +146,7 @@ def _report(
             _baseline(lines),
             champion,
         ),
-        command=_command(data, facts["parameters"]),
+        command=_command(data, facts),
         notes=tuple(facts["goal"]["notes"]),
         performance=tuple(image for name, image in images.items() if name not in _DRIVERS),
         drivers=tuple(image for name, image in images.items() if name in _DRIVERS),
@@ -189,13 +189,17 @@ def _comparison_table(trained: ModelTrained) -> Iterator[report.Table]:
         )
 
 
-def _command(data: DatasetReady, parameters: dict[str, Any]) -> str:
-    """Command that reproduces the chain."""
-    asked = data.options.model_dump(exclude_defaults=True)
+def _command(data: DatasetReady, facts: dict[str, Any]) -> str:
+    """Command that reproduces the chain: what was left to the problem is left to it again."""
+    asked = data.options.model_dump(mode="json", exclude_defaults=True)
+    own = {name: facts["goal"][name] for name in ("model", "model_params")}
+    is_own = all(asked.get(name, {}) == own[name] for name in own)
+    for name in own if is_own else ["model"] if asked.get("compare") else []:
+        asked.pop(name, None)
     pairs = [
         f"{name}={value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in (parameters | asked).items()
-        if value not in (None, [], "")
+        for name, value in (facts["parameters"] | asked).items()
+        if value not in (None, [], {}, "")
     ]
     options = [part for pair in pairs for part in ("-p", pair)]
     return shlex.join(["baton", "run", data.problem, *options])

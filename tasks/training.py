@@ -15,7 +15,7 @@ from baton.contracts import DatasetReady, Table
 from baton.lineage import code_version, digest_of, folder, with_lineage
 from baton.problems import ROW, Split
 from tasks import results
-from tasks.data import origin_of, read_rows
+from tasks.data import origin_of, read_groups, read_rows
 from tasks.results import result_task
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,13 @@ def cross_validate(data: DatasetReady, name: str, key: str) -> pa.Table:  # noqa
     """Score a family on folds of the training rows: a line for each fold."""
     rows = read_rows(data, Split.TRAIN).drop(columns=ROW)
     found = metrics.cross_validate(
-        rows, data.target, data.kind, folds=_FOLDS, seed=data.seed, fit=fitter(data, name)
+        rows,
+        data.target,
+        data.kind,
+        folds=_FOLDS,
+        seed=data.seed,
+        groups=read_groups(data, Split.TRAIN),
+        fit=fitter(data, name),
     )
     mean = found.mean.get(data.headline)
     log.info("%s: %s %s over %d folds", name, data.headline, mean, _FOLDS)

@@ -49,7 +49,7 @@ def describe(url: str, folder: Path) -> Remote:
         return Remote(**json.loads(_ledger(place).read_text("utf-8")))
     try:
         answer = httpx.head(url, follow_redirects=True, timeout=_TIMEOUT_SECONDS)
-    except httpx.TransportError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConnectionError(f"{url} cannot be reached ({error})") from None
     _require_there(answer, url)
     return _remote(url, answer)
@@ -104,7 +104,10 @@ def _ledger(place: Path) -> Path:
 def _receive(url: str, partial: Path) -> Remote:
     """Receive what is missing of a file; all of it if the server has another version now."""
     have = partial.stat().st_size if partial.is_file() else 0
-    etag = _etag_of(partial)
+    known = _known(partial, url)
+    etag = known.etag
+    if have and have == known.size:
+        return known
     headers = {"Range": f"bytes={have}-", "If-Range": etag} if have and etag else {}
     try:
         with httpx.stream(
@@ -115,16 +118,17 @@ def _receive(url: str, partial: Path) -> Remote:
             remote = _remote(url, answer, have if goes_on else 0)
             _ledger(partial).write_text(json.dumps(asdict(remote)), "utf-8")
             _write(answer, partial, remote, have if goes_on else 0)
-    except httpx.TransportError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConnectionError(f"{url} broke off ({error})") from None
     return remote
 
 
-def _etag_of(partial: Path) -> str:
+def _known(partial: Path, url: str) -> Remote:
+    """What the server said of the file when it began to send it."""
     try:
-        return str(json.loads(_ledger(partial).read_text("utf-8"))["etag"])
-    except (OSError, ValueError, KeyError):
-        return ""
+        return Remote(**json.loads(_ledger(partial).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Remote(url, 0, "")
 
 
 def _write(answer: httpx.Response, partial: Path, remote: Remote, done: int) -> None:

@@ -274,13 +274,18 @@ def _codes(values: pd.Series, levels: tuple[str, ...], *, keeps_rest: bool) -> A
 
 
 def _places(values: pd.Index, known: pd.Index) -> Any:
-    """Places of values among the levels; 3 and 3.0 are one, as JSON beside a null makes them."""
+    """Places of values among the levels.
+
+    3 and 3.0 are one, as JSON beside a null makes them; so are True and true, as a file that
+    holds nothing else in the column is read.
+    """
     from pandas.api import types
 
     names = values.astype(str)
     places = known.get_indexer(names)
     if not types.is_numeric_dtype(values.dtype):
-        return places
+        words = names.where(~names.isin(["True", "False"]), names.str.lower())
+        return np.where(places < 0, known.get_indexer(words), places)
     is_float = types.is_float_dtype(values.dtype)
     others = names.str.removesuffix(".0") if is_float else names + ".0"
     return np.where(places < 0, known.get_indexer(others), places)

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
+_LIBRARIES = (
+    "polars",
+    "scipy",
+    "sqlalchemy",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "xgboost",
+)
 _NOT_THINKING = {"cli", "manifest.py", "parent.py", "recovery.py", "settings.py"}
 METADATA_KEY = b"baton"
 

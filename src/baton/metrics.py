@@ -673,6 +673,7 @@ def cross_validate(
     *,
     folds: int = 5,
     seed: int = 0,
+    groups: Any = None,
     fit: Callable[[pd.DataFrame], Any] | None = None,
 ) -> CrossValidation:
     """Fit and score on shuffled folds, stratified for a classification.
@@ -686,6 +687,8 @@ def cross_validate(
     folds : int
     seed : int
         Of the folds and of the default `fit`.
+    groups : array-like of shape (n,), optional
+        Rows of one group are never on both sides of a fold.
     fit : callable, optional
         From training rows to a fitted model (`predict`, `predict_proba`, `classes`);
         :func:`baton.models.fit` with its defaults if not given.
@@ -699,7 +702,7 @@ def cross_validate(
 
     learn = fit or (lambda rows: models.fit(rows, target, kind, seed=seed))
     found = []
-    for train, test in _folds(table[target], kind, folds, seed):
+    for train, test in _folds(table[target], kind, folds, seed, groups):
         model, held = learn(table.iloc[train]), table.iloc[test]
         found.append(evaluate(kind, held[target], model_output(model, held), model.classes))
     common = [name for name in found[0] if all(name in one for one in found)]
@@ -713,17 +716,21 @@ def model_output(model: Any, table: pd.DataFrame) -> Array:
     return np.asarray(model.predict(table))
 
 
-def _folds(y: pd.Series, kind: Kind, folds: int, seed: int) -> list[tuple[Array, Array]]:
-    from sklearn.model_selection import KFold, StratifiedKFold
+def _folds(
+    y: pd.Series, kind: Kind, folds: int, seed: int, groups: Any = None
+) -> list[tuple[Array, Array]]:
+    from sklearn import model_selection as ways
 
     is_class = kind is Kind.CLASSIFICATION
-    chosen = StratifiedKFold if is_class else KFold
+    chosen = ways.StratifiedKFold if is_class else ways.KFold
+    if groups is not None:
+        chosen = ways.StratifiedGroupKFold if is_class else ways.GroupKFold
     codes = _codes(y, list(y.unique()))[0] if is_class else y.to_numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class of fewer rows than folds
         try:
-            parts = chosen(folds, shuffle=True, random_state=seed).split(np.zeros(len(y)), codes)
-            return list(parts)
+            way = chosen(folds, shuffle=True, random_state=seed)
+            return list(way.split(np.zeros(len(y)), codes, groups))
         except ValueError:
             raise InputError(
                 f"{len(y)} rows are too few for {folds} folds; ask for fewer folds"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,13 +44,16 @@ class Home:
     api: str = ""
     mlflow: str = ""
     process: subprocess.Popen | None = None
+    site: str = ""
+    """Folder of packages beside Baton's own."""
 
     def environment(self, **more):
         drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS"}
         kept = {k: v for k, v in os.environ.items() if k not in drop}
         # Ports that nobody listens on by habit; a busy one is replaced by a free one.
         ports = {"BATON_PREFECT_PORT": "0", "BATON_MLFLOW_PORT": "0"}
-        return kept | {"BATON_HOME": str(self.path)} | ports | more
+        packages = {"PYTHONPATH": self.site} if self.site else {}
+        return kept | {"BATON_HOME": str(self.path)} | ports | packages | more
 
     def baton(self, *arguments, timeout=280, cwd=ROOT, **environment):
         done = subprocess.run(
@@ -169,9 +173,37 @@ def home(tmp_path, prepared):
         yield found
 
 
+MOONS = """[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+
+[project]
+name = "baton-moons"
+version = "1.0"
+
+[project.entry-points."baton.problems"]
+moons = "baton_moons:problem"
+"""
+
+
 @pytest.fixture(scope="session")
-def up(tmp_path_factory, prepared):
+def site(tmp_path_factory):
+    """A small package of somebody else's, installed: it holds the problem that the README shows."""
+    source, site = tmp_path_factory.mktemp("moons"), tmp_path_factory.mktemp("site")
+    (source / "pyproject.toml").write_text(MOONS)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
+    (source / "baton_moons.py").write_text(code)
+    uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--python", sys.executable]
+    options = ["--no-build-isolation", "--no-deps", "--target", site]
+    subprocess.run([*uv, *options, source], check=True, capture_output=True)
+    return site
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory, prepared, site):
     """A home in which `baton up` is running."""
     with fresh_home(_furnished(tmp_path_factory.mktemp("up"), prepared)) as found:
+        found.site = str(site)
         found.start()
         yield found

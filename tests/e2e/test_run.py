@@ -422,7 +422,9 @@ def test_a_truncated_result_and_a_lost_model_are_said_in_one_line(up):
     import mlflow
 
     mlflow.set_tracking_uri(f"sqlite:///{up.path}/mlflow/mlflow.db")
-    ran = up.baton("run", "spheres", "-p", "rows=400", "-p", "seed=5", "--json").json
+    ran = up.baton(
+        "run", "spheres", "-p", "rows=400", "-p", "seed=5", "-p", "n_repeats=1", "--json"
+    ).json
     predictions = Path(ran["results"]["predictions"])
     row = int(pd.read_parquet(predictions)["_row"].iloc[0])
     command = ("explain", "spheres", "--row", row, "--chain", ran["chain"])

@@ -225,4 +225,15 @@ def test_rows_that_come_as_json_are_the_same_rows(table):
     encoder = Encoder.fit(table)
     sent = table.to_json(orient="records", date_format="iso", date_unit="us", double_precision=15)
     rows = pd.DataFrame(json.load(io.StringIO(sent)), columns=table.columns)
-    np.testing.assert_allclose(encoder.transform(rows), encoder.transform(table), rtol=1e-6)
+    np.testing.assert_allclose(
+        encoder.transform(rows), encoder.transform(table), rtol=1e-6, atol=1e-15
+    )
+
+
+def test_words_for_true_and_false_are_levels_also_where_nothing_else_is_there():
+    """A column of true, false and unknown; then a file with true and false alone."""
+    train = pd.DataFrame({"c": pd.Categorical(["true", "false", "unknown"] * 3)})
+    encoder = Encoder.fit(train)
+    new = pd.DataFrame({"c": pd.Categorical(["True", "False"])})
+    expected = encoder.transform(pd.DataFrame({"c": pd.Categorical(["true", "false"])}))
+    np.testing.assert_array_equal(encoder.transform(new), expected)

@@ -354,3 +354,21 @@ def test_curves_leave_out_classes_without_rows():
     for curve in (metrics.roc, metrics.precision_recall):
         assert set(curve(y[kept], proba[kept], range(3))["class"]) == {0, 1}
         assert curve(np.zeros(9, int), proba[:9], range(3)).empty
+
+
+def test_folds_keep_groups_together():
+    """No group is on both sides of a fold, of a classification or a regression."""
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 20, 200)
+    table = pd.DataFrame({"x": rng.random(200), "group": groups, "y": rng.integers(0, 2, 200)})
+    for kind in Kind:
+        seen = []
+
+        def fit(rows, kind=kind, seen=seen):
+            held = set(groups) - set(rows["group"])
+            seen.append(held)
+            return models.fit(rows, "y", kind, name="decision_tree")
+
+        metrics.cross_validate(table, "y", kind, folds=5, groups=groups, fit=fit)
+        assert set.union(*seen) == set(groups)
+        assert sum(map(len, seen)) == len(set(groups))

@@ -717,3 +717,12 @@ def test_the_arguments_are_left_alone():
     before = raw.copy(deep=True)
     build(raw, infer(raw, "y"))
     pd.testing.assert_frame_equal(raw, before)
+
+
+def test_a_column_of_plain_numbers_reads_text_with_a_decimal_point():
+    """One word among the new rows makes all of them text; 1.234 is no thousand."""
+    raw = pd.DataFrame({"x": np.linspace(0, 1, 9), "y": np.arange(9) + 0.5})
+    new = pd.DataFrame({"x": ["1.234", "2.500", "n.k."]})
+    table = build(new, infer(raw, "y"), with_target=False)
+    assert table["x"].tolist()[:2] == [1.234, 2.5]
+    assert np.isnan(table["x"][2])

@@ -88,12 +88,16 @@ def test_training_and_prediction_see_the_same_columns(folder):
         ({"min_minutes": -1}, "greater than or equal to 0"),
         ({"min_minutes": 9, "max_minutes": 8}, "max_minutes must be more"),
         ({"source": "s3://bucket"}, "folder, a file or an http address"),
+        ({"source": "https://me:hush@host/x"}, "without a user, a password"),
+        ({"source": "https://host/x?token=hush"}, "without a user, a password"),
+        ({"source": "http://[bad"}, "without a user, a password"),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_door(values, said):
-    """Before anything is read."""
-    with pytest.raises(InputError, match=said):
+    """Before anything is read; a password is not repeated."""
+    with pytest.raises(InputError, match=said) as error:
         parsed(**values)
+    assert "hush" not in str(error.value)
 
 
 def test_months_follow_from_each_other():
@@ -112,12 +116,26 @@ def test_files_that_are_not_there_or_no_trips_are_named(folder, tmp_path_factory
     pd.DataFrame({"a": [1]}).to_parquet(folder / "green_tripdata_2021-02.parquet")
     with pytest.raises(InputError, match="holds no records of green taxis"):
         TAXI.load(given(folder))
-    one = folder / "green_tripdata_2021-01.parquet"
-    with pytest.raises(InputError, match="folder that holds both"):
-        TAXI.fingerprint(given(one))
 
 
 def test_without_a_network_it_says_what_to_do(monkeypatch):
     """The public address cannot be reached: another month does not help, a folder does."""
-    with pytest.raises(InputError, match=r"check the network, or .*-p source=FOLDER"):
+    with pytest.raises(ConnectionError, match=r"check the network, or .*-p source=FOLDER"):
         TAXI.fingerprint(parsed(train="2021-01", source="http://127.0.0.1:9"))
+
+
+def test_one_file_may_hold_several_months(tmp_path):
+    """Its trips are parted by the month of the pick-up."""
+    path = tmp_path / "trips.parquet"
+    later = TRIPS[["lpep_pickup_datetime", "lpep_dropoff_datetime"]] + pd.Timedelta(days=31)
+    pd.concat([TRIPS, TRIPS.assign(**later)]).to_parquet(path)
+    params = given(path)
+    assert TAXI.load(params)["_split"].value_counts().to_dict() == {"train": 5, "test": 5}
+
+
+def test_trips_that_have_only_begun_are_predicted(folder):
+    """There is no drop-off yet."""
+    bare = TRIPS.drop(columns="lpep_dropoff_datetime")
+    bare.to_parquet(folder / "green_tripdata_2021-03.parquet")
+    params = given(folder, month="2021-03")
+    assert len(TAXI.new_features(TAXI.unseen(params), params, {})) == 5

@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -81,8 +81,12 @@ def run(problem: str, /, *, parameters: Values = [], as_json: AsJson = False) ->
         pairs = _pairs(parameters)
         options = problems.parse_options(chosen, pairs)
         params = problems.parse(chosen, {k: v for k, v in pairs.items() if k not in options})
-        with suppress(SecretOutOfReachError):  # a stage's process can read it: checked there
+        try:
             chosen.fingerprint(params)
+        except SecretOutOfReachError:
+            pass  # a stage's process can read it: checked there
+        except OSError as error:
+            raise InputError(str(error)) from None
         return _run_chain(problem, params.model_dump(mode="json"), options, console, as_json)
     except InputError as error:
         if as_json:
@@ -170,8 +174,8 @@ def train(
 
 
 def _fresh(options: dict[str, Any]) -> dict[str, Any]:
-    """Options that were asked for; another model does not take over the first one's settings."""
-    return ({"model_params": {}} | options) if "model" in options else options
+    """Options that were asked for; another model takes over nothing of the first one's choice."""
+    return ({"model_params": {}, "compare": ()} | options) if "model" in options else options
 
 
 @app.command
@@ -322,7 +326,10 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     chain_of = manifest.read(MANIFEST)
     with connected(_err, serving=False) as (addresses, _):
         server = Server(addresses.prefect, **_credentials())
-        seen = [look(server, chain_of.stages(), *known) for known in server.chains(chain)]
+        seen = [
+            look(server, chain_of.stages(begun.stage), begun.chain, begun.problem, begun.since)
+            for begun in server.chains(chain)
+        ]
         if chain and len(seen) != 1:
             which = "no chain" if not seen else f"{len(seen)} chains"
             raise InputError(f"{which} begin with {chain!r}; `baton status` lists them")

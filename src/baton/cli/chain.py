@@ -5,6 +5,7 @@ Showing it to people belongs in ``baton.cli.show``.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ _MISSES = 10
 """Looks in a row that a server may fail to answer."""
 
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-_INPUT_ERROR = "InputError: "
+_INPUT_ERROR = re.compile(r"\b(?:InputError|NoModelError|SecretOutOfReachError): ")
 
 Json = dict[str, Any]
 E = TypeVar("E", bound=Event)
@@ -89,8 +90,9 @@ class ChainRun:
     def input_error(self) -> str:
         """The mistake in the user's input, if that is why it failed."""
         for run in self.stages:
-            if run.state == "FAILED" and _INPUT_ERROR in run.message:
-                return " ".join(run.message.partition(_INPUT_ERROR)[2].split())
+            found = _INPUT_ERROR.search(run.message) if run.state == "FAILED" else None
+            if found:
+                return " ".join(run.message[found.end() :].split())
         return ""
 
     def report(self, settings: Settings) -> Json:
@@ -152,6 +154,16 @@ def _made(evaluated: ModelEvaluated, settings: Settings) -> Json:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What the first run of a chain says of it."""
+
+    chain: str
+    problem: str
+    since: datetime
+    stage: Stage
 
 
 @dataclass
@@ -264,20 +276,21 @@ class Server:
         found = self.post("events/filter", {"filter": conditions, "limit": 50})
         return sorted(found["events"], key=lambda event: str(event["occurred"]))
 
-    def chains(self, beginning: str = "") -> list[tuple[str, str, datetime]]:
-        """Latest chains whose id begins so: id, problem and time before its first run."""
-        flows = [id_ for id_, name in self.stage_flows().items() if name == Stage.GENERATE]
-        conditions = {"flows": {"id": {"any_": flows}}, "sort": "EXPECTED_START_TIME_DESC"}
-        found = self.post("flow_runs/filter", conditions | {"limit": 200 if beginning else 20})
-        return [
-            (
-                _chain_of(run),
-                str(run["parameters"].get("problem", "")),
-                _time(run["created"]) or datetime.now(UTC),
-            )
-            for run in found
-            if _chain_of(run).startswith(beginning)
-        ]
+    def chains(self, beginning: str = "") -> list[Begun]:
+        """Latest chains whose id begins so, by the first run of each."""
+        flows = self.stage_flows()
+        conditions = {"flows": {"id": {"any_": list(flows)}}, "sort": "EXPECTED_START_TIME_DESC"}
+        first: dict[str, Begun] = {}
+        for run in self.post("flow_runs/filter", conditions | {"limit": 200}):
+            chain = _chain_of(run)
+            if chain.startswith(beginning) and run["state_type"] != "SCHEDULED":
+                first[chain] = Begun(
+                    chain,
+                    _problem_of(run),
+                    _time(run["created"]) or datetime.now(UTC),
+                    Stage(flows[run["flow_id"]]),
+                )
+        return list(first.values())[: None if beginning else 20]
 
     def cancel(self, chain: str) -> None:
         """Cancel what is still going of a chain: its runner is asked first, then not any more."""
@@ -301,6 +314,13 @@ class Server:
         found = self.deployment("reconcile", "reconcile")
         if found:
             self.post(f"deployments/{found['id']}/create_flow_run", {})
+
+
+def _problem_of(run: Json) -> str:
+    for value in run["parameters"].values():
+        if isinstance(value, dict) and "problem" in value:
+            return str(value["problem"])
+    return str(run["parameters"].get("problem", ""))
 
 
 def _chain_of(run: Json) -> str:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from baton.errors import InputError
 from baton.problems.base import (
+    GROUP,
     ROW,
     SPLIT,
     Goal,
@@ -26,6 +27,7 @@ from baton.problems.base import (
 )
 
 __all__ = [
+    "GROUP",
     "ROW",
     "SPLIT",
     "Goal",
@@ -42,12 +44,12 @@ __all__ = [
     "partial",
 ]
 
-GROUP = "baton.problems"
+ENTRY_POINTS = "baton.problems"
 
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def names() -> list[str]:
@@ -134,7 +136,19 @@ def parse_options(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[
         raise InputError(_first_problem(problem, error)) from None
     for name in (*checked.compare, *([checked.model] if checked.model else [])):
         models.family(name)
+    if checked.compare and (checked.model or checked.model_params):
+        _require_compared(checked)
     return checked.model_dump(mode="json", include=set(given))
+
+
+def _require_compared(options: Options) -> None:
+    """Refuse a model, or its settings, that a comparison would pass over in silence."""
+    if options.model is None:
+        raise InputError("model_params with compare: say by -p model=… which family they are for")
+    if options.model not in options.compare:
+        raise InputError(
+            f"model {options.model!r} is not among those to compare; add it or drop it"
+        )
 
 
 def _first_problem(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,10 @@ ROW = "_row"
 
 SPLIT = "_split"
 """Column of every feature table: ``train`` or ``test``."""
+
+
+GROUP = "_group"
+"""Column of some feature tables: which rows belong together, for the folds of a validation."""
 
 
 class Kind(StrEnum):
@@ -57,10 +62,17 @@ def _settings(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """Names from ``a,b`` or a list."""
+    """Names from ``a,b``, from a JSON list or from a list."""
     if not isinstance(value, str):
         return value
+    if value.startswith("["):
+        with suppress(json.JSONDecodeError):
+            return json.loads(value)
     return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 class Options(BaseModel):
@@ -79,6 +91,7 @@ class Options(BaseModel):
     compare: Annotated[
         tuple[str, ...],
         BeforeValidator(_listed),
+        AfterValidator(_once),
         Field(description="families to cross-validate side by side, a,b; the best is trained"),
     ] = ()
     folds: Annotated[
@@ -131,6 +144,8 @@ class Problem(ABC, Generic[P]):
         ------
         InputError
             If the source is missing or unreadable; this is the cheap check before a run starts.
+        OSError
+            If trying again may help.
         """
         return ""
 
@@ -145,6 +160,10 @@ class Problem(ABC, Generic[P]):
     @abstractmethod
     def goal(self, raw: pd.DataFrame, params: P) -> Goal:
         """Kind, target and headline metric, and what was inferred to get there."""
+
+    def groups(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series | None:  # noqa: ARG002
+        """Which feature rows belong together: no fold of a cross-validation parts them."""
+        return None
 
     def schema(self, raw: pd.DataFrame, params: P) -> dict[str, Any]:  # noqa: ARG002
         """How the raw table's columns are read, where that is inferred from it: ready for JSON.

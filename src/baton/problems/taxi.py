@@ -12,7 +12,8 @@ import re
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -70,10 +71,25 @@ def _month(text: str) -> str:
 def _source(text: str) -> str:
     """Address, or an absolute path: another process has another working directory."""
     if re.match(r"https?://", text):
-        return text.rstrip("/")
+        return _address(text)
     if "://" in text:
         raise ValueError("a folder, a file or an http address is wanted")
     return str(Path(text).expanduser().absolute())
+
+
+def _address(text: str) -> str:
+    """Address without a password: it is kept with the run and the model."""
+    try:
+        parts = urlsplit(text)
+        is_plain = bool(parts.hostname) and not (
+            parts.query or parts.fragment or "@" in parts.netloc
+        )
+        parts.port  # noqa: B018  raises ValueError where it is no number
+    except ValueError:
+        is_plain = False
+    if not is_plain:
+        raise ValueError("an address without a user, a password and a query is wanted")
+    return text.rstrip("/")
 
 
 Month = Annotated[str, AfterValidator(_month)]
@@ -91,12 +107,16 @@ class TaxiParams(Params):
         Month | None, Field(description="month to be scored on; by default the latest published")
     ] = None
     month: Annotated[
-        Month | None, Field(description="month to predict, for `baton predict`; by default `test`")
+        Month | Literal["latest"] | None,
+        Field(description="month to predict, for `baton predict`: YYYY-MM or latest; or `test`"),
     ] = None
     source: Annotated[
         str,
         AfterValidator(_source),
-        Field(description="folder, Parquet file or address of the records; TLC's by default"),
+        Field(
+            repr=False,
+            description="folder, Parquet file or address of the records; TLC's by default",
+        ),
     ] = PUBLIC
     features: Annotated[
         Features,
@@ -133,7 +153,7 @@ class TaxiParams(Params):
     @property
     def month_to_predict(self) -> str:
         """Month whose trips are predicted."""
-        return self.month or self.test_month
+        return _latest() if self.month == "latest" else self.month or self.test_month
 
 
 def _moved(month: str, by: int) -> str:
@@ -302,22 +322,23 @@ class Taxi(SourcedProblem[TaxiParams]):
         return _mark(params, params.month_to_predict)
 
     def unseen(self, params: TaxiParams) -> pd.DataFrame:
-        """Trips of the month to predict."""
-        return _trips(params, params.month_to_predict)
+        """Trips of the month to predict: those that have only begun, too."""
+        return _trips(params, params.month_to_predict, with_target=False)
 
 
-def _trips(params: TaxiParams, month: str) -> pd.DataFrame:
+def _trips(params: TaxiParams, month: str, *, with_target: bool = True) -> pd.DataFrame:
     """Columns of use of a month's trips, of the same types in every month."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = _file(params, month)
     prefix = params.colour.prefix
-    times = [f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime"]
+    ends = ("pickup", "dropoff") if with_target else ("pickup",)
+    times = [f"{prefix}_{end}_datetime" for end in ends]
     names = [*times, *IDS, "passenger_count", "trip_distance"]
     try:
         table = pq.read_table(path, columns=names).select(names)
-        types = [pa.timestamp("us")] * 2 + [pa.float64()] * 4
+        types = [pa.timestamp("us")] * len(times) + [pa.float64()] * 4
         schema = pa.schema(list(zip(names, types, strict=True)))
         trips: pd.DataFrame = table.cast(schema, safe=False).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
@@ -325,8 +346,10 @@ def _trips(params: TaxiParams, month: str) -> pd.DataFrame:
         raise InputError(
             f"{path} holds no records of {params.colour.value} taxis ({reason}); give TLC's file"
         ) from None
+    if Path(params.source).is_file():  # one file of several months
+        trips = trips[trips[times[0]].dt.strftime("%Y-%m") == month].reset_index(drop=True)
     if trips.empty:
-        raise InputError(f"{path} holds no trip; choose another month")
+        raise InputError(f"{path} holds no trip of {month}; choose another month")
     return trips
 
 
@@ -361,10 +384,6 @@ def _local(params: TaxiParams, month: str) -> Path:
             f"there is no {path}: give the folder of TLC's files by -p source=FOLDER, "
             f"or leave source out to download them from {PUBLIC}"
         )
-    if source.is_file() and len(set(params.months.values())) > 1 and month not in path.name:
-        raise InputError(
-            f"{path} is one month's file and {month} is wanted too: give the folder that holds both"
-        )
     return path
 
 
@@ -379,7 +398,7 @@ def _mark(params: TaxiParams, month: str) -> str:
     except InputError as error:
         raise _unpublished(error, month) from None
     except ConnectionError as error:
-        raise InputError(f"{error}: check the network, {_OFFLINE}") from None
+        raise ConnectionError(f"{error}: check the network, {_OFFLINE}") from None
     return f"{found.url} {found.size} {found.etag}"
 
 

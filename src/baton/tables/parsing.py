@@ -37,14 +37,14 @@ def _numbers(values: pa.Array, style: str) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    group, point = (",", r"\.") if style == "point" else (r"[.\x{00a0}' ]", ",")
+    group, point = (",", r"\.") if style != "comma" else (r"[.\x{00a0}' ]", ",")
     whole = rf"(\d{{1,3}}({group}\d{{3}})+|0|[1-9]\d*)"
     bare = pc.replace_substring_regex(values, r"^([+-]?)\s*[$€£¥]?\s*(.*?)\s*[%€£¥$]?$", r"\1\2")
     fits = pc.match_substring_regex(
         bare, rf"^[+-]?({whole}({point}\d*)?|0*{point}\d+)([eE][+-]?\d+)?$"
     )
     plain = pc.replace_substring_regex(bare, group, "")
-    pointed = plain if style == "point" else pc.replace_substring(plain, ",", ".")
+    pointed = plain if style != "comma" else pc.replace_substring(plain, ",", ".")
     numbers = pc.if_else(fits, pointed, pa.scalar(None, pointed.type)).cast(pa.float64())
     finite = pc.if_else(pc.is_finite(numbers), numbers, None)
     return np.asarray(finite.to_numpy(zero_copy_only=False), dtype=float)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT
+from baton.problems.base import GROUP, ROW, SPLIT
 from baton.tables.arrow import is_unusable
 from baton.tables.csv_head import DELIMITERS, above_header, decimal_mark, header_names, sniff
 from baton.tables.encodings import encoding_of
@@ -83,7 +83,7 @@ def _require_sound_names(source: Source) -> None:
         raise InputError(
             f"{source.path} has more than one column named {listed(twice)}; rename them"
         )
-    reserved = [name for name in (ROW, SPLIT) if name in names]
+    reserved = [name for name in (GROUP, ROW, SPLIT) if name in names]
     if reserved:
         raise InputError(
             f"{source.path} has a column {listed(reserved)}, a name Baton keeps for itself; "

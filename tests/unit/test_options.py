@@ -1,0 +1,46 @@
+"""What a chain may be asked for whatever its problem is."""
+
+import pytest
+
+from baton import problems
+from baton.errors import InputError
+from baton.problems import Options
+from tasks.data import Plan, settled
+
+
+def test_a_comparison_names_each_family_once():
+    """From words or from JSON, as the report's command has it."""
+    for given in ("lasso, xgboost,lasso", '["lasso", "xgboost", "lasso"]'):
+        assert Options.model_validate({"compare": given}).compare == ("lasso", "xgboost")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"compare": "lasso,xgboost", "model_params": '{"alpha": 1}'}, "which family"),
+        ({"compare": "lasso,xgboost", "model": "adaboost"}, "not among those to compare"),
+        ({"model": "perceptron"}, "unknown model 'perceptron'"),
+        ({"model_params": "3"}, "dictionary"),
+    ],
+)
+def test_what_a_comparison_would_pass_over_is_refused(values, said):
+    """Nothing that was asked for is left out in silence."""
+    with pytest.raises(InputError, match=said):
+        problems.parse_options(None, values)
+
+
+def test_a_problem_keeps_the_settings_of_its_own_model():
+    """Alone or in a comparison; another model does not take them over."""
+    own = {"n_estimators": 5}
+    assert settled(Options(), "lightgbm", own).model_params == own
+    asked = Options(compare=("lightgbm", "xgboost"))
+    assert settled(asked, "lightgbm", own).model_params == own
+    assert settled(Options(model="xgboost"), "lightgbm", own).model_params == {}
+
+
+def test_sources_of_any_name_have_places_of_their_own():
+    """Names of other scripts, of other case, of any length."""
+    problem = problems.get("spheres")
+    plan = Plan(problem, problems.parse(problem, {}), "c" * 12, "", "code")
+    names = ["订单", "客户", "Order Items", "order_items", "_keys", "Keys", "x" * 99, "x" * 98]
+    assert len({plan.source_key(name) for name in names}) == len(names)
