@@ -218,7 +218,10 @@ def test_names_and_values_that_do_not_fit_are_told(shop, values, said):
     ("values", "said"),
     [
         ({"primitives": "count,avg"}, "parameter 'primitives'.*unknown primitive 'avg'"),
-        ({"relations": "a=b"}, "TABLE.COLUMN is wanted"),
+        ({"relations": "a=b"}, "child.column=parent.column is wanted"),
+        ({"relations": "orders.c"}, "child.column=parent.column is wanted"),
+        ({"relations": "a.b=c.d=e.f"}, "child.column=parent.column is wanted"),
+        ({"times": "a.b=c.d"}, "table.column is wanted"),
         ({"rule": "mine"}, "parameter 'rule'"),
         ({"test_size": 1}, "parameter 'test_size'"),
     ],
@@ -263,9 +266,9 @@ def test_the_fingerprint_follows_the_file(shop):
 
 
 def test_a_server_that_is_away_is_told_before_a_run_starts():
-    """As something that a user can mend."""
+    """As something that may have passed when it is asked again."""
     params = problems.parse(CHURN, {"url": "postgresql://ann@127.0.0.1:9/shop"})
-    with pytest.raises(InputError, match="cannot be reached"):
+    with pytest.raises(ConnectionError, match="cannot be reached"):
         CHURN.fingerprint(params)
 
 
@@ -277,3 +280,50 @@ def test_ten_thousand_orders_take_seconds(tmp_path):
     started = time.perf_counter()
     assert len(CHURN.join(params, tables)) == 10_000
     assert time.perf_counter() - started < 10
+
+
+def test_keys_to_tables_that_are_not_there_are_passed_over(shop):
+    """The column that refers to them is an ordinary one."""
+    change(shop, "alter table orders add column depot integer references depots (id);")
+    raw = CHURN.load(parsed(shop))
+    assert len(raw) > 10
+    assert not [name for name in raw.columns if name.startswith("depots.")]
+
+
+def test_what_a_log_beside_the_file_holds_is_counted_in(shop):
+    """A database in use writes there first."""
+    params = parsed(shop)
+    before = CHURN.fingerprint(params)
+    params.database.file.with_name(params.database.file.name + "-wal").write_bytes(b"")
+    assert CHURN.fingerprint(params) == before
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dann%3BPWD%3Dhush",
+        "ann:hush@host/shop",
+    ],
+)
+def test_passwords_in_disguise_are_refused_and_not_repeated(url):
+    """In a value of the query, or in what would else be a file's name."""
+    with pytest.raises(InputError, match="it holds a password") as error:
+        problems.parse(CHURN, {"url": url})
+    assert "hush" not in str(error.value)
+
+
+def test_orders_that_are_all_recent_can_be_predicted(shop):
+    """None of them has a label, which is why they are asked for."""
+    params = parsed(shop, days=36_000)
+    assert len(CHURN.unseen(params)) > 10
+    with pytest.raises(InputError, match="lower days"):
+        CHURN.load(params)
+
+
+def test_the_folds_keep_a_customer_together(shop):
+    """As the split does."""
+    params = parsed(shop)
+    raw = CHURN.load(params)
+    features = CHURN.features(raw, params)
+    groups = CHURN.groups(features, raw, params)
+    assert groups.tolist() == raw["customer"].iloc[features[ROW]].tolist()

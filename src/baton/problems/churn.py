@@ -89,11 +89,22 @@ def _known_primitives(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _pairs(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if not all(len(side.split(".")) == 2 for side in value.split("=")):
-            raise ValueError("TABLE.COLUMN is wanted, or child.column=parent.column for a key")
+def _places(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_is_place(value) for value in values):
+        raise ValueError("table.column is wanted for each")
     return values
+
+
+def _keys(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        sides = value.split("=")
+        if len(sides) != 2 or not all(map(_is_place, sides)):
+            raise ValueError("child.column=parent.column is wanted for each key")
+    return values
+
+
+def _is_place(text: str) -> bool:
+    return [bool(part.strip()) for part in text.split(".")] == [True, True] and "=" not in text
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -130,12 +141,12 @@ class ChurnParams(Params):
     )
     relations: Annotated[
         Names,
-        AfterValidator(_pairs),
+        AfterValidator(_keys),
         Field(description="keys that are not declared: child.column=parent.column,…"),
     ] = ()
     times: Annotated[
         Names,
-        AfterValidator(_pairs),
+        AfterValidator(_places),
         Field(description="column that dates a table's rows, if not the latest: table.column,…"),
     ] = ()
     hops: Annotated[
@@ -186,7 +197,7 @@ class Churn(SourcedProblem[ChurnParams]):
                 for t in tables
             ]
         except OSError as error:
-            raise InputError(f"{error}. {ADVENTUREWORKS}") from None
+            raise ConnectionError(f"{error}. {ADVENTUREWORKS}") from None
         return hashlib.sha256(repr((tables, extents)).encode()).hexdigest()
 
     def sources(self, params: ChurnParams) -> tuple[str, ...]:
@@ -234,6 +245,11 @@ class Churn(SourcedProblem[ChurnParams]):
             Kind.CLASSIFICATION, TARGET, "roc_auc", notes, "lightgbm", dict(HYPERPARAMETERS)
         )
 
+    def groups(self, features: pd.DataFrame, raw: pd.DataFrame, params: ChurnParams) -> pd.Series:
+        """All orders of a customer belong together."""
+        customers = raw[params.customer_key].take(features[ROW].to_numpy())
+        return customers.set_axis(features.index)
+
     def schema(self, raw: pd.DataFrame, params: ChurnParams) -> dict[str, Any]:
         """Names of the features."""
         return {"features": _feature_names(raw, params)}
@@ -264,16 +280,18 @@ class Churn(SourcedProblem[ChurnParams]):
     def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: ChurnParams) -> pd.Series:
         """By customer, so that none is on both sides; or at random, in equal proportions."""
         if params.split is Parted.CUSTOMER:
-            customers = raw[params.customer_key].take(features[ROW].to_numpy())
-            return grouped(customers.set_axis(features.index), params.test_size, params.seed)
+            return grouped(self.groups(features, raw, params), params.test_size, params.seed)
         return stratified(features[TARGET], params.test_size, params.seed)
 
 
 def _digest_of_file(database: Database) -> str:
     assert database.file is not None
+    log = database.file.with_name(database.file.name + "-wal")  # what is not yet in the file
     try:
         with database.file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+            digest = hashlib.file_digest(content, "sha256")
+        digest.update(log.read_bytes() if log.is_file() else b"")
+        return digest.hexdigest()
     except PermissionError:
         raise InputError(f"{database.file} may not be read; change its permissions") from None
 
@@ -311,6 +329,8 @@ def _related(keys: pd.DataFrame, params: ChurnParams) -> Related:
     for pair in params.relations:
         child, parent = (side.strip().split(".") for side in pair.split("="))
         found.append(Relationship(parent[0], parent[1], child[0], child[1]))
+    known = set(keys["table"])  # a key may refer to a table that is not here
+    found = [link for link in found if link.parent in known]
     if owner(found, params.orders, params.customer_key) is None:
         made = Relationship(
             _made_table(keys), params.customer_key, params.orders, params.customer_key
@@ -345,7 +365,7 @@ def _joined(
     entities = assembly.entities
     orders = entities.frames[params.orders]
     label = labels(orders, params)
-    if label.null_count() == len(label):
+    if label.null_count() == len(label) and not only_unlabelled:
         raise InputError(
             f"no order lies more than {params.days} days before the last one, so that none has a"
             " label; lower days or wait"

@@ -37,6 +37,7 @@ _FINAL = re.compile(
 """Words of a driver for what trying again does not mend."""
 
 _HIDDEN = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
+_ASSIGNED = re.compile(r"(?:pwd|password)\s*=", re.IGNORECASE)
 
 
 def checked_url(value: str) -> str:
@@ -61,12 +62,23 @@ def checked_url(value: str) -> str:
         raise ValueError(
             "no SQLAlchemy URL, such as sqlite:///shop.sqlite or postgresql://user@host/shop"
         ) from None
-    if url.password is not None or any(_HIDDEN.search(key) for key in url.query):
+    if url.password is not None or _is_login(value) or _hides_password(url):
         raise ValueError(
             "it holds a password, which would be stored with the run: put it into the setting"
             " BATON_DATABASE_PASSWORD, or into a Prefect Secret block named by -p secret=NAME"
         )
     return _rooted(url).render_as_string()
+
+
+def _is_login(value: str) -> bool:
+    """Tell whether a text without a scheme is no path but user:password@host."""
+    return "://" not in value and re.match(r"[^/\\]+:[^/\\]*@", value) is not None
+
+
+def _hides_password(url: URL) -> bool:
+    """Tell whether the query of a URL holds a password, by name or inside a value."""
+    values = map(str, url.query.values())
+    return any(map(_HIDDEN.search, url.query)) or any(map(_ASSIGNED.search, values))
 
 
 def _rooted(url: URL) -> URL:
@@ -237,6 +249,7 @@ def _key_rows(
         targets = [
             (place, key["referred_table"], parent_column)
             for place, key in enumerate(foreign)
+            if len(key["constrained_columns"]) == len(key["referred_columns"])
             for own, parent_column in zip(
                 key["constrained_columns"], key["referred_columns"], strict=True
             )
@@ -261,9 +274,11 @@ def _plain(values: pd.Series) -> pd.Series:
 
 
 def _dates(values: pd.Series) -> pd.Series:
+    """Dates and times, those with an offset in UTC: each may have another one."""
     import pandas as pd
 
-    return pd.to_datetime(values, errors="coerce")
+    times = pd.to_datetime(values, errors="coerce", utc=True)
+    return times.dt.tz_localize(None)
 
 
 def _quoted(path: str) -> str:
