@@ -265,6 +265,18 @@ def test_the_fingerprint_follows_the_file(shop):
         CHURN.fingerprint(parsed(shop, orders="order"))
 
 
+def test_the_fingerprint_sees_what_stands_in_the_log_beside_the_file(shop):
+    """SQLite's write-ahead log holds the changes until a checkpoint."""
+    params = parsed(shop)
+    connection = sqlite3.connect(shop)
+    connection.execute("pragma journal_mode = wal")
+    was = CHURN.fingerprint(params)
+    connection.execute("update orders set total = total + 1")
+    connection.commit()
+    assert CHURN.fingerprint(params) != was
+    connection.close()
+
+
 def test_a_server_that_is_away_is_told_before_a_run_starts():
     """As something that may have passed when it is asked again."""
     params = problems.parse(CHURN, {"url": "postgresql://ann@127.0.0.1:9/shop"})
@@ -327,3 +339,11 @@ def test_the_folds_keep_a_customer_together(shop):
     features = CHURN.features(raw, params)
     groups = CHURN.groups(features, raw, params)
     assert groups.tolist() == raw["customer"].iloc[features[ROW]].tolist()
+
+
+@pytest.mark.parametrize("value", ["'2020-01-01 00:00:00'", "1577836800", "''"])
+def test_a_date_that_is_none_is_said_in_one_line(shop, value):
+    """SQLite keeps in a column of dates whatever it is given."""
+    change(shop, f"alter table orders add column due date; update orders set due = {value};")
+    with pytest.raises(InputError, match="not of its column's type"):
+        CHURN.load(parsed(shop))

@@ -2,13 +2,15 @@
 
 import logging
 import sqlite3
+from datetime import datetime, timedelta, timezone
 
+import pandas as pd
 import pytest
 from pydantic import SecretStr
 
 from baton import problems, secrets
 from baton.errors import InputError
-from baton.relational.database import Database, checked_url
+from baton.relational.database import Database, _plain, checked_url
 
 PASSWORD = "s3cr-et/w@rd"
 
@@ -51,6 +53,8 @@ def block():
         "mysql+pymysql://ann:@host/shop",
         "postgresql://ann@host/shop?password=hunter2",
         "postgresql://ann@host/shop?sslpassword=hunter2",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dann%3BPassword+%3D+hunter2",
+        "ann:hun?ter2@host/shop",
     ],
 )
 def test_a_url_with_a_password_is_refused_and_not_repeated(url):
@@ -108,6 +112,14 @@ def test_keys_are_those_that_the_database_declares(shop):
         ("sale", "customer", "offer", "customer"),
         ("sale", "shop", "offer", "shop"),
     ]
+
+
+def test_moments_of_two_offsets_are_all_kept():
+    """In UTC, without a zone: summer time makes two offsets of one column."""
+    offsets = [timezone(timedelta(hours=h)) for h in (1, 2)]
+    moments = [datetime(2024, 1, 1, 12, tzinfo=offset) for offset in offsets]
+    wanted = [pd.Timestamp(2024, 1, 1, 11), pd.Timestamp(2024, 1, 1, 10)]
+    assert _plain(pd.Series(moments, dtype=object)).tolist() == wanted
 
 
 def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):

@@ -205,7 +205,7 @@ class Database:
         Raises
         ------
         InputError
-            If there is no such table.
+            If there is no such table, or a value is not of its column's type.
         """
         import pandas as pd
         from sqlalchemy import LargeBinary, MetaData, Table, select
@@ -223,7 +223,13 @@ class Database:
             except NoSuchTableError:
                 raise InputError(f"database {self.url} has no table {table!r}") from None
             wanted = [c for c in found.columns if not isinstance(c.type, LargeBinary)]
-            rows = pd.read_sql_query(select(*wanted), connection)
+            try:
+                rows = pd.read_sql_query(select(*wanted), connection)
+            except (ValueError, TypeError) as error:  # SQLite holds what a column's type forbids
+                raise InputError(
+                    f"table {table!r} of {self.url} holds a value that is not of its column's"
+                    f" type ({error}); mend it, or make the column's type text"
+                ) from None
         return rows.apply(_plain)
 
     def extent(self, table: str, latest: str | None = None) -> str:
