@@ -26,7 +26,7 @@ def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
     goal = problem.goal(raw, params)
     raw.to_parquet(folder / "raw.parquet")
     features = problem.features(raw, params)
-    features[SPLIT] = problem.split(features, params)
+    features[SPLIT] = problem.split(features, raw, params)
     features.to_parquet(folder / "features.parquet")
 
     table = pd.read_parquet(folder / "features.parquet")
