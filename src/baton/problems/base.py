@@ -5,6 +5,7 @@ The registry is ``baton.problems``; a problem's own code belongs in a file of it
 
 from __future__ import annotations
 
+import csv
 import json
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -61,14 +62,15 @@ def _settings(value: Any) -> Any:
         raise ValueError('a JSON object is wanted, such as {"n_estimators": 50}') from None
 
 
-def _listed(value: Any) -> Any:
+def names_in(value: Any) -> Any:
     """Names from ``a,b``, from a JSON list or from a list."""
     if not isinstance(value, str):
         return value
-    if value.startswith("["):
-        with suppress(json.JSONDecodeError):
+    if value.lstrip().startswith("["):
+        with suppress(json.JSONDecodeError):  # else a name that starts with a bracket
             return json.loads(value)
-    return [name.strip() for name in value.split(",") if name.strip()]
+    names = next(csv.reader([value], skipinitialspace=True), [])
+    return [name.strip() for name in names if name.strip()]
 
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ class Options(BaseModel):
     ] = {}
     compare: Annotated[
         tuple[str, ...],
-        BeforeValidator(_listed),
+        BeforeValidator(names_in),
         AfterValidator(_once),
         Field(description="families to cross-validate side by side, a,b; the best is trained"),
     ] = ()

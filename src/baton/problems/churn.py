@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from baton.errors import InputError
-from baton.problems.base import ROW, Goal, Kind, Params, SourcedProblem
+from baton.problems.base import ROW, Goal, Kind, Params, SourcedProblem, names_in
 from baton.relational.assembly import Assembly, Target, assemble
 from baton.relational.database import Database, checked_url
 from baton.relational.primitives import chosen
@@ -77,13 +77,6 @@ class Parted(StrEnum):
     RANDOM = "random"
 
 
-def _names(value: Any) -> Any:
-    """Names from ``a,b`` or a list."""
-    if not isinstance(value, str):
-        return value
-    return [name.strip() for name in value.split(",") if name.strip()]
-
-
 def _known_primitives(names: tuple[str, ...]) -> tuple[str, ...]:
     chosen(names)
     return names
@@ -107,7 +100,7 @@ def _is_place(text: str) -> bool:
     return [bool(part.strip()) for part in text.split(".")] == [True, True] and "=" not in text
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names_in)]
 Optional = BeforeValidator(lambda value: None if value == "" else value)
 
 

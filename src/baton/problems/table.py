@@ -6,16 +6,14 @@ goal's notes.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split
+from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split, names_in
 from baton.splits import marked, shuffled, stratified
 from baton.tables.features import build
 from baton.tables.inference import infer
@@ -42,19 +40,6 @@ def _local(path: Path) -> Path:
         raise ValueError("there is no such home directory: give the full path") from None
 
 
-def _names(value: Any) -> Any:
-    """Column names from ``a,b``, from a JSON list or from a list."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            pass  # a column whose name starts with a bracket
-    names = next(csv.reader([value], skipinitialspace=True), [])
-    return [name.strip() for name in names if name.strip()]
-
-
 File = Annotated[Path, AfterValidator(_local)]
 
 
@@ -73,7 +58,7 @@ class TableParams(Params):
     ] = None
     drop: Annotated[
         tuple[str, ...],
-        BeforeValidator(_names),
+        BeforeValidator(names_in),
         Field(description="columns to leave out: a,b or a JSON list"),
     ] = ()
     test_size: Annotated[
