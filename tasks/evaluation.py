@@ -23,9 +23,10 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from baton import importance, metrics, models, shapley
 from baton.contracts import DatasetReady, ModelEvaluated, ModelTrained, Report
 from baton.lineage import code_version, folder, with_lineage
-from baton.problems import ROW, Kind, Split
+from baton.problems import ROW, Split
 from tasks import results
 from tasks.data import features_of, read_groups, read_rows
+from tasks.prediction import answer
 from tasks.results import result_task
 from tasks.tracking import load_model
 from tasks.training import fitter
@@ -33,7 +34,6 @@ from tasks.training import fitter
 log = logging.getLogger(__name__)
 
 ACTUAL = "actual"
-PREDICTED = "predicted"
 _LONG_SECONDS = 10.0
 _START_SECONDS = 20.0
 
@@ -260,12 +260,7 @@ def predict_rows(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     bench = bench_of(trained)
     rows = bench.rows
     columns = {ROW: pa.array(rows[ROW]), ACTUAL: pa.array(rows[bench.data.target])}
-    if bench.data.kind is Kind.CLASSIFICATION:
-        columns[PREDICTED] = pa.array(bench.model.labels(bench.output))
-        for place, label in enumerate(bench.model.classes):
-            columns[f"p({label})"] = pa.array(bench.output[:, place])
-    else:
-        columns[PREDICTED] = pa.array(bench.output)
+    columns |= answer(bench.model, bench.output)
     return with_lineage(pa.table(columns), lineage(trained))
 
 

@@ -12,7 +12,8 @@ from baton.errors import InputError
 from baton.problems import ROW, Split
 from tasks import results
 from tasks.data import features_of, read_rows
-from tasks.evaluation import ACTUAL, PREDICTED
+from tasks.evaluation import ACTUAL
+from tasks.prediction import PREDICTED
 from tasks.tracking import load_model
 
 

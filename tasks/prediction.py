@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from baton import models, problems
+from baton import metrics, models, problems
 from baton.contracts import ModelRef, PredictionsReady
 from baton.errors import InputError
 from baton.lineage import code_version, folder, with_lineage
@@ -112,17 +112,20 @@ def predict_new_rows(raw: pa.Table, job: Job, key: str) -> pa.Table:  # noqa: AR
     frame = raw.to_pandas()
     model = job.model
     features = job.problem.new_features(frame, job.params, job.model.origin["schema"])
-    columns: dict[str, Any] = {ROW: pa.array(features[ROW])}
-    if model.kind is Kind.CLASSIFICATION:
-        proba = model.predict_proba(features)
-        columns[PREDICTED] = pa.array(model.labels(proba))
-        columns |= {f"p({label})": proba[:, n] for n, label in enumerate(model.classes)}
-    else:
-        columns[PREDICTED] = pa.array(model.predict(features))
+    columns = {ROW: pa.array(features[ROW])}
+    columns |= answer(model, metrics.model_output(model, features))
     rows = raw.take(pa.array(features[ROW]))
     beside = [name for name in rows.column_names if name not in {*columns, SPLIT, model.target}]
     table = pa.table(columns | {name: rows[name] for name in beside})
     return with_lineage(table, job.lineage)
+
+
+def answer(model: models.FittedModel, output: Any) -> dict[str, pa.Array]:
+    """Columns of a model's output: what it predicts, and the probability of each class."""
+    if model.kind is not Kind.CLASSIFICATION:
+        return {PREDICTED: pa.array(output)}
+    proba = {f"p({label})": pa.array(output[:, n]) for n, label in enumerate(model.classes)}
+    return {PREDICTED: pa.array(model.labels(output)), **proba}
 
 
 def predictions_ready(job: Job) -> PredictionsReady:
