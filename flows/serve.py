@@ -95,8 +95,10 @@ def flow_of(entry: Deployment) -> Flow[..., Any]:
 
 
 def _trigger(entry: Deployment, place: int) -> DeploymentEventTrigger:
-    content = entry.triggers[place].model_dump(mode="json", exclude={"type"})
-    content["name"] = content["name"] or f"{entry.name}__automation_{place + 1}"
+    content = entry.triggers[place].model_dump(
+        mode="json", by_alias=True, exclude={"type"}, exclude_none=True
+    )
+    content.setdefault("name", f"{entry.name}__automation_{place + 1}")
     return DeploymentEventTrigger(**content)
 
 

@@ -65,6 +65,7 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
             "prefect.resource.id": event.resource_id,
             "prefect.resource.name": event.problem,
             "baton.chain": event.chain,
+            **event.labels,
         },
         "related": [
             {

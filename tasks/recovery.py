@@ -20,8 +20,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 
-from baton.contracts import Stage
-from baton.manifest import Manifest
+from baton.contracts import Stage, labels_in
+from baton.manifest import PLAIN, Manifest
 from baton.recovery import Run, abandoned, unanswered
 from tasks.stage import HOME_LABEL, home_id, is_alive
 
@@ -54,9 +54,12 @@ def hand_on_again(manifest: Manifest) -> list[str]:
         Names of the runs.
     """
     runs = _stage_runs(None)
-    successors = {stage.value: manifest.successors(stage) for stage in Stage}
     names = _stage_flows()
     seen = [replace(_seen(run), stage=names[run.flow_id]) for run in runs]
+
+    def successors(run: Run) -> list[Stage]:
+        return manifest.successors(Stage(run.stage), run.labels)
+
     lost = unanswered(seen, successors, datetime.now(UTC))
     return _begin_again(lost, runs, "no stage followed; announced again")
 
@@ -92,6 +95,7 @@ def _seen(run: FlowRun) -> Run:
         since=state.timestamp if state else datetime.now(UTC),
         home=str(run.labels.get(HOME_LABEL, "")),
         attempts=run.run_count,
+        labels=labels_in(run.parameters) or PLAIN,
     )
 
 

@@ -6,10 +6,20 @@ A payload carries references, digests and counts, never data. Emitting belongs i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from baton.problems.base import Kind, Options
 
@@ -38,6 +48,7 @@ class EventName(StrEnum):
     """Every event of Baton, once."""
 
     DATASET_READY = "baton.dataset.ready"
+    STUDY_FINISHED = "baton.study.finished"
     MODEL_TRAINED = "baton.model.trained"
     MODEL_EVALUATED = "baton.model.evaluated"
     PREDICTIONS_READY = "baton.predictions.ready"
@@ -47,6 +58,7 @@ class Stage(StrEnum):
     """Every stage, of a chain or on its own: the name of its flow."""
 
     GENERATE = "generate"
+    TUNE = "tune"
     TRAIN = "train"
     EVALUATE = "evaluate"
     PREDICT = "predict"
@@ -104,9 +116,27 @@ class Event(BaseModel):
         """Id of the resource that the event is about."""
         return f"baton.{self.subject}.{self.problem}"
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What triggers may match beside the resource: the stages that the chain asked for."""
+        return labels_in({"event": self.payload()})
+
     def payload(self) -> dict[str, Any]:
         """JSON-ready content."""
         return self.model_dump(mode="json")
+
+
+def labels_in(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of a chain from the parameters of one of its runs; none if no options are in it."""
+    for name, value in parameters.items():
+        if not isinstance(value, dict):
+            continue
+        if name == "options":
+            with suppress(ValidationError):  # of another version of Baton
+                return Options.model_validate(value).labels
+        if found := labels_in(value):
+            return found
+    return {}
 
 
 class DatasetReady(Event):
@@ -124,6 +154,17 @@ class DatasetReady(Event):
     n_test: PositiveInt
     seed: NonNegativeInt = 0
     options: Options = Options()
+    study: Table | None = None
+    """Trials of the search that found the options' hyperparameters, if there was one."""
+
+
+class StudyFinished(Event):
+    """A search of hyperparameters is over; the data's options hold the best it found."""
+
+    event = EventName.STUDY_FINISHED
+    subject = "study"
+
+    data: DatasetReady
 
 
 class ModelTrained(Event):
@@ -161,8 +202,8 @@ class ModelEvaluated(Event):
     @property
     def tables(self) -> dict[str, Table]:
         """Every table of the chain by name."""
-        compared = {"comparison": self.comparison} if self.comparison else {}
-        return compared | {
+        searched = {"comparison": self.comparison, "trials": self.data.study}
+        return {name: table for name, table in searched.items() if table} | {
             "raw": self.data.raw,
             "features": self.data.features,
             "predictions": self.predictions,

@@ -7,6 +7,7 @@ every event; here both are errors. Turning an entry into a deployment belongs in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,18 +16,37 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from baton.contracts import EventName, Stage
 from baton.errors import InputError
+from baton.problems.base import Options
 
 EMITTED_BY: dict[EventName, Stage] = {
     EventName.DATASET_READY: Stage.GENERATE,
+    EventName.STUDY_FINISHED: Stage.TUNE,
     EventName.MODEL_TRAINED: Stage.TRAIN,
     EventName.MODEL_EVALUATED: Stage.EVALUATE,
     EventName.PREDICTIONS_READY: Stage.PREDICT,
 }
 """The stage that announces each event."""
 
+PLAIN = Options().labels
+"""Labels of a chain that asks for nothing beyond the usual stages."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Match(_Strict):
+    """What an event must be about, and what its chain must have asked for."""
+
+    resource: Annotated[str, Field(alias="prefect.resource.id", min_length=1)]
+    tune: Annotated[Literal["yes", "no"] | None, Field(alias="baton.tune")] = None
+    notebook: Annotated[Literal["yes", "no"] | None, Field(alias="baton.notebook")] = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels beside the resource's id."""
+        asked = {"baton.tune": self.tune, "baton.notebook": self.notebook}
+        return {name: value for name, value in asked.items() if value is not None}
 
 
 class Trigger(_Strict):
@@ -36,14 +56,22 @@ class Trigger(_Strict):
     name: str | None = None
     description: str = ""
     enabled: bool = True
-    match: Annotated[dict[Literal["prefect.resource.id"], str], Field(min_length=1)]
+    match: Match
     expect: Annotated[list[EventName], Field(min_length=1)]
     posture: Literal["Reactive"]
     threshold: Literal[1]
     within: Annotated[
         Literal[0], Field(description="0 fires for every event; more swallows some of them")
     ]
-    parameters: Annotated[dict[str, Literal["{{ event.payload }}"]], Field(min_length=1)]
+    parameters: Annotated[
+        dict[str, Literal["{{ event.payload }}", "{{ event.payload.data }}"]], Field(min_length=1)
+    ]
+
+    def fires(self, stage: Stage, labels: Mapping[str, str] | None) -> bool:
+        """Tell whether it is started by what a stage announces in a chain of these labels."""
+        if not self.enabled or not any(EMITTED_BY[event] is stage for event in self.expect):
+            return False
+        return labels is None or self.match.labels.items() <= labels.items()
 
 
 class Schedule(_Strict):
@@ -135,21 +163,36 @@ class Manifest(_Strict):
                 return deployment
         return None
 
-    def stages(self, first: Stage = Stage.GENERATE) -> list[Stage]:
-        """Stages of a chain, in the order in which events start them, from the first one on."""
+    def stages(
+        self, first: Stage = Stage.GENERATE, labels: Mapping[str, str] = PLAIN
+    ) -> list[Stage]:
+        """Stages of a chain, in the order in which events start them.
+
+        Parameters
+        ----------
+        first : Stage
+            The stage that begins it.
+        labels : mapping of str to str
+            Labels of its events, :attr:`baton.problems.Options.labels`.
+        """
         order = [first]
         for stage in order:
-            order += [s for s in self.successors(stage) if s not in order]
+            order += [s for s in self.successors(stage, labels) if s not in order]
         return order
 
-    def successors(self, stage: Stage) -> list[Stage]:
-        """Stages that are started by what this one announces."""
-        events = {event for event, emitter in EMITTED_BY.items() if emitter is stage}
+    def successors(self, stage: Stage, labels: Mapping[str, str] | None = None) -> list[Stage]:
+        """Stages that are started by what this one announces.
+
+        Parameters
+        ----------
+        stage : Stage
+        labels : mapping of str to str, optional
+            Labels of the chain's events; of any chain if not given.
+        """
         return [
             Stage(deployment.flow_name)
             for deployment in self.deployments
-            for trigger in deployment.triggers
-            if trigger.enabled and events & set(trigger.expect)
+            if any(trigger.fires(stage, labels) for trigger in deployment.triggers)
         ]
 
 

@@ -7,7 +7,7 @@ answer belongs in ``tasks/recovery.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 GRACE = timedelta(seconds=5)
@@ -34,6 +34,8 @@ class Run:
     home: str
     """Where its lock is; empty if the run did not come far enough to say."""
     attempts: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of its chain's events."""
 
 
 def abandoned(
@@ -63,7 +65,7 @@ def _is_abandoned(run: Run, home: str, is_alive: Callable[[str], bool], now: dat
 
 
 def unanswered(
-    runs: Collection[Run], successors: Mapping[str, Collection[str]], now: datetime
+    runs: Collection[Run], successors: Callable[[Run], Collection[str]], now: datetime
 ) -> list[Run]:
     """Runs that completed and announced, and that no successor followed.
 
@@ -72,18 +74,18 @@ def unanswered(
     Parameters
     ----------
     runs : collection of Run
-    successors : mapping of str to collection of str
-        Stages that each stage's event starts.
+    successors : callable
+        Stages that a run's event starts.
     now : datetime
     """
     present = {(run.chain, run.stage) for run in runs}
     latest = {(run.chain, run.stage): run for run in sorted(runs, key=lambda run: run.since)}
     return [
         run
-        for (chain, stage), run in latest.items()
+        for (chain, _), run in latest.items()
         if run.state == "COMPLETED"
         and chain
         and now - run.since > SILENCE
         and run.attempts < ATTEMPTS
-        and any((chain, successor) not in present for successor in successors.get(stage, ()))
+        and any((chain, successor) not in present for successor in successors(run))
     ]

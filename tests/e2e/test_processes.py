@@ -69,6 +69,8 @@ def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that started the tests in its background has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     wait_for(lambda: _pid(home, "warm_client"), 150)
     process.send_signal(signum)

@@ -44,7 +44,7 @@ def test_the_chain_of_this_repository_is_read_in_the_order_of_its_events():
         ("train", {"expect": ["baton.dataset.raedy"]}, "baton.dataset.ready"),
         ("train", {"within": 60}, "0"),
         ("train", {"follows": ["x"]}, "unknown key"),
-        ("train", {"match": {}}, "at least 1 item"),
+        ("train", {"match": {}}, "Field required"),
         ("train", {"entrypoint": "train"}, "match pattern"),
         ("reconcile", {"schedules": [{"interval": 300, "cron": "* * * * *"}]}, "either"),
         ("reconcile", {"schedule": {"interval": 300}}, "unknown key"),

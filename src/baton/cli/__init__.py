@@ -39,6 +39,8 @@ app = App(
 
 _out = Console()
 _err = Console(stderr=True)
+_interrupts: list[int] = []
+"""Signals that asked this process to end."""
 
 Values = Annotated[
     list[str],
@@ -104,13 +106,15 @@ def _run_chain(
     def begin(server: Server, chain_of: manifest.Manifest) -> str:
         return server.begin(chain_of, problem, parameters, options)
 
-    return _follow(problem, begin, Stage.GENERATE, console, as_json)
+    labels = problems.Options.model_validate(options).labels
+    return _follow(problem, begin, Stage.GENERATE, labels, console, as_json)
 
 
 def _follow(
     problem: str,
     begin: Callable[[Server, manifest.Manifest], str],
     first: Stage,
+    labels: dict[str, str],
     console: Console,
     as_json: bool,
 ) -> int:
@@ -121,9 +125,18 @@ def _follow(
         chain = begin(server, chain_of)
         try:
             with show.live(console) as tell:
-                seen = follow(server, chain_of, chain, problem, first=first, tell=tell, check=check)
-        except KeyboardInterrupt:
-            server.cancel(chain)
+                seen = follow(
+                    server,
+                    chain_of,
+                    chain,
+                    problem,
+                    first=first,
+                    labels=labels,
+                    tell=tell,
+                    check=_unless(check),
+                )
+        except KeyboardInterrupt:  # it may have come in the middle of a request: a new client
+            Server(addresses.prefect, **_credentials()).cancel(chain)
             raise
     report = seen.report(settings())
     if as_json:
@@ -163,19 +176,26 @@ def train(
     data = records.find(settings(), chain=chain).data
     pairs = _pairs(parameters)
     options = problems.parse_options(None, pairs)
-    merged = Asked.model_validate(data.options.model_dump() | _fresh(options))
-    again = data.model_copy(update={"chain": uuid.uuid4().hex[:12], "options": merged})
+    found = data.options.model_dump() | {"tune": False} | _fresh(options)
+    merged = Asked.model_validate(found)
+    changes = {"chain": uuid.uuid4().hex[:12], "options": merged}
+    again = data.model_copy(update=changes | ({"study": None} if _is_fresh(options) else {}))
+    first = Stage.TUNE if merged.tune else Stage.TRAIN
 
     def begin(server: Server, _: manifest.Manifest) -> str:
-        server.start(Stage.TRAIN.value, Stage.TRAIN.value, {"data": again.payload()})
+        server.start(first.value, first.value, {"data": again.payload()})
         return again.chain
 
-    return _follow(data.problem, begin, Stage.TRAIN, console, as_json)
+    return _follow(data.problem, begin, first, merged.labels, console, as_json)
 
 
 def _fresh(options: dict[str, Any]) -> dict[str, Any]:
     """Options that were asked for; another model takes over nothing of the first one's choice."""
-    return ({"model_params": {}, "compare": ()} | options) if "model" in options else options
+    return ({"model_params": {}, "compare": ()} | options) if _is_fresh(options) else options
+
+
+def _is_fresh(options: dict[str, Any]) -> bool:
+    return "model" in options or options.get("tune", False)
 
 
 @app.command
@@ -210,7 +230,7 @@ def predict(
     def begin(server: Server, _: manifest.Manifest) -> str:
         return server.start(Stage.PREDICT.value, Stage.PREDICT.value, asked)
 
-    return _follow(problem, begin, Stage.PREDICT, console, as_json)
+    return _follow(problem, begin, Stage.PREDICT, manifest.PLAIN, console, as_json)
 
 
 def _pairs(given: list[str]) -> dict[str, str]:
@@ -327,7 +347,13 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     with connected(_err, serving=False) as (addresses, _):
         server = Server(addresses.prefect, **_credentials())
         seen = [
-            look(server, chain_of.stages(begun.stage), begun.chain, begun.problem, begun.since)
+            look(
+                server,
+                chain_of.stages(begun.stage, begun.labels),
+                begun.chain,
+                begun.problem,
+                begun.since,
+            )
             for begun in server.chains(chain)
         ]
         if chain and len(seen) != 1:
@@ -421,6 +447,8 @@ def _complain(text: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 failed, 2 bad usage or input, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
@@ -453,5 +481,17 @@ def _setting(error: ValidationError) -> str:
     return f"setting BATON_{name.upper()}: {first['msg']}, got {first.get('input')!r}"
 
 
-def _interrupt(*_: Any) -> None:
+def _interrupt(signum: int, _: Any) -> None:
+    _interrupts.append(signum)
     raise KeyboardInterrupt
+
+
+def _unless(check: Callable[[], None]) -> Callable[[], None]:
+    """Return the check, and stop also where an interrupt was lost: a finalizer swallows it."""
+
+    def checked() -> None:
+        if _interrupts:
+            raise KeyboardInterrupt
+        check()
+
+    return checked

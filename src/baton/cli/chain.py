@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -16,9 +16,17 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from baton.contracts import Event, EventName, ModelEvaluated, ModelRef, PredictionsReady, Stage
+from baton.contracts import (
+    Event,
+    EventName,
+    ModelEvaluated,
+    ModelRef,
+    PredictionsReady,
+    Stage,
+    labels_in,
+)
 from baton.errors import InputError
-from baton.manifest import EMITTED_BY, Manifest
+from baton.manifest import EMITTED_BY, PLAIN, Manifest
 from baton.settings import Settings
 
 _SECONDS_BETWEEN_LOOKS = 0.4
@@ -164,6 +172,8 @@ class Begun:
     problem: str
     since: datetime
     stage: Stage
+    labels: dict[str, str]
+    """Labels of its events."""
 
 
 @dataclass
@@ -289,17 +299,22 @@ class Server:
                     _problem_of(run),
                     _time(run["created"]) or datetime.now(UTC),
                     Stage(flows[run["flow_id"]]),
+                    labels_in(run["parameters"]) or PLAIN,
                 )
         return list(first.values())[: None if beginning else 20]
 
     def cancel(self, chain: str) -> None:
-        """Cancel what is still going of a chain: its runner is asked first, then not any more."""
+        """Cancel what is still going of a chain: its runner is asked first, then not any more.
+
+        It gives up in the end: what the user interrupts must not keep him waiting.
+        """
         since = datetime.now(UTC) - timedelta(days=1)
         end = time.monotonic() + _CANCEL_SECONDS
         while going := [r for r in self.runs_of(chain, since) if r["state_type"] not in _ENDED]:
-            is_late = time.monotonic() > end
+            if (left := end - time.monotonic()) < -_CANCEL_SECONDS:
+                return
             for run in going:
-                if is_late or run["state_type"] in {"SCHEDULED", "PENDING"}:
+                if left < 0 or run["state_type"] in {"SCHEDULED", "PENDING"}:
                     self._set_state(run, "Cancelled")
                 elif run["state_type"] != "CANCELLING":
                     self._set_state(run, "Cancelling")
@@ -370,6 +385,7 @@ def follow(
     problem: str,
     *,
     first: Stage = Stage.GENERATE,
+    labels: Mapping[str, str] = PLAIN,
     tell: Callable[[ChainRun], None],
     check: Callable[[], None],
 ) -> ChainRun:
@@ -382,12 +398,14 @@ def follow(
     chain, problem : str
     first : Stage
         The stage that begins it.
+    labels : mapping of str to str
+        Labels of its events: the stages it asked for.
     tell : callable
         Told of the chain after every look.
     check : callable
         Called at every look; raises if going on is of no use.
     """
-    stages = manifest.stages(first)
+    stages = manifest.stages(first, labels)
     since = datetime.now(UTC) - timedelta(minutes=1)
     moved, last, misses = datetime.now(UTC), "", 0
     while True:

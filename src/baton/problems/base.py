@@ -77,6 +77,17 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+class Engine(StrEnum):
+    """Where trials and fits run."""
+
+    LOCAL = "local"
+    """In the stage's own process; trials are subflows of it."""
+    WORKERS = "workers"
+    """Each trial is a run of the deployment `trial`, taken by whichever process serves it."""
+    DASK = "dask"
+    """On a Dask cluster: trials, and the fit of a model that can."""
+
+
 class Options(BaseModel):
     """What a chain may be asked for whatever its problem is."""
 
@@ -96,6 +107,37 @@ class Options(BaseModel):
         AfterValidator(_once),
         Field(description="families to cross-validate side by side, a,b; the best is trained"),
     ] = ()
+    tune: Annotated[bool, Field(description="search hyperparameters before training")] = False
+    n_trials: Annotated[int, Field(ge=1, le=10_000, description="trials of the search")] = 20
+    trials_at_once: Annotated[
+        int | None,
+        Field(ge=1, le=1_000, description="trials that run at the same time; by default the cores"),
+    ] = None
+    space: Annotated[
+        dict[str, Any],
+        BeforeValidator(_settings),
+        Field(
+            description='what to search, as a JSON object such as {"max_depth": [2, 8],'
+            ' "booster": ["gbtree", "dart"]}; by default the family\'s own space'
+        ),
+    ] = {}
+    study: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="name of the study, to go on with it later; by default made from the data",
+        ),
+    ] = None
+    engine: Annotated[
+        Engine, Field(description="where trials and fits run: local, workers or dask")
+    ] = Engine.LOCAL
+    notebook: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z][a-z0-9_-]{0,63}$",
+            description="notebook to run after the evaluation, a name in notebooks/",
+        ),
+    ] = None
     folds: Annotated[
         int, Field(ge=0, le=100, description="folds of a cross-validation; 0 for none")
     ] = 0
@@ -108,6 +150,12 @@ class Options(BaseModel):
     explain_rows: Annotated[
         int, Field(ge=1, description="held-out rows whose Shapley values are kept, at most")
     ] = 1_000
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Which stages beyond the usual ones are asked for, as events say it to triggers."""
+        asked = {"baton.tune": self.tune, "baton.notebook": self.notebook is not None}
+        return {name: "yes" if value else "no" for name, value in asked.items()}
 
 
 @dataclass(frozen=True)
@@ -124,6 +172,8 @@ class Goal:
     """Family that is trained where the user names none."""
     model_params: dict[str, Any] = field(default_factory=dict)
     """Its hyperparameters, where they are not the family's own defaults."""
+    trials_at_once: int | None = None
+    """Trials of a search that run at the same time, where not one for each core."""
 
 
 P = TypeVar("P", bound=Params)
