@@ -7,9 +7,8 @@ from prefect import flow
 from prefect.client.schemas import State
 
 from baton.contracts import DatasetReady, ModelTrained, Stage, Table
-from baton.problems import Split
 from tasks.aside import aside
-from tasks.data import features_of, read_rows
+from tasks.data import example_of
 from tasks.events import announce
 from tasks.results import require
 from tasks.stage import exclusive, stage
@@ -52,10 +51,9 @@ async def train(data: DatasetReady) -> State[Any]:
             found = find_version(data.problem, key)
             cached = found is not None
             if found is None:
-                rows = read_rows(data, Split.TRAIN)
-                fitted = fit_model(rows, data, chosen(data, compared))
+                fitted = fit_model(data, chosen(data, compared))
                 params = parameters_of(fitted, data)
-                found = register(fitted, data, key, params, features_of(rows.head(), data))
+                found = register(fitted, data, key, params, example_of(data))
         trained = ModelTrained(
             chain=data.chain, problem=data.problem, data=data, model=found, comparison=compared
         )

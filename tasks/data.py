@@ -31,6 +31,8 @@ from tasks.results import result_task
 
 log = logging.getLogger(__name__)
 
+_EXAMPLE_ROWS = 5
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -233,6 +235,13 @@ def read_groups(data: DatasetReady, side: Split) -> Any:
         return None
     table = results.read(data.features, columns=[GROUP], filters=[(SPLIT, "==", side.value)])
     return table[GROUP].to_numpy()
+
+
+def example_of(data: DatasetReady) -> Any:
+    """First rows of the features, as a model takes them."""
+    hidden = [name for name in (SPLIT, GROUP) if name in results.schema(data.features).names]
+    frame = results.head(data.features, _EXAMPLE_ROWS).drop_columns(hidden).to_pandas()
+    return features_of(frame, data)
 
 
 def features_of(frame: Any, data: DatasetReady) -> Any:

@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 
-from baton.contracts import Stage, labels_in
+from baton.contracts import TRIAL, Stage, labels_in
 from baton.manifest import PLAIN, Manifest
 from baton.recovery import Run, abandoned, unanswered
 from tasks.stage import HOME_LABEL, home_id, is_alive
@@ -28,6 +28,7 @@ from tasks.stage import HOME_LABEL, home_id, is_alive
 log = logging.getLogger(__name__)
 
 _STAGES = FlowFilter(name=FlowFilterName(any_=[stage.value for stage in Stage]))
+_RESUMED = FlowFilter(name=FlowFilterName(any_=[TRIAL, *(stage.value for stage in Stage)]))
 _LOOK_BACK = timedelta(days=2)
 
 
@@ -39,7 +40,8 @@ def resume_abandoned() -> list[str]:
     list of str
         Names of the runs.
     """
-    runs = _stage_runs({"RUNNING", "PENDING"})
+    going = _runs(_RESUMED, {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}})
+    runs = [run for run in going if run.deployment_id]  # a subflow goes on with its parent
     lost = abandoned(map(_seen, runs), home_id(), is_alive, datetime.now(UTC))
     return _begin_again(lost, runs, "its process ended; begun again")
 
@@ -53,7 +55,8 @@ def hand_on_again(manifest: Manifest) -> list[str]:
     list of str
         Names of the runs.
     """
-    runs = _stage_runs(None)
+    since = (datetime.now(UTC) - _LOOK_BACK).isoformat()
+    runs = _runs(_STAGES, {"start_time": {"after_": since}})
     names = _stage_flows()
     seen = [replace(_seen(run), stage=names[run.flow_id]) for run in runs]
 
@@ -64,15 +67,10 @@ def hand_on_again(manifest: Manifest) -> list[str]:
     return _begin_again(lost, runs, "no stage followed; announced again")
 
 
-def _stage_runs(states: set[str] | None) -> list[FlowRun]:
-    conditions: dict[str, Any] = {
-        "start_time": {"after_": (datetime.now(UTC) - _LOOK_BACK).isoformat()}
-    }
-    if states:
-        conditions = {"state": {"type": {"any_": sorted(states)}}}
+def _runs(flows: FlowFilter, conditions: dict[str, Any]) -> list[FlowRun]:
     with get_client(sync_client=True) as client:
         return client.read_flow_runs(
-            flow_filter=_STAGES,
+            flow_filter=flows,
             flow_run_filter=FlowRunFilter.model_validate(conditions),
             sort=FlowRunSort.START_TIME_DESC,
             limit=200,

@@ -16,7 +16,7 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from baton import metrics, plots, report
+from baton import metrics, plots, report, tuning
 from baton.contracts import DatasetReady, ModelEvaluated, ModelTrained
 from baton.errors import InputError
 from baton.lineage import lineage_of
@@ -28,6 +28,8 @@ from tasks.evaluation import Bench, keys_of
 from tasks.tracking import champion_scores
 
 log = logging.getLogger(__name__)
+
+_SEARCH_PICTURES = 4
 
 
 def draw(
@@ -43,6 +45,9 @@ def draw(
     is_class = bench.data.kind is Kind.CLASSIFICATION
     yield from _of_classes(bench) if is_class else _of_numbers(bench)
     yield from _of_importance(bench)
+    if bench.data.study:
+        study = tuning.in_memory(results.read(bench.data.study))
+        yield from plots.search_pictures(study, bench.data.headline, most=_SEARCH_PICTURES)
 
 
 def metric_lines(bench: Bench) -> dict[str, dict[str, Any]]:
@@ -148,7 +153,11 @@ def _report(
         ),
         command=_command(data, facts),
         notes=tuple(facts["goal"]["notes"]),
-        performance=tuple(image for name, image in images.items() if name not in _DRIVERS),
+        performance=tuple(
+            image
+            for name, image in images.items()
+            if name not in _DRIVERS and not name.startswith("search_")
+        ),
         drivers=tuple(image for name, image in images.items() if name in _DRIVERS),
         importance=(
             report.importance_table(bench.permuted, bench.shap_global),
@@ -158,6 +167,7 @@ def _report(
             *((_folds_table(data.options.folds, folded),) if folded else ()),
             *_comparison_table(bench.trained),
         ),
+        search=_search(data, images),
         explanations=explanations,
         environment=report.environment(),
     )
@@ -189,9 +199,33 @@ def _comparison_table(trained: ModelTrained) -> Iterator[report.Table]:
         )
 
 
+def _search(data: DatasetReady, images: dict[str, report.Image]) -> report.Search | None:
+    """How the hyperparameters were found, if they were searched."""
+    if data.study is None:
+        return None
+    trials = results.read(data.study)
+    facts, lines = lineage_of(trials.schema), tuning.best_first(trials)
+    shown = [name for name in lines[0] if name not in {"error", "seconds"}]
+    return report.Search(
+        study=facts["study"],
+        metric=metrics.Metric(facts["metric"]),
+        n_trials=len(lines),
+        best=facts["best"],
+        value=facts["value"],
+        pictures=tuple(image for name, image in images.items() if name.startswith("search_")),
+        trials=report.Table(
+            caption=f"Trials by {facts['metric']}, the best first",
+            columns=tuple(shown),
+            rows=tuple(tuple(line[name] for name in shown) for line in lines),
+        ),
+    )
+
+
 def _command(data: DatasetReady, facts: dict[str, Any]) -> str:
     """Command that reproduces the chain: what was left to the problem is left to it again."""
     asked = data.options.model_dump(mode="json", exclude_defaults=True)
+    if data.study:
+        asked["model_params"] = lineage_of(results.schema(data.study))["given"]
     own = {name: facts["goal"][name] for name in ("model", "model_params")}
     is_own = all(asked.get(name, {}) == own[name] for name in own)
     for name in own if is_own else ["model"] if asked.get("compare") else []:

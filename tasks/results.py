@@ -231,14 +231,35 @@ def read(reference: contracts.Table, **options: Any) -> pa.Table:
     InputError
         If the file is missing, altered or not Parquet.
     """
+    with pa.memory_map(str(_present(reference))) as source:
+        content = source.read_buffer()
+        _check(reference, hashlib.sha256(content).hexdigest())
+        return pq.read_table(pa.BufferReader(content), **options)
+
+
+def checked(reference: contracts.Table) -> Path:
+    """File of a table, after checking that it is the one that was announced.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or altered.
+    """
+    path = _present(reference)
+    _check(reference, digest_of_file(path))
+    return path
+
+
+def _present(reference: contracts.Table) -> Path:
     path = path_of(reference.key)
     if not path.is_file():
         raise InputError(f"result {reference.key} is missing: run its chain again")
-    with pa.memory_map(str(path)) as source:
-        content = source.read_buffer()
-        if hashlib.sha256(content).hexdigest() != reference.digest:
-            raise InputError(
-                f"result {reference.key} is not the file that was announced (SHA-256 differs):"
-                " delete it and run its chain again"
-            )
-        return pq.read_table(pa.BufferReader(content), **options)
+    return path
+
+
+def _check(reference: contracts.Table, digest: str) -> None:
+    if digest != reference.digest:
+        raise InputError(
+            f"result {reference.key} is not the file that was announced (SHA-256 differs):"
+            " delete it and run its chain again"
+        )

@@ -21,7 +21,6 @@ from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from baton.contracts import Stage
 from baton.parent import die_with
 from baton.settings import settings
 from tasks.secrets import use_blocks
@@ -44,12 +43,23 @@ def chain_id(run_id: str) -> str:
 
 
 @contextmanager
-def stage(name: Stage, problem: str, chain: str = "") -> Iterator[str]:
+def part(name: str, problem: str, chain: str) -> Iterator[None]:
+    """Run what is a stage's subflow here, and a run of its own where a worker takes it."""
+    if _held:
+        yield
+    else:
+        with stage(name, problem, chain):
+            yield
+
+
+@contextmanager
+def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     """Run a stage's work: named, tagged, locked as alive, its logs sent to Prefect.
 
     Parameters
     ----------
-    name : Stage
+    name : str
+        A `Stage`, or what a worker takes of one.
     problem : str
     chain : str
         Id of the chain; a new one when empty.
@@ -66,7 +76,7 @@ def stage(name: Stage, problem: str, chain: str = "") -> Iterator[str]:
     use_blocks()
     _hold(run_id)
     with logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
-        _introduce(run_id, f"{name.value} {problem} {chain[:6]}", chain, problem, began)
+        _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
         yield chain
 
 

@@ -18,9 +18,10 @@ from typing import Any
 from filelock import FileLock
 from prefect import task
 
-from baton import models
+from baton import models, tuning
 from baton.contracts import DatasetReady, ModelEvaluated, ModelRef
 from baton.errors import InputError, NoModelError
+from baton.lineage import digest_of, lineage_of
 from baton.settings import settings
 from tasks import results
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _KEY_TAG = "baton.key"
 _DIGEST_TAG = "baton.digest"
+_PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
     "baton",
     "lightgbm",
@@ -159,7 +161,7 @@ def register(
 
 
 @contextmanager
-def _run(data: DatasetReady, key: str) -> Iterator[str]:
+def _run(data: DatasetReady, key: str, what: str = "") -> Iterator[str]:
     """MLflow run of this key: the one that a killed attempt left open, or a new one."""
     from mlflow.exceptions import MlflowException
 
@@ -169,7 +171,7 @@ def _run(data: DatasetReady, key: str) -> Iterator[str]:
         [experiment], f"tags.`{_KEY_TAG}`='{key}' and attributes.status != 'FINISHED'"
     )
     tags = {_KEY_TAG: key, "baton.chain": data.chain, "baton.problem": data.problem}
-    name = f"{data.problem} {data.chain[:6]}"
+    name = f"{what} {data.problem} {data.chain[:6]}".strip()
     run_id = (
         left[0].info.run_id
         if left
@@ -277,6 +279,66 @@ def digest_of_folder(folder: Path) -> str:
     return content.hexdigest()
 
 
+@task(name="log search", persist_result=False)
+def log_search(data: DatasetReady, key: str, trials: Any, pictures: Mapping[str, bytes]) -> None:
+    """Log a search: a run with its best hyperparameters and pictures, a nested run per trial.
+
+    Parameters
+    ----------
+    data : DatasetReady
+    key : str
+        Place of the table of trials: a search that is logged already is not logged again.
+    trials : Table
+        Made by :func:`baton.tuning.as_table`, with its lineage.
+    pictures : mapping of file name to bytes of a PNG
+    """
+    ensure_store()
+    facts, lines = lineage_of(trials.schema), trials.to_pylist()
+    best = next(line for line in lines if line["trial"] == facts["best"])
+    with _run(data, digest_of(key)[:32], "tune") as run_id:
+        client = _client()
+        found = {"study": facts["study"], "metric": facts["metric"], "best_trial": facts["best"]}
+        _log_params(client, run_id, found | facts["params"])
+        _log_values(client, run_id, {facts["metric"]: best["value"], "n_trials": len(lines)})
+        for line in lines[_logged_trials(client, run_id) :]:
+            _log_trial(client, run_id, line, facts["metric"])
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in pictures.items():
+                (Path(folder) / name).write_bytes(content)
+            client.log_artifacts(run_id, folder, "pictures")
+
+
+def _logged_trials(client: Any, run_id: str) -> int:
+    experiment = client.get_run(run_id).info.experiment_id
+    nested = f"tags.`{_PARENT_TAG}`='{run_id}' and attributes.status != 'RUNNING'"
+    found, token = 0, None
+    while True:
+        page = client.search_runs([experiment], nested, max_results=1000, page_token=token)
+        found, token = found + len(page), page.token
+        if not token:
+            return found
+
+
+def _log_trial(client: Any, parent: str, line: dict[str, Any], metric: str) -> None:
+    """Log one trial as a run below the search's, at the time when it ran."""
+    experiment = client.get_run(parent).info.experiment_id
+    began, ended = (int(line[end].timestamp() * 1000) for end in ("began", "ended"))
+    tags = {_PARENT_TAG: parent, "baton.trial": str(line["trial"]), "state": line["state"]}
+    run = client.create_run(
+        experiment, start_time=began, tags=tags, run_name=f"trial {line['trial']}"
+    )
+    params = {
+        name.removeprefix(tuning.PREFIX): value
+        for name, value in line.items()
+        if name.startswith(tuning.PREFIX) and value is not None
+    }
+    _log_params(client, run.info.run_id, params)
+    if line["value"] is not None:
+        _log_values(client, run.info.run_id, {metric: line["value"]})
+    status = "FAILED" if line["state"] == "fail" else "FINISHED"
+    client.set_terminated(run.info.run_id, status, end_time=ended)
+
+
 @task(name="load model", persist_result=False)
 def load_model(reference: ModelRef) -> models.FittedModel:
     """Load a registered model after checking that it is the one that was announced.
@@ -348,12 +410,16 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
 
 
 def _log_metrics(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
     values = dict(evaluated.scores)
     for name, (low, high) in evaluated.intervals.items():
         values |= {f"{name}_low": low, f"{name}_high": high}
+    _log_values(client, run_id, values)
+
+
+def _log_values(client: Any, run_id: str, values: dict[str, float]) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
     client.log_batch(run_id, metrics=[Metric(name, v, now, 0) for name, v in values.items()])
 
 

@@ -13,8 +13,10 @@ from prefect import task
 from baton import metrics, models
 from baton.contracts import DatasetReady, Table
 from baton.lineage import code_version, digest_of, folder, with_lineage
-from baton.problems import ROW, Split
+from baton.models import cluster
+from baton.problems import ROW, Engine, Split
 from tasks import results
+from tasks.cluster import client, cores
 from tasks.data import origin_of, read_groups, read_rows
 from tasks.results import result_task
 
@@ -32,26 +34,56 @@ def model_key(data: DatasetReady) -> str:
         "model": data.options.model,
         "model_params": data.options.model_params,
         "compare": list(data.options.compare),
+        "study": data.study.digest if data.study else None,
         "code": code_version(),
     }
     return digest_of(decides)[:32]
 
 
 @task(name="fit model", persist_result=False)
-def fit_model(rows: Any, data: DatasetReady, name: str) -> models.FittedModel:
+def fit_model(data: DatasetReady, name: str) -> models.FittedModel:
     """Fit a family of models on the training rows."""
     began = time.perf_counter()
-    fitted = fitter(data, name, origin_of(data))(rows.drop(columns=ROW))
+    if data.options.engine is Engine.DASK and _is_distributed(data, name):
+        fitted = _fit_on_cluster(data, name)
+    else:
+        fitted = fitter(data, name, origin_of(data))(read_rows(data, Split.TRAIN).drop(columns=ROW))
     seconds = time.perf_counter() - began
-    log.info("fitted %s on %d rows in %.1f s", fitted.family, len(rows), seconds)
+    log.info("fitted %s on %d rows in %.1f s", fitted.family, data.n_train, seconds)
     return fitted
+
+
+def _is_distributed(data: DatasetReady, name: str) -> bool:
+    """Tell whether the cluster is worth asking for this fit, and say so if not."""
+    params = _params_of(data, name)
+    if cluster.can_fit(name, data.kind, data.n_train, params):
+        return True
+    log.info("%s on %d rows is fitted here: the cluster would not help", name, data.n_train)
+    return False
+
+
+def _fit_on_cluster(data: DatasetReady, name: str) -> models.FittedModel:
+    rows = cluster.RowsOnDisk(results.checked(data.features), data.target)
+    with client(cores()) as found:
+        return cluster.fit(
+            found,
+            rows,
+            data.kind,
+            params=_params_of(data, name),
+            seed=data.seed,
+            origin=origin_of(data),
+        )
+
+
+def _params_of(data: DatasetReady, name: str) -> dict[str, Any]:
+    return data.options.model_params if name == data.options.model else {}
 
 
 def fitter(
     data: DatasetReady, name: str, origin: dict[str, Any] | None = None
 ) -> Callable[[Any], models.FittedModel]:
     """Return the way from training rows to a fitted model of this family."""
-    params = data.options.model_params if name == data.options.model else {}
+    params = _params_of(data, name)
 
     def fit(rows: Any) -> models.FittedModel:
         return models.fit(

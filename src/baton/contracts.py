@@ -64,6 +64,15 @@ class Stage(StrEnum):
     PREDICT = "predict"
 
 
+TRIAL = "trial"
+"""Flow of one trial of a search: a subflow of `tune`, or a run of its own on a worker."""
+
+
+def progress_key(chain: str) -> str:
+    """Key of the artifact that shows how far a chain's search is."""
+    return f"tune-{chain}"
+
+
 class Table(BaseModel):
     """Reference to a persisted table."""
 

@@ -702,7 +702,7 @@ def cross_validate(
 
     learn = fit or (lambda rows: models.fit(rows, target, kind, seed=seed))
     found = []
-    for train, test in _folds(table[target], kind, folds, seed, groups):
+    for train, test in parted(table[target], kind, folds, seed, groups):
         model, held = learn(table.iloc[train]), table.iloc[test]
         found.append(evaluate(kind, held[target], model_output(model, held), model.classes))
     common = [name for name in found[0] if all(name in one for one in found)]
@@ -716,9 +716,26 @@ def model_output(model: Any, table: pd.DataFrame) -> Array:
     return np.asarray(model.predict(table))
 
 
-def _folds(
+def parted(
     y: pd.Series, kind: Kind, folds: int, seed: int, groups: Any = None
 ) -> list[tuple[Array, Array]]:
+    """Shuffled folds, stratified for a classification: positions to fit and to score.
+
+    Parameters
+    ----------
+    y : Series of shape (n,)
+        The target.
+    kind : Kind
+    folds : int
+    seed : int
+    groups : array-like of shape (n,), optional
+        Rows of one group are never on both sides of a fold.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows, or fewer rows of every class, than folds.
+    """
     from sklearn import model_selection as ways
 
     is_class = kind is Kind.CLASSIFICATION

@@ -187,6 +187,26 @@ class Explanation(Part):
     picture: Image | None = None
 
 
+class Search(Part):
+    """How the hyperparameters were found."""
+
+    study: str
+    metric: Metric
+    n_trials: int
+    best: int
+    """Number of the best trial."""
+    value: float
+    """Its score on rows set aside from the training rows."""
+    trials: Table
+    """The best trials, the best first."""
+    pictures: tuple[Image, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the metric for people."""
+        return INFO[self.metric].label
+
+
 class Report(Part):
     """Everything that the report says."""
 
@@ -211,6 +231,7 @@ class Report(Part):
     importance: tuple[Table, ...] = ()
     tables: tuple[Table, ...] = ()
     """Further tables, such as the folds of a cross-validation."""
+    search: Search | None = None
     explanations: tuple[Explanation, ...] = ()
     environment: dict[str, str] = {}
 

@@ -32,6 +32,22 @@ class Settings(BaseSettings):
     database_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the database that a problem reads."
     )
+    study_storage: str = Field(
+        default="",
+        description="Database of the studies, a SQLAlchemy URL without a password, for workers on"
+        " several machines; journal files in the home when empty.",
+    )
+    study_secret: str | None = Field(
+        default=None, description="Prefect Secret block with the password of that database."
+    )
+    study_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of that database, where no block has it."
+    )
+    dask_address: str = Field(
+        default="",
+        description="Scheduler of the Dask cluster for engine=dask; one of this machine's cores"
+        " when empty.",
+    )
     parent_pid: int = Field(
         default=0, description="Process whose end ends this one; 0 for none. Set by Baton itself."
     )
@@ -66,6 +82,11 @@ class Settings(BaseSettings):
     def chains(self) -> Path:
         """Folder of a record of every chain that ended: what its last event announced."""
         return self.home / "chains"
+
+    @property
+    def studies(self) -> Path:
+        """Folder of the studies' journals."""
+        return self.home / "studies"
 
     @property
     def locks(self) -> Path:

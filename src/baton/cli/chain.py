@@ -9,14 +9,16 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import ValidationError
 
 from baton.contracts import (
+    TRIAL,
     Event,
     EventName,
     ModelEvaluated,
@@ -24,8 +26,10 @@ from baton.contracts import (
     PredictionsReady,
     Stage,
     labels_in,
+    progress_key,
 )
 from baton.errors import InputError
+from baton.lineage import lineage_of
 from baton.manifest import EMITTED_BY, PLAIN, Manifest
 from baton.settings import Settings
 
@@ -61,6 +65,10 @@ class StageRun:
     hop_seconds: float | None = None
     cached: bool = False
     message: str = ""
+    percent: float | None = None
+    """How far it is, if it says so."""
+    progress: str = ""
+    """How far it is, in words."""
 
     def seconds(self, now: datetime) -> float | None:
         """Seconds from its first line to its end, or to now."""
@@ -125,11 +133,28 @@ class ChainRun:
         }
         if self.evaluated:
             content |= _made(self.evaluated, settings)
+        if self.evaluated and self.evaluated.data.study:
+            content["search"] = _searched(settings.results / self.evaluated.data.study.key)
         if self.predicted:
             content |= _predicted(self.predicted, settings)
         if self.failure:
             content["error"] = self.input_error or self.failure
         return content
+
+
+def _searched(table: Path) -> Json:
+    """What the table of trials says of the search; less where it is on another machine."""
+    if not table.is_file():
+        return {}
+    import pyarrow.parquet as pq
+
+    facts = lineage_of(pq.read_schema(table))
+    best = {"trial": facts["best"], facts["metric"]: facts["value"], "params": facts["params"]}
+    return {
+        "study": facts["study"],
+        "n_trials": pq.read_metadata(table).num_rows,
+        "best": best,
+    }
 
 
 def _predicted(ready: PredictionsReady, settings: Settings) -> Json:
@@ -276,6 +301,14 @@ class Server:
             runs |= {run["id"]: run | {"stage": flows[run["flow_id"]]} for run in mine}
         return sorted(runs.values(), key=lambda run: str(run["created"]))
 
+    def progress_of(self, chain: str) -> tuple[float, str]:
+        """How far a chain's search is, in per cent and in words; 0 before it says so."""
+        wanted = {"key": {"any_": [progress_key(chain)]}}
+        found = self.post("artifacts/filter", {"artifacts": wanted, "limit": 1})
+        if not found:
+            return 0.0, ""
+        return float(found[0]["data"] or 0.0), str(found[0]["description"] or "")
+
     def events_of(self, chain: str) -> list[Json]:
         """Events of a chain, oldest first."""
         conditions = {
@@ -319,6 +352,18 @@ class Server:
                 elif run["state_type"] != "CANCELLING":
                     self._set_state(run, "Cancelling")
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+        for run in self._trials_of(chain):
+            self._set_state(run, "Cancelled")
+
+    def _trials_of(self, chain: str) -> list[Json]:
+        """Trials of a chain that are not over."""
+        conditions = {
+            "tags": {"all_": [f"chain:{chain}"]},
+            "state": {"type": {"not_any_": sorted(_ENDED)}},
+        }
+        wanted = {"flows": {"name": {"any_": [TRIAL]}}, "flow_runs": conditions}
+        found: list[Json] = self.post("flow_runs/filter", wanted | {"limit": 200})
+        return found
 
     def _set_state(self, run: Json, name: str) -> None:
         state = {"type": name.upper(), "name": name, "message": "interrupted by the user"}
@@ -353,7 +398,15 @@ def look(
 ) -> ChainRun:
     """See how far a chain is, in the stages it has."""
     runs = server.runs_of(chain, since)
-    return ChainRun(chain, problem, tuple(_stage_run(stage, runs) for stage in stages))
+    seen = [_stage_run(stage, runs) for stage in stages]
+    return ChainRun(chain, problem, tuple(_with_progress(server, chain, run) for run in seen))
+
+
+def _with_progress(server: Server, chain: str, run: StageRun) -> StageRun:
+    if run.stage is not Stage.TUNE or run.state != "RUNNING":
+        return run
+    percent, said = server.progress_of(chain)
+    return replace(run, percent=percent, progress=said)
 
 
 def _stage_run(stage: Stage, runs: list[Json]) -> StageRun:
@@ -473,5 +526,4 @@ def _with_hop(run: StageRun, manifest: Manifest, events: list[Json]) -> StageRun
     if not before or run.began is None:
         return run
     hop = (run.began - max(before)).total_seconds()
-    values = {**run.__dict__, "hop_seconds": hop}
-    return StageRun(**values)
+    return replace(run, hop_seconds=hop)

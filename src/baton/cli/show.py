@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from baton import problems
@@ -42,13 +43,15 @@ def stage_table(chain: ChainRun) -> Table:
     table.add_column("time, s", justify="right")
     now = datetime.now(UTC)
     for run in chain.stages:
-        state = "CACHED" if run.cached else run.state
         table.add_row(
             run.stage.value,
-            f"[{_COLOURS.get(run.state, 'dim')}]{state.lower()}[/]",
+            f"[{_COLOURS.get(run.state, 'dim')}]{_state_of(run)}[/]",
             _seconds(run.hop_seconds),
             _seconds(run.seconds(now)),
+            *([ProgressBar(total=100, completed=run.percent or 0)] if run.percent else []),
         )
+    for run in chain.stages:
+        table.caption = escape(run.progress) if run.progress else table.caption
     return table
 
 
@@ -70,10 +73,12 @@ def live(console: Console) -> Iterator[Callable[[ChainRun], None]]:
 def _tell_changes(console: Console, chain: ChainRun, told: set[tuple[str, str]]) -> None:
     for run in chain.stages:
         if run.state == "RUNNING" or run.state not in {"WAITING", "SCHEDULED", "PENDING"}:
-            line = (run.stage.value, _state_of(run))
+            tenth = "" if not run.progress else f"{(run.percent or 0) // 10}"
+            line = (run.stage.value, f"{_state_of(run)}{tenth}")
             if line not in told:
                 told.add(line)
-                console.print(f"{line[0]}: {line[1]}")
+                said = f" ({run.progress})" if run.progress else ""
+                console.print(f"{line[0]}: {_state_of(run)}{said}", highlight=False, markup=False)
 
 
 def _state_of(run: StageRun) -> str:
@@ -92,6 +97,11 @@ def outcome(console: Console, chain: ChainRun, report: Json, pages: dict[str, st
             low, high = report["intervals"].get(name, (None, None))
             table.add_row(name, f"{value:.4g}", "" if low is None else f"{low:.4g} to {high:.4g}")
         console.print(table)
+    if report.get("search"):
+        best = report["search"]["best"]
+        words = ", ".join(f"{name}={value}" for name, value in best["params"].items())
+        said = f"trial {best['trial']} of {report['search']['n_trials']}: {words or 'defaults'}"
+        _say(console, "best hyperparameters", said)
     if report["model"]:
         model = report["model"]
         _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")

@@ -125,7 +125,7 @@ def fit(
     settings = chosen.defaults(kind, len(table)) | given
     X = table.drop(columns=target)
     encoder = _encoder(chosen, X, settings)
-    classes, y = _targets(table[target], kind)
+    classes, y = targets(table[target], kind)
     own = {one: value for one, value in settings.items() if one not in _OF_ENCODER}
     with refusals(name, chosen, kind, given):
         estimator = chosen.fit(encoder.transform(X), y, kind, encoder.feature_types, own, seed)
@@ -138,7 +138,14 @@ def _encoder(chosen: Family, X: pd.DataFrame, settings: dict[str, Any]) -> Encod
     return Encoder.fit(X, fills_missing=not chosen.takes_missing)
 
 
-def _targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
+def targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
+    """Labels in their order, none for a regression, and the rows' codes or values.
+
+    Raises
+    ------
+    InputError
+        If a target is missing or all are one class.
+    """
     if values.isna().any():
         raise InputError(f"{values.isna().sum()} rows have no {values.name!r}; drop them first")
     if kind is Kind.REGRESSION:

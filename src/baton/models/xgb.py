@@ -59,10 +59,10 @@ class XGBoost:
     takes_missing: bool = True
     standardizes: bool = False
 
-    _FOLDS_ROWS = 2_000
+    FOLDS_ROWS = 2_000
     _FOLDS = 5
     _STOPPING_PART = 0.15
-    _ROUNDS = 20
+    ROUNDS = 20
 
     def parameters(self, kind: Kind) -> Mapping[str, Any]:
         """XGBoost's names and types, and whether the number of trees is found or given."""
@@ -75,7 +75,7 @@ class XGBoost:
             "encoding": self.encodings[0].value,
             "n_estimators": 300,
             "learning_rate": 0.1,
-            "max_depth": 3 if n_rows < self._FOLDS_ROWS else 6,
+            "max_depth": 3 if n_rows < self.FOLDS_ROWS else 6,
             "early_stopping": True,
         }
 
@@ -120,11 +120,11 @@ class XGBoost:
         wrapper = self._wrapper(kind)
         if not params.get("early_stopping", True):
             return wrapper(**settings).fit(X, y)
-        if X.shape[0] < self._FOLDS_ROWS or self._has_lone_classes_only(y, kind):
+        if X.shape[0] < self.FOLDS_ROWS or self._has_lone_classes_only(y, kind):
             rounds = self._rounds_of_folds(wrapper(**settings), X, y, kind, seed)
             return wrapper(**settings | {"n_estimators": rounds}).fit(X, y)
-        fitted, watched = self._parted(y, kind, seed)
-        stopping = xgboost.callback.EarlyStopping(rounds=self._ROUNDS, save_best=True)
+        fitted, watched = self.parted(y, kind, seed)
+        stopping = xgboost.callback.EarlyStopping(rounds=self.ROUNDS, save_best=True)
         return wrapper(**settings, callbacks=[stopping]).fit(
             X[fitted], y[fitted], eval_set=[(X[watched], y[watched])], verbose=False
         )
@@ -137,21 +137,15 @@ class XGBoost:
         most = int(estimator.n_estimators)
         if X.shape[0] < 2 * self._FOLDS:
             return most
-        settings = estimator.get_xgb_params()
-        settings.pop("feature_types", None)
-        settings.pop("enable_categorical", None)
         n_classes = len(np.unique(y)) if kind is Kind.CLASSIFICATION else 0
-        if n_classes == 2:
-            settings["objective"] = "binary:logistic"
-        elif n_classes:
-            settings |= {"objective": "multi:softprob", "num_class": n_classes}
+        settings = _of_booster(estimator, n_classes)
         rows = xgboost.DMatrix(X, y, feature_types=estimator.feature_types, enable_categorical=True)
         found = xgboost.cv(
             settings,
             rows,
             num_boost_round=most,
             folds=list(KFold(self._FOLDS, shuffle=True, random_state=seed).split(X)),
-            early_stopping_rounds=self._ROUNDS,
+            early_stopping_rounds=self.ROUNDS,
         )
         return len(found)
 
@@ -159,7 +153,7 @@ class XGBoost:
     def _has_lone_classes_only(y: Any, kind: Kind) -> bool:
         return kind is Kind.CLASSIFICATION and len(np.unique(y)) == len(y)
 
-    def _parted(self, y: Any, kind: Kind, seed: int) -> tuple[Any, Any]:
+    def parted(self, y: Any, kind: Kind, seed: int) -> tuple[Any, Any]:
         """Rows to fit and rows to watch; every class keeps a row among the fitted."""
         from sklearn.model_selection import train_test_split
 
@@ -188,8 +182,35 @@ class XGBoost:
             raise InputError(f"no model can be read from {folder / _FILE}: {reason}") from None
         return estimator
 
+    def of_bytes(self, content: bytes, kind: Kind) -> Any:
+        """Estimator from XGBoost's own UBJSON in memory."""
+        estimator = self._wrapper(kind)()
+        estimator.load_model(bytearray(content))
+        return estimator
+
+    def of_training(
+        self, params: dict[str, Any], kind: Kind, n_classes: int, seed: int
+    ) -> dict[str, Any]:
+        """Hyperparameters in the terms of ``xgboost.train``."""
+        ours = {"encoding", "early_stopping"}
+        own = {name: value for name, value in params.items() if name not in ours}
+        estimator = self._wrapper(kind)(**{"tree_method": "hist", **own, "random_state": seed})
+        return _of_booster(estimator, n_classes)
+
     @staticmethod
     def _wrapper(kind: Kind) -> Callable[..., Any]:
         import xgboost
 
         return xgboost.XGBClassifier if kind is Kind.CLASSIFICATION else xgboost.XGBRegressor  # type: ignore[no-any-return]
+
+
+def _of_booster(estimator: Any, n_classes: int) -> dict[str, Any]:
+    """Return an estimator's hyperparameters as a booster takes them, objective and all."""
+    settings: dict[str, Any] = estimator.get_xgb_params()
+    settings.pop("feature_types", None)
+    settings.pop("enable_categorical", None)
+    if n_classes == 2:
+        settings["objective"] = "binary:logistic"
+    elif n_classes:
+        settings |= {"objective": "multi:softprob", "num_class": n_classes}
+    return settings

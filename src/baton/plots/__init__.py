@@ -1,9 +1,9 @@
 """Pictures of a model: what it gets right, what drives it, what drove one row.
 
-Functions of the tables of ``baton.metrics``, of an `Importance` and of `ShapValues`; each returns
-a :class:`Picture`, a matplotlib figure with its title and what it shows in words. They need no
-display and work in any thread. Computing the numbers belongs in those modules, laying out a page
-in ``baton.report``.
+Functions of the tables of ``baton.metrics``, of an `Importance`, of `ShapValues` and of studies;
+each returns a :class:`Picture`, a matplotlib figure with its title and what it shows in words. They
+need no display and work in any thread. Computing the numbers belongs in those modules, laying out
+a page in ``baton.report``.
 """
 
 from baton.plots.explanations import (
@@ -23,6 +23,7 @@ from baton.plots.performance import (
     roc_curves,
 )
 from baton.plots.picture import Picture, png
+from baton.plots.search import search_pictures
 
 __all__ = [
     "Picture",
@@ -35,6 +36,7 @@ __all__ = [
     "predicted_vs_actual",
     "residuals",
     "roc_curves",
+    "search_pictures",
     "shap_bar",
     "shap_beeswarm",
     "shap_dependence",

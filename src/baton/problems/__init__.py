@@ -136,11 +136,28 @@ def parse_options(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[
         checked = Options.model_validate(given)
     except ValidationError as error:
         raise InputError(_first_problem(problem, error)) from None
+    _refuse_idle(checked, given)
     for name in (*checked.compare, *([checked.model] if checked.model else [])):
         models.family(name)
     if checked.compare and (checked.model or checked.model_params):
         _require_compared(checked)
     return checked.model_dump(mode="json", include=set(given))
+
+
+_OF_TUNING = ("n_trials", "trials_at_once", "space", "study")
+
+
+def _refuse_idle(options: Options, given: dict[str, Any]) -> None:
+    """Refuse what would be passed over in silence without a search, or beside a comparison."""
+    if options.tune:
+        if options.compare:
+            raise InputError("tune searches one model, compare several: ask for one of them")
+        return
+    idle = [name for name in _OF_TUNING if name in given]
+    if options.engine is Engine.WORKERS:
+        idle.append("engine=workers")
+    if idle:
+        raise InputError(f"{', '.join(idle)} is for a search: add -p tune=true, or drop it")
 
 
 def _require_compared(options: Options) -> None:

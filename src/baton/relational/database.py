@@ -109,8 +109,13 @@ class Database:
         return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
     @contextmanager
-    def connect(self) -> Iterator[Connection]:
+    def connect(self, password: str | None = None) -> Iterator[Connection]:
         """Open a connection.
+
+        Parameters
+        ----------
+        password : str, optional
+            That of the secret, or of the settings, if not given.
 
         Raises
         ------
@@ -121,7 +126,8 @@ class Database:
         """
         from sqlalchemy.exc import SQLAlchemyError
 
-        password = "" if self.file else secrets.reveal(self.secret).get_secret_value()
+        if password is None:
+            password = "" if self.file else secrets.reveal(self.secret).get_secret_value()
         try:
             engine = self._engine(password)
             with engine.connect() as connection:
@@ -131,10 +137,9 @@ class Database:
         except ModuleNotFoundError as error:
             raise self._no_driver(error.name or "") from None
 
-    def _engine(self, password: str) -> Engine:
-        from sqlalchemy import create_engine
+    def address(self, password: str) -> URL:
+        """URL with the driver of Baton's extras, and the password: not to be shown."""
         from sqlalchemy.engine import make_url
-        from sqlalchemy.pool import NullPool
 
         url = make_url(self.url)
         if self.file:
@@ -143,8 +148,13 @@ class Database:
             url = url.set(database=address, query={"mode": "ro", "uri": "true"})
         elif url.drivername in _DRIVERS:
             url = url.set(drivername=f"{url.drivername}+{_DRIVERS[url.drivername]}")
-        if password:
-            url = url.set(password=password)
+        return url.set(password=password) if password else url
+
+    def _engine(self, password: str) -> Engine:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        url = self.address(password)
         timeout = _TIMEOUTS.get(url.get_driver_name())
         options = {timeout: _CONNECT_SECONDS} if timeout else {}
         return create_engine(url, connect_args=options, poolclass=NullPool, hide_parameters=True)

@@ -1,0 +1,15 @@
+"""One trial of a search: a subflow of the stage `tune`, or a run that any worker takes."""
+
+from prefect import flow
+
+from baton.contracts import TRIAL, DatasetReady
+from tasks.aside import aside
+from tasks.stage import part
+from tasks.tuning import plan_search, try_trial
+
+
+@flow(name=TRIAL, flow_run_name="trial {number} {data.problem}")
+async def trial(data: DatasetReady, number: int) -> None:
+    """Try the hyperparameters of one trial."""
+    with part(f"{TRIAL} {number}", data.problem, data.chain):
+        await aside(try_trial, plan_search(data), number)

@@ -1,0 +1,76 @@
+"""The stage that searches a model's hyperparameters, in parallel trials of one study."""
+
+from asyncio import Semaphore, gather
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas import State
+
+from baton.contracts import DatasetReady, Stage
+from baton.problems import Engine
+from flows.trial import trial
+from tasks.aside import aside
+from tasks.cluster import task_runner
+from tasks.events import announce
+from tasks.results import exists
+from tasks.stage import exclusive, stage
+from tasks.tracking import log_search
+from tasks.tuning import (
+    Plan,
+    begin_progress,
+    draw_search,
+    finished,
+    keep_trials,
+    lines_of,
+    on_worker,
+    plan_search,
+    plan_trials,
+    show_progress,
+    try_trial,
+)
+
+
+@flow(name="trials on dask")
+async def on_dask(plan: Plan, left: list[int], artifact: UUID) -> None:
+    """Run trials as tasks on the cluster of this flow's task runner."""
+    for done in [try_trial.submit(plan, number) for number in left]:
+        await aside(done.wait)
+        await show_progress(plan, artifact)
+
+
+async def run_trials(plan: Plan) -> None:
+    """Run the trials that are not over, where the chain asks for it."""
+    left, artifact = plan_trials(plan), await begin_progress(plan)
+    if plan.engine is Engine.DASK:
+        with task_runner(plan.at_once) as runner:
+            await on_dask.with_options(task_runner=runner)(plan, left, artifact)
+    else:
+        await side_by_side(plan, left, artifact)
+
+
+async def side_by_side(plan: Plan, left: list[int], artifact: UUID) -> None:
+    """Run trials as subflows here, or as runs that workers take, so many at a time."""
+    gate = Semaphore(plan.at_once)
+
+    async def run(number: int) -> None:
+        async with gate:
+            await (on_worker if plan.engine is Engine.WORKERS else trial)(plan.data, number)
+            await show_progress(plan, artifact)
+
+    await gather(*(run(number) for number in left))
+
+
+@flow(name=Stage.TUNE.value)
+async def tune(data: DatasetReady) -> State[Any]:
+    """Search the model's hyperparameters and announce the best."""
+    with stage(Stage.TUNE, data.problem, data.chain):
+        plan = plan_search(data)
+        with exclusive(f"study-{plan.search.name}"):
+            cached = exists(plan.key)
+            if not cached:
+                await run_trials(plan)
+                pictures = draw_search(plan)
+                log_search(data, plan.key, lines_of(plan), pictures)
+                await aside(keep_trials, plan, key=plan.key)
+        return announce(finished(plan), cached=cached)

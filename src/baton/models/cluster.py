@@ -1,0 +1,217 @@
+"""Fitting XGBoost on a Dask cluster, on rows that need not fit into one machine's memory.
+
+This process holds one column at a time; each worker reads and encodes its own part of the rows.
+Starting or reaching a cluster belongs in ``tasks/cluster.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton.encoding import Encoder, column_encodings
+from baton.models.checks import check, refusals
+from baton.models.fitted import FittedModel, targets
+from baton.models.interface import Encoding
+from baton.models.registry import FAMILIES
+from baton.models.xgb import XGBoost
+from baton.problems.base import GROUP, ROW, SPLIT, Kind, Split
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NAME = "xgboost"
+_PARTS_PER_WORKER = 2
+
+
+def can_fit(name: str, kind: Kind, n_rows: int, params: dict[str, Any]) -> bool:
+    """Tell whether a family is fitted on a cluster; others are fitted here, with all their rows.
+
+    Parameters
+    ----------
+    name : str
+        Family.
+    kind : Kind
+    n_rows : int
+        Rows to learn from: few are not worth the way.
+    params : dict
+        Hyperparameters.
+    """
+    if name != _NAME or n_rows < XGBoost.FOLDS_ROWS:
+        return False
+    settings = FAMILIES[_NAME].defaults(kind, n_rows) | params
+    return bool(settings["encoding"] == Encoding.NATIVE)
+
+
+@dataclass(frozen=True)
+class RowsOnDisk:
+    """Training rows of a feature table in a Parquet file that every worker can read."""
+
+    path: Path
+    target: str
+
+    @property
+    def features(self) -> list[str]:
+        """Columns to learn from."""
+        import pyarrow.parquet as pq
+
+        hidden = {ROW, SPLIT, GROUP, self.target}
+        return [name for name in pq.read_schema(self.path).names if name not in hidden]
+
+    @property
+    def positions(self) -> Any:
+        """Positions of the training rows in the file: array of shape (n,)."""
+        import pyarrow.parquet as pq
+
+        sides = pq.read_table(self.path, columns=[SPLIT])[SPLIT].to_numpy()
+        return np.flatnonzero(sides == Split.TRAIN.value)
+
+    def column(self, name: str, positions: Any) -> Any:
+        """One column of these rows, a DataFrame."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.path, columns=[name]).take(positions).to_pandas()
+
+    def part(self, positions: Any) -> Any:
+        """Read these rows, a DataFrame, and of the file only the row groups that they are in."""
+        import pyarrow.parquet as pq
+
+        columns = [*self.features, self.target]
+        with pq.ParquetFile(self.path) as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            ends = np.cumsum(sizes)
+            first, last = np.searchsorted(ends, [positions[0], positions[-1]], side="right")
+            groups: pa.Table = file.read_row_groups(range(first, last + 1), columns=columns)
+        return groups.take(positions - (ends[first] - sizes[first])).to_pandas()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one worker encodes."""
+
+    rows: RowsOnDisk
+    encoder: Encoder
+    classes: tuple[Any, ...]
+
+    def encode(self, positions: Any) -> tuple[Any, Any]:
+        frame = self.rows.part(positions)
+        values = frame[self.rows.target]
+        if self.classes:
+            labels = {label: code for code, label in enumerate(self.classes)}
+            y = np.array([labels[value] for value in values.tolist()], dtype=np.float32)
+        else:
+            y = values.to_numpy(dtype=np.float32)
+        return self.encoder.transform(frame), y
+
+
+def fit(
+    client: Any,
+    rows: RowsOnDisk,
+    kind: Kind,
+    *,
+    params: dict[str, Any] | None = None,
+    seed: int = 0,
+    origin: dict[str, Any] | None = None,
+) -> FittedModel:
+    """Fit XGBoost on a cluster, as :func:`baton.models.fit` does in one process.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    rows : RowsOnDisk
+        The file is read by this process and by the workers.
+    kind : Kind
+    params : dict, optional
+        Hyperparameters; the family's defaults fill the rest.
+    seed : int
+    origin : dict, optional
+        What the table was made from, kept with the model.
+
+    Returns
+    -------
+    FittedModel
+        The same as one that was fitted in one process, but for the last digits.
+
+    Raises
+    ------
+    InputError
+        As :func:`baton.models.fit`.
+    """
+    family, given = XGBoost(), params or {}
+    check(_NAME, family, kind, given)
+    positions = rows.positions
+    settings = family.defaults(kind, len(positions)) | given
+    classes, y = targets(rows.column(rows.target, positions)[rows.target], kind)
+    encoder = Encoder(
+        columns=tuple(
+            one for name in rows.features for one in column_encodings(rows.column(name, positions))
+        )
+    )
+    part = _Part(rows, encoder, classes)
+    with refusals(_NAME, family, kind, given):
+        booster = _train(client, family, part, positions, y, kind, settings, seed)
+    estimator = family.of_bytes(booster.save_raw("ubj"), kind)
+    return FittedModel(
+        _NAME, kind, rows.target, encoder, classes, estimator, settings, origin or {}
+    )
+
+
+def _train(
+    client: Any,
+    family: XGBoost,
+    part: _Part,
+    positions: Any,
+    y: Any,
+    kind: Kind,
+    settings: dict[str, Any],
+    seed: int,
+) -> Any:
+    """Train a booster; with early stopping, on rows beside those that say when to stop."""
+    from xgboost import callback, dask
+
+    learned = positions
+    watching: dict[str, Any] = {}
+    if settings["early_stopping"]:
+        fitted, watched = family.parted(y, kind, seed)
+        learned = positions[np.sort(fitted)]
+        held = _matrix(client, part, positions[np.sort(watched)])
+        watching = {
+            "evals": [(held, "watched")],
+            "callbacks": [callback.EarlyStopping(rounds=family.ROUNDS, save_best=True)],
+        }
+    found = dask.train(
+        client,
+        family.of_training(settings, kind, len(part.classes), seed),
+        _matrix(client, part, learned),
+        num_boost_round=settings["n_estimators"],
+        verbose_eval=False,
+        **watching,
+    )
+    return found["booster"]
+
+
+def _matrix(client: Any, part: _Part, positions: Any) -> Any:
+    """Matrix whose blocks are read and encoded where they stay."""
+    import dask.array as da
+    from dask import delayed
+    from xgboost.dask import DaskDMatrix
+
+    n_workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+    blocks = np.array_split(positions, min(len(positions), _PARTS_PER_WORKER * n_workers))
+    width = len(part.encoder.names)
+    X, y = [], []
+    for block in blocks:
+        both = delayed(part.encode, nout=2)(block)
+        X.append(da.from_delayed(both[0], (len(block), width), np.float32))
+        y.append(da.from_delayed(both[1], (len(block),), np.float32))
+    types = part.encoder.feature_types
+    return DaskDMatrix(
+        client,
+        da.concatenate(X),
+        da.concatenate(y),
+        feature_types=types,
+        enable_categorical="c" in types,
+    )

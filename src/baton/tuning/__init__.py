@@ -1,0 +1,27 @@
+"""Searching hyperparameters: spaces, studies that processes share, and how a trial is scored.
+
+What is drawn of a study belongs in ``baton.plots.search``; who runs which trial in
+``flows/tune.py``.
+"""
+
+from baton.tuning.search import Search
+from baton.tuning.spaces import chosen_space
+from baton.tuning.storage import open_storage
+from baton.tuning.study import Outcome, Study, open_study
+from baton.tuning.trials import PREFIX, as_table, best_first, in_memory
+from baton.tuning.validation import Validation, validation_of
+
+__all__ = [
+    "PREFIX",
+    "Outcome",
+    "Search",
+    "Study",
+    "Validation",
+    "as_table",
+    "best_first",
+    "chosen_space",
+    "in_memory",
+    "open_storage",
+    "open_study",
+    "validation_of",
+]

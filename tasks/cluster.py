@@ -1,0 +1,112 @@
+"""Dask: reaching the cluster of the settings, or starting one on this machine's cores.
+
+What runs on it is decided in ``flows/tune.py`` and ``tasks/training.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from baton.errors import InputError
+from baton.settings import settings
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_REACH_SECONDS = 20
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def cluster(n_workers: int) -> Iterator[str]:
+    """Address of a Dask scheduler: the settings', or one of this machine for the while.
+
+    Parameters
+    ----------
+    n_workers : int
+        Processes of one that is started here, of one thread each.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or nobody answers at the address.
+    """
+    _require()
+    address = settings().dask_address
+    if address:
+        with _reached(address):
+            yield address
+        return
+    from distributed import LocalCluster
+
+    options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None}
+    with LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=True,
+        silence_logs=logging.ERROR,
+        **options,
+    ) as started:
+        yield str(started.scheduler_address)
+
+
+@contextmanager
+def client(n_workers: int) -> Iterator[Client]:
+    """Client of such a cluster.
+
+    Raises
+    ------
+    InputError
+        As :func:`cluster`.
+    """
+    with cluster(n_workers) as address, _reached(address, is_default=True) as found:
+        yield found
+
+
+@contextmanager
+def task_runner(n_workers: int) -> Iterator[Any]:
+    """Prefect's task runner on such a cluster.
+
+    Raises
+    ------
+    InputError
+        As :func:`cluster`.
+    """
+    with cluster(n_workers) as address:
+        from prefect_dask import DaskTaskRunner
+
+        yield DaskTaskRunner(address=address)
+
+
+@contextmanager
+def _reached(address: str, *, is_default: bool = False) -> Iterator[Client]:
+    """Client of a scheduler; XGBoost asks for the process's default one."""
+    from distributed import Client
+
+    try:
+        found = Client(address, timeout=_REACH_SECONDS, set_as_default=is_default)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at BATON_DASK_ADDRESS={address}"
+            f" ({' '.join(str(error).split())[:120]}); start it, or unset the variable for a"
+            " cluster on this machine"
+        ) from None
+    with found:
+        yield found
+
+
+def _require() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("distributed") is None or find_spec("prefect_dask") is None:
+        raise InputError("engine=dask wants Dask: pip install 'baton[dask]'")

@@ -1,0 +1,285 @@
+"""Searching hyperparameters on a problem's training rows: the study, its trials, what they found.
+
+What a trial is and how it is scored is thought in ``baton.tuning``; in which order trials run is
+said in ``flows/tune.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+from prefect import task
+from prefect.artifacts import (
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+    create_table_artifact,
+)
+
+from baton import models, plots, tuning
+from baton.contracts import TRIAL, DatasetReady, StudyFinished, progress_key
+from baton.lineage import code_version, folder, lineage_of, with_lineage
+from baton.models.checks import known_parameters
+from baton.problems import ROW, Engine, Split
+from baton.recovery import ATTEMPTS
+from baton.settings import settings
+from tasks import results
+from tasks.cluster import cores
+from tasks.data import read_groups, read_rows
+from tasks.results import result_task
+
+log = logging.getLogger(__name__)
+
+_SHOWN_TRIALS = 50
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched, how many trials go at once, and where what they find will stand."""
+
+    data: DatasetReady
+    search: tuning.Search
+    at_once: int
+
+    @property
+    def engine(self) -> Engine:
+        """Where the trials run."""
+        return self.data.options.engine
+
+    @property
+    def key(self) -> str:
+        """Place of the table of trials, decided by all that decides its content."""
+        place = folder(
+            self.data.problem,
+            search=self.search.contract,
+            study=self.search.name,
+            n_trials=self.search.n_trials,
+            code=code_version(),
+        )
+        return f"{place}/trials.parquet"
+
+    @property
+    def threads(self) -> int | None:
+        """Threads that a trial may take; None for as many as its family likes."""
+        return None if self.at_once == 1 else max(1, cores() // self.at_once)
+
+
+def plan_search(data: DatasetReady) -> Plan:
+    """Settle what is searched.
+
+    What the user fixed is not searched; what the problem sets by itself is where the search
+    begins.
+
+    Raises
+    ------
+    InputError
+        If the space is not the model's, or nothing is left to search.
+    """
+    options, goal = data.options, lineage_of(results.schema(data.features))["goal"]
+    name = options.model or models.DEFAULT
+    own = goal["model_params"] if name == goal["model"] else {}
+    fixed = {k: v for k, v in options.model_params.items() if k not in own or own[k] != v}
+    space = tuning.chosen_space(name, data.kind, options.space, fixed)
+    defaults = models.family(name).defaults(data.kind, data.n_train)
+    search = tuning.Search(
+        problem=data.problem,
+        family=name,
+        kind=data.kind,
+        metric=data.headline,
+        space=space,
+        data=data.features.digest,
+        seed=data.seed,
+        n_trials=options.n_trials,
+        start=defaults | own | fixed,
+        study=options.study,
+    )
+    at_once = options.trials_at_once or goal.get("trials_at_once") or cores()
+    return Plan(data, search, at_once=min(at_once, options.n_trials))
+
+
+_studies: dict[str, tuning.Study] = {}
+_study_lock = threading.Lock()
+
+
+def open_study(plan: Plan) -> tuning.Study:
+    """Study of a plan; a process opens its storage once."""
+    with _study_lock:
+        name = plan.search.name
+        found = _studies.get(name)
+        if found is None or found.search != plan.search:
+            found = tuning.open_study(tuning.open_storage(settings(), name), plan.search)
+            _studies.clear()
+            _studies[name] = found
+        return found
+
+
+@task(name="plan trials", persist_result=False)
+def plan_trials(plan: Plan) -> list[int]:
+    """Put the trials into the study; return the numbers of those that are not over."""
+    left = open_study(plan).plan()
+    log.info(
+        "study %s: %d of %d trials to run, %d at once",
+        plan.search.name,
+        len(left),
+        plan.search.n_trials,
+        plan.at_once,
+    )
+    return left
+
+
+@task(name="try hyperparameters", persist_result=False)
+def try_trial(plan: Plan, number: int) -> None:
+    """Run one trial of the study, unless it is over."""
+    run_trial(plan, number)
+
+
+def run_trial(plan: Plan, number: int) -> tuning.Outcome:
+    """Run one trial of the study in this process, unless it is over."""
+    found = open_study(plan).run(number, objective(plan))
+    metric, score = plan.search.metric, found.error if found.value is None else f"{found.value:.6g}"
+    log.info("trial %d %s: %s %s with %s", number, found.state, metric, score, found.params)
+    return found
+
+
+def objective(plan: Plan) -> Callable[[dict[str, Any]], Iterator[float]]:
+    """Return the way from hyperparameters to the score after each step."""
+    data, search = plan.data, plan.search
+    known = known_parameters(models.family(search.family), data.kind)
+
+    def scores(params: dict[str, Any]) -> Iterator[float]:
+        if plan.threads and "n_jobs" in known:
+            params = {"n_jobs": plan.threads} | params
+
+        def fit(rows: Any) -> models.FittedModel:
+            return models.fit(
+                rows, data.target, data.kind, name=search.family, params=params, seed=data.seed
+            )
+
+        rows, validation = _arena(data)
+        return validation.scores(rows, data.target, search.metric, fit)
+
+    return scores
+
+
+_arenas: dict[str, tuple[Any, tuning.Validation]] = {}
+_arena_lock = threading.Lock()
+
+
+def _arena(data: DatasetReady) -> tuple[Any, tuning.Validation]:
+    """Training rows and the steps of their validation; a process reads the latest ones once."""
+    with _arena_lock:
+        found = _arenas.get(data.features.digest)
+        if found is None:
+            rows = read_rows(data, Split.TRAIN).drop(columns=ROW)
+            groups = read_groups(data, Split.TRAIN)
+            found = rows, tuning.validation_of(rows[data.target], data.kind, data.seed, groups)
+            _arenas.clear()
+            _arenas[data.features.digest] = found
+        return found
+
+
+async def begin_progress(plan: Plan) -> UUID:
+    """Show how far the search is, as an artifact of the run."""
+    key = progress_key(plan.data.chain)
+    return await acreate_progress_artifact(0.0, key=key, description=_said(plan))
+
+
+async def show_progress(plan: Plan, artifact: UUID) -> None:
+    """Bring the artifact up to date."""
+    over = len(open_study(plan).outcomes())
+    percent = 100.0 * over / max(plan.search.n_trials, over)
+    await aupdate_progress_artifact(artifact, percent, description=_said(plan))
+
+
+def _said(plan: Plan) -> str:
+    study = open_study(plan)
+    over = study.outcomes()
+    said = f"{len(over)} of {max(plan.search.n_trials, len(over))} trials"
+    if any(one.state == "complete" for one in over):
+        best = study.best()
+        said += f", best {plan.search.metric} {best.value:.5g} in trial {best.number}"
+    return said
+
+
+def lines_of(plan: Plan) -> pa.Table:
+    """Return the trials that are over, a line for each, best and contract in the lineage."""
+    study = open_study(plan)
+    best = study.best()
+    facts = {
+        "chain": plan.data.chain,
+        "problem": plan.data.problem,
+        "study": plan.search.name,
+        "metric": plan.search.metric,
+        "best": best.number,
+        "value": best.value,
+        "params": best.params,
+        "given": plan.data.options.model_params,
+        **{name: plan.search.contract[name] for name in ("direction", "space", "data", "seed")},
+    }
+    return with_lineage(tuning.as_table(study.outcomes(), plan.search.space), facts)
+
+
+@result_task(name="keep trials")
+def keep_trials(plan: Plan, key: str) -> pa.Table:  # noqa: ARG001
+    """Keep the trials as a result."""
+    return lines_of(plan)
+
+
+@task(name="draw search", persist_result=False)
+def draw_search(plan: Plan) -> dict[str, bytes]:
+    """Draw the study, and show its best trials as an artifact.
+
+    Returns
+    -------
+    dict of file name to PNG
+    """
+    lines = lines_of(plan)
+    create_table_artifact(
+        key=f"trials-{plan.data.chain}",
+        table=tuning.best_first(lines)[:_SHOWN_TRIALS],
+        description=_said(plan),
+    )
+    study = tuning.in_memory(lines)
+    pictures = plots.search_pictures(study, plan.search.metric)
+    return {f"{picture.name}.png": plots.png(picture.figure) for picture in pictures}
+
+
+def finished(plan: Plan) -> StudyFinished:
+    """Announcement of a search, once its trials can be read back."""
+    table, data = results.require(plan.key), plan.data
+    best = lineage_of(results.schema(table))["params"]
+    chosen = data.options.model_params | best
+    options = data.options.model_copy(update={"model_params": chosen})
+    changed = data.model_copy(update={"options": options, "study": table})
+    return StudyFinished(chain=data.chain, problem=data.problem, data=changed)
+
+
+async def on_worker(data: DatasetReady, number: int) -> None:
+    """Have a trial run as a deployment's run, wherever a worker takes it, and wait for it.
+
+    A run that ended without a word is begun anew, as often as a stage's run is; then the trial
+    counts as failed.
+    """
+    from prefect.deployments import run_deployment
+
+    plan, name = plan_search(data), f"{TRIAL}/{TRIAL}"
+    for attempt in range(ATTEMPTS):
+        run = await run_deployment(  # type: ignore[misc]
+            name,
+            parameters={"data": data.payload(), "number": number},
+            idempotency_key=f"{data.chain} {plan.search.name} {number} {attempt}",
+            tags=[f"chain:{data.chain}", f"problem:{data.problem}"],
+            poll_interval=_SECONDS_BETWEEN_LOOKS,
+            timeout=None,
+        )
+        if run.state and run.state.is_completed():
+            return
+        reason = run.state.message if run.state else "no state"
+        log.warning("trial %d: its run ended with %s", number, reason)
+    open_study(plan).give_up(number, f"its run ended {ATTEMPTS} times: {reason}")
