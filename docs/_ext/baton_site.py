@@ -70,9 +70,28 @@ def _plain_signature(app: Any, what: str, name: str, thing: Any, *_: Any) -> Any
     return ("", None) if is_model else None
 
 
+class _Sentences:
+    """Keeps napoleon from taking what stands before an attribute's colon for its type."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def remember(self, *event: Any) -> None:
+        """Before napoleon."""
+        self._lines = list(event[-1])
+
+    def restore(self, app: Any, what: str, *rest: Any) -> None:  # noqa: ARG002
+        """After napoleon; an attribute's docstring has no sections that it could have made."""
+        if what in {"attribute", "data", "property"}:
+            rest[-1][:] = self._lines
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", _fill)
     app.connect("env-get-outdated", _depends_on_code)
     app.connect("autodoc-process-signature", _plain_signature)
+    sentences = _Sentences()
+    app.connect("autodoc-process-docstring", sentences.remember, priority=400)
+    app.connect("autodoc-process-docstring", sentences.restore, priority=600)
     return {"parallel_read_safe": True}

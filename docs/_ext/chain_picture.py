@@ -22,7 +22,7 @@ _LINE = 18
 _MARGIN = 14
 _TEXT = 7.3
 """Width of a letter at the size of an event's name."""
-_WRAP = 29
+_WRAP = 34
 _RESOURCE = "prefect.resource.id"
 
 

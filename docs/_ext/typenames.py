@@ -112,12 +112,14 @@ def default(value: Any) -> str:
     Examples
     --------
     >>> default(10_000), default(("a", "b")), default(None)
-    ('`10_000`', '`a,b`', 'none')
+    ('`10_000`', '`a`, `b`', 'none')
     """
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if value is None or value in ("", (), [], {}):
         return "none"
+    if isinstance(value, tuple | list):
+        return ", ".join(code(_written(one)) for one in value)
     return "its defaults" if isinstance(value, BaseModel) else code(_written(value))
 
 
@@ -125,8 +127,6 @@ def _written(value: Any) -> str:
     """Value as a user writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
     if isinstance(value, int) and value >= _LONG:
         return f"{value:_}"
     return f"{value:g}" if isinstance(value, float) else str(value)
