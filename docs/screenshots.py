@@ -11,7 +11,6 @@ import base64
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +36,7 @@ CHAINS = (["run", "iris"], [*SPHERES, "-p", "model=random_forest"], SPHERES)
 WIDTH = 1280
 MOST_BYTES = 150_000
 _COLOURS = 128
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 180
 _SECONDS_TO_SETTLE = 4.0
 """Graphs are drawn and pictures fade in after their texts are there."""
 _TEXT = "document.body.innerText"
@@ -74,7 +73,7 @@ def standing() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
             wait_for(lambda: "ready" in (Path(home) / "up.out").read_text())
             yield environment, json.loads((Path(home) / "up.json").read_text())
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(60)
 
 
