@@ -68,7 +68,7 @@ def _alternatives(annotation: Any) -> list[str]:
 def _plain(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{label(annotation)})"
-    return _PLAIN[annotation]
+    return _PLAIN.get(annotation) or code(annotation.__name__)
 
 
 def _collection(origin: Any, arguments: tuple[Any, ...]) -> str:
