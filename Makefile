@@ -45,7 +45,7 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test lint bench docs constraints clean
+.PHONY: help setup run test lint bench docs screenshots constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -73,8 +73,13 @@ lint: setup ## Check format, style, types and the import rule
 bench: setup ## Measure the chain against a plain script
 	$(VENV)/bin/python benchmarks/chain.py
 
-docs: setup ## Check the Markdown pages: links, and the files and commands they name
-	$(VENV)/bin/pytest tests/test_docs.py
+docs: setup ## Build the site into docs/_build/html, warnings as errors, and check the pages
+	$(VENV)/bin/sphinx-build -q -W --keep-going -j 2 -b html docs docs/_build/html
+	$(VENV)/bin/pytest -n 0 tests/test_docs.py
+	@echo "open docs/_build/html/index.html"
+
+screenshots: setup ## Take the site's pictures of Prefect's and MLflow's pages from a real run
+	$(VENV)/bin/python docs/screenshots.py
 
 constraints: ## Pin again after a change of pyproject.toml; UPGRADE=1 takes the newest of everything
 	@$(VENV)/bin/uv --version >/dev/null 2>&1 || $(new_venv)

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from baton import problems
+from baton.cli import app
+from baton.problems import Options
+from baton.settings import Settings
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = [page for page in PAGES if "_build" not in page.parts]
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
+COMMAND = re.compile(r"(?:`|bin/|^|… )baton ([a-z]+)\b([^`\n#]*)", re.MULTILINE)
+GIVEN = re.compile(r"-p (?!NAME|KEY)(\w+)=")
+VARIABLE = re.compile(r"\b(BATON_[A-Z_]*[A-Z])\b")
+FILE = re.compile(r"`((?:src|tests|docs|flows|tasks|benchmarks|\.github)/[\w./*-]+)`")
 FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
@@ -40,3 +50,42 @@ def test_named_make_targets_exist(page: Path) -> None:
     targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
     named = re.findall(r"(?:`|^\s*\$? ?)make ([a-z]+)", page.read_text(), re.MULTILINE)
     assert set(named) <= targets
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+
+
+@every_page
+def test_named_commands_exist(page: Path) -> None:
+    """Each `baton COMMAND` is one, and each `-p NAME=` after it a parameter of that problem."""
+    text = page.read_text("utf-8")
+    for command, rest in COMMAND.findall(text):
+        assert command in set(app), f"there is no `baton {command}`"
+        problem = re.match(r" ([a-z]+)", rest)
+        if command not in {"run", "predict"} or not problem or f'"{problem[1]}"' in text:
+            continue  # the README's own problem is no part of Baton
+        known = {*problems.get(problem[1]).params.model_fields, *Options.model_fields}
+        assert set(GIVEN.findall(rest)) <= known, rest
+
+
+@every_page
+def test_named_parameters_exist(page: Path) -> None:
+    """Each `-p NAME=` is a parameter of some problem, or an option."""
+    fields = (problems.get(name).params.model_fields for name in problems.names())
+    known = set(Options.model_fields).union(*fields)
+    assert set(GIVEN.findall(page.read_text("utf-8"))) <= known
+
+
+@every_page
+def test_named_settings_exist(page: Path) -> None:
+    """Each variable `BATON_…` is a setting."""
+    known = {f"BATON_{name}".upper() for name in Settings.model_fields}
+    assert set(VARIABLE.findall(page.read_text("utf-8"))) <= known
+
+
+@every_page
+def test_named_files_exist(page: Path) -> None:
+    """Each path of the repository that stands in code is one."""
+    for name in FILE.findall(page.read_text("utf-8")):
+        built = name.startswith("docs/_build")
+        assert built or list(ROOT.glob(name.rstrip("/"))), f"there is no {name}"

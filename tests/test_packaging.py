@@ -197,12 +197,13 @@ def test_make_alone_lists_every_target() -> None:
         "lint",
         "bench",
         "docs",
+        "screenshots",
         "constraints",
         "clean",
     }
 
 
-@pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "docs"])
+@pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "docs", "screenshots"])
 def test_targets_stand_on_setup(target: str, tmp_path: Path) -> None:
     """Each working target first builds the environment where there is none."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):

@@ -26,19 +26,26 @@ from baton.problems.base import Kind, Options
 ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", description="id of the chain")]
 """First twelve digits of the id of the flow run that began the chain."""
 
-ProblemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+ProblemName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$", description="name of the problem")
+]
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 of a file's bytes."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the content")]
 
 Key = Annotated[
     str,
-    Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.parquet$"),
+    Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.parquet$",
+        description="place under the results folder: `<problem>/<digest>/<table>.parquet`",
+    ),
 ]
-"""Place of a result under the results folder: ``<problem>/<digest>/<table>.parquet``."""
 
 ReportKey = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.html$")
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.html$",
+        description="place under the results folder: `<problem>/<digest>/<name>.html`",
+    ),
 ]
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -73,33 +80,37 @@ def progress_key(chain: str) -> str:
     return f"tune-{chain}"
 
 
-class Table(BaseModel):
-    """Reference to a persisted table."""
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
+    )
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Table(_Frozen):
+    """Reference to a persisted table."""
 
     key: Key
     digest: Digest
     n_rows: NonNegativeInt
+    """Number of rows."""
 
 
-class Report(BaseModel):
+class Report(_Frozen):
     """Reference to a chain's HTML report."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: ReportKey
     digest: Digest
 
 
-class ModelRef(BaseModel):
+class ModelRef(_Frozen):
     """Reference to a registered model version."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
     name: Annotated[str, Field(pattern=r"^baton-[a-z][a-z0-9_-]{0,63}$")]
+    """Name in MLflow's registry: `baton-<problem>`."""
     version: PositiveInt
+    """Version in the registry."""
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    """Id of the MLflow run that logged it."""
     digest: Digest
 
     @property
@@ -108,10 +119,8 @@ class ModelRef(BaseModel):
         return f"models:/{self.name}/{self.version}"
 
 
-class Event(BaseModel):
+class Event(_Frozen):
     """What every payload carries."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     event: ClassVar[EventName]
     subject: ClassVar[str]
@@ -155,14 +164,23 @@ class DatasetReady(Event):
     subject = "dataset"
 
     raw: Table
+    """The table as it came."""
     features: Table
+    """The feature table: row ids, the columns that a model sees, the target and the split."""
     kind: Kind
+    """Whether classes or numbers are predicted."""
     target: Text
+    """Column that is predicted."""
     headline: Text
+    """Metric that decides."""
     n_train: PositiveInt
+    """Rows to learn from."""
     n_test: PositiveInt
+    """Rows held out."""
     seed: NonNegativeInt = 0
+    """Seed of the model and of whatever is drawn at random."""
     options: Options = Options()
+    """What the chain was asked for whatever its problem is."""
     study: Table | None = None
     """Trials of the search that found the options' hyperparameters, if there was one."""
 
@@ -174,6 +192,7 @@ class StudyFinished(Event):
     subject = "study"
 
     data: DatasetReady
+    """The data set, its options changed to the best hyperparameters, with the study's trials."""
 
 
 class ModelTrained(Event):
@@ -183,7 +202,9 @@ class ModelTrained(Event):
     subject = "model"
 
     data: DatasetReady
+    """What it was learnt from."""
     model: ModelRef
+    """The registered version."""
     comparison: Table | None = None
     """Scores of the families that were compared, if any were."""
 
@@ -195,14 +216,23 @@ class ModelEvaluated(Event):
     subject = "model"
 
     data: DatasetReady
+    """What it was learnt from."""
     model: ModelRef
+    """The registered version."""
     comparison: Table | None = None
+    """Scores of the families that were compared, if any were."""
     predictions: Table
+    """Prediction of every held-out row."""
     metrics: Table
+    """Metrics on the rows held out, with intervals and a baseline."""
     permutation_importance: Table
+    """Loss of score when a column is shuffled."""
     shap_global: Table
+    """Mean absolute Shapley value of every column."""
     shap_local: Table
+    """Shapley values by row and class."""
     report: Report
+    """One HTML page of it all."""
     scores: dict[Text, FiniteFloat]
     """Value of each metric on the rows held out."""
     intervals: dict[Text, tuple[FiniteFloat, FiniteFloat]]
@@ -230,6 +260,10 @@ class PredictionsReady(Event):
     subject = "predictions"
 
     model: ModelRef
+    """The version that predicted."""
     target: Text
+    """Column that is predicted."""
     raw: Table
+    """The new rows as they came."""
     predictions: Table
+    """A prediction for each of them."""

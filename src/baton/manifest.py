@@ -32,15 +32,18 @@ PLAIN = Options().labels
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Match(_Strict):
     """What an event must be about, and what its chain must have asked for."""
 
     resource: Annotated[str, Field(alias="prefect.resource.id", min_length=1)]
+    """Resource that the event is about; `*` at its end stands for anything."""
     tune: Annotated[Literal["yes", "no"] | None, Field(alias="baton.tune")] = None
+    """Whether the chain asked for a search of hyperparameters; any chain if not given."""
     notebook: Annotated[Literal["yes", "no"] | None, Field(alias="baton.notebook")] = None
+    """Whether the chain asked for a notebook; any chain if not given."""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -53,19 +56,28 @@ class Trigger(_Strict):
     """An event that starts a deployment, with the whole payload as one parameter."""
 
     type: Literal["event"]
+    """Kind of trigger; Baton has this one."""
     name: str | None = None
+    """Name of the automation that Prefect makes of it; by default the deployment's."""
     description: str = ""
+    """What it is for, for people."""
     enabled: bool = True
+    """Whether it fires."""
     match: Match
+    """What the event must be about, and what its chain must have asked for."""
     expect: Annotated[list[EventName], Field(min_length=1)]
+    """Events that it fires on; an empty list would match every event."""
     posture: Literal["Reactive"]
+    """It answers events; Prefect's other posture answers their absence."""
     threshold: Literal[1]
+    """Events that it takes to fire."""
     within: Annotated[
         Literal[0], Field(description="0 fires for every event; more swallows some of them")
     ]
     parameters: Annotated[
         dict[str, Literal["{{ event.payload }}", "{{ event.payload.data }}"]], Field(min_length=1)
     ]
+    """Parameter of the flow that takes the event's whole payload, or its data, with its types."""
 
     def fires(self, stage: Stage, labels: Mapping[str, str] | None) -> bool:
         """Tell whether it is started by what a stage announces in a chain of these labels."""
@@ -78,11 +90,17 @@ class Schedule(_Strict):
     """When a deployment runs by itself."""
 
     cron: str | None = None
-    interval: Annotated[float, Field(ge=60, description="seconds")] | None = None
+    """Times in cron's notation; either this or `interval`."""
+    interval: Annotated[float, Field(ge=60)] | None = None
+    """Seconds between two runs; either this or `cron`."""
     timezone: str = "UTC"
+    """Time zone of `cron`."""
     active: bool = True
+    """Whether it makes runs."""
     slug: str | None = None
+    """Name that tells several schedules of one deployment apart."""
     parameters: dict[str, Any] = {}
+    """Parameters of its runs, in place of the deployment's."""
 
     @model_validator(mode="after")
     def _one(self) -> Schedule:
@@ -95,31 +113,47 @@ class Concurrency(_Strict):
     """How many runs of a deployment go at once, and what happens to one too many."""
 
     limit: PositiveInt
+    """Runs at once."""
     collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
+    """What happens to one too many: it waits, or it is cancelled."""
 
 
 class WorkPool(_Strict):
     """Where `prefect deploy` sends the runs; `flows/serve.py` runs them itself."""
 
     name: str
+    """Name of the work pool."""
     work_queue_name: str | None = None
+    """Queue of the pool; by default its default one."""
     job_variables: dict[str, Any] = {}
+    """Values for the pool's job template, such as an image or environment variables."""
 
 
 class Deployment(_Strict):
     """One deployment."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    """Name of the deployment."""
     entrypoint: Annotated[str, Field(pattern=r"^flows/[a-z_]+\.py:[a-z_]+$")]
+    """File and function of the flow."""
     description: str = ""
+    """What it does, for people."""
     version: str | None = None
+    """Version of the deployment, for people."""
     tags: list[str] = []
+    """Tags of its runs; `baton prune` looks at deployments that carry `baton`."""
     parameters: dict[str, Any] = {}
+    """Parameters of the flow."""
     enforce_parameter_schema: bool = True
+    """Whether the server refuses parameters that do not fit; else the run fails and is seen."""
     triggers: list[Trigger] = []
+    """Events that start it."""
     schedules: list[Schedule] = []
+    """Times at which it starts."""
     concurrency_limit: PositiveInt | Concurrency | None = None
+    """Runs at once, or that and what happens to one too many."""
     work_pool: WorkPool | None = None
+    """Where `prefect deploy` sends its runs."""
 
     @property
     def module(self) -> str:
@@ -141,12 +175,19 @@ class Manifest(_Strict):
     """The chain: all deployments."""
 
     name: str
+    """Name of the chain."""
     definitions: dict[str, Any] = {}
+    """YAML anchors for use below; nothing else reads them."""
     prefect_version: Annotated[str | None, Field(alias="prefect-version")] = None
+    """Version of Prefect that the file was written for."""
     build: list[dict[str, Any]] | None = None
+    """Steps that `prefect deploy` takes before it deploys."""
     push: list[dict[str, Any]] | None = None
+    """Steps by which `prefect deploy` uploads the code."""
     pull: list[dict[str, Any]] | None = None
+    """Steps by which a worker gets the code."""
     deployments: Annotated[list[Deployment], Field(min_length=1)]
+    """Every deployment."""
 
     @model_validator(mode="after")
     def _unique(self) -> Manifest:

@@ -311,7 +311,7 @@ def measured(
 def importance_table(
     permutation: Importance | None = None, shap_global: pd.DataFrame | None = None
 ) -> Table:
-    """Permutation importance beside mean |SHAP value|, most important feature first.
+    """Permutation importance beside mean absolute SHAP value, most important feature first.
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ def importance_table(
 
 
 def class_importance_table(shap_global: pd.DataFrame) -> Table | None:
-    """Mean |SHAP value| of every feature and class; None where there are no classes.
+    """Mean absolute SHAP value of every feature and class; None where there are no classes.
 
     Parameters
     ----------

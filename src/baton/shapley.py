@@ -201,7 +201,7 @@ def estimate_seconds(model: Any, X: Any, *, background: Any = None) -> float:
 
 
 def global_importance(found: ShapValues) -> pd.DataFrame:
-    """Mean |Shapley value| of every feature.
+    """Mean absolute Shapley value of every feature.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Every command of the README works."""
+"""Every command of the README, the tutorial and the other pages works."""
 
 import re
 import shlex
@@ -10,10 +10,24 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.e2e
 
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-COMMANDS = [
-    line.partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line
+PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted(ROOT.glob("docs/*/**/*.md"))]
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(
+        r"^ *```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
 ]
+COMMANDS = list(
+    dict.fromkeys(
+        line.partition("  #")[0].strip()
+        for block in BLOCKS
+        for line in block.splitlines()
+        if line.strip()
+    )
+)
+"""Each once, in the order of the pages: a page may show again what another one has run."""
+
 ELSEWHERE = {
     "make test": "it is what runs this",
     ".venv/bin/baton up": "the fixture starts it, and test_processes.py",
@@ -28,23 +42,24 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder as a reader has it: with a .venv and a Makefile."""
+def folder(tmp_path_factory, up):
+    """A folder as a reader has it: with a .venv, a Makefile and a home."""
     path = tmp_path_factory.mktemp("reader")
+    (path / ".baton").symlink_to(up.path)
     for name in (".venv", "Makefile", "pyproject.toml", "constraints.txt"):
         (path / name).symlink_to(ROOT / name)
     return path
 
 
-def test_commands_that_run_elsewhere_are_still_in_the_readme():
+def test_commands_that_run_elsewhere_are_still_on_a_page():
     """The list of exceptions does not outlive what it excepts."""
     assert set(ELSEWHERE) <= set(COMMANDS)
     assert (ROOT / ".venv/bin/baton").exists()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ELSEWHERE])
-def test_a_command_of_the_readme_does_what_it_says(up, folder, command):
-    """In the order of the page, each ends with exit code 0."""
+def test_a_command_of_a_page_does_what_it_says(up, folder, command):
+    """In the order of the pages, each ends with exit code 0."""
     if command.startswith("make"):
         shown = subprocess.run(
             ["make", "-n", "--no-print-directory", *shlex.split(command)[1:]],

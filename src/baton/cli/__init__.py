@@ -24,7 +24,7 @@ from rich.console import Console
 from baton import manifest, problems
 from baton.cli import records, show
 from baton.cli.chain import NOTHING, Server, follow, look, with_events
-from baton.cli.house import Addresses, House, HouseError, found, house, is_up
+from baton.cli.house import Addresses, House, HouseError, awaited, house, is_up
 from baton.contracts import Stage
 from baton.errors import InputError
 from baton.secrets import SecretOutOfReachError
@@ -279,7 +279,8 @@ def connected(
             )
         yield Addresses(0, given), lambda: None
         return
-    standing = found(settings())
+    with console.status("looking for a Baton …") as sign:
+        standing = awaited(settings(), sign.update)
     if standing:
         yield standing, lambda: None
         return

@@ -283,6 +283,29 @@ def found(settings: Settings) -> Addresses | None:
     return addresses if _is_held(settings) and is_up(addresses.prefect) else None
 
 
+def awaited(settings: Settings, say: Callable[[str], None]) -> Addresses | None:
+    """Addresses of a `baton up` of this home, one that is still starting included.
+
+    Parameters
+    ----------
+    settings : Settings
+    say : callable
+        Told what is waited for.
+    """
+    end = time.monotonic() + _WAIT_FOR_HOME_SECONDS
+    while not (standing := found(settings)):
+        if not _is_claimed(settings) or time.monotonic() > end:
+            return None
+        say(f"waiting for another Baton to start, or to leave {settings.home} …")
+        time.sleep(0.5)
+    return standing
+
+
+def _is_claimed(settings: Settings) -> bool:
+    """Tell whether a Baton is in this home, without making a home to see."""
+    return (settings.home / "baton.lock").exists() and _is_held(settings)
+
+
 def _is_held(settings: Settings) -> bool:
     """Tell whether a Baton is in this home: one that was killed leaves its addresses behind."""
     try:
