@@ -35,6 +35,7 @@ def model_key(data: DatasetReady) -> str:
         "model_params": data.options.model_params,
         "compare": list(data.options.compare),
         "study": data.study.digest if data.study else None,
+        "is_on_cluster": data.options.engine is Engine.DASK,
         "code": code_version(),
     }
     return digest_of(decides)[:32]

@@ -86,7 +86,11 @@ def test_a_flow_reads_as_a_sentence():
     """A flow's body has at most about twenty lines; its file has it alone, or its subflows."""
     for name, tree in TREES.items():
         flows = [n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and _is_flow(n)]
-        assert len(flows) <= 1 or name in {"flows/evaluate.py", "flows/train.py"}, name
+        assert len(flows) <= 1 or name in {
+            "flows/evaluate.py",
+            "flows/train.py",
+            "flows/tune.py",
+        }, name
         for node in flows:
             assert node.end_lineno - node.lineno <= 26, name
 

@@ -124,6 +124,22 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     assert sum(run["state_type"] == "COMPLETED" for run in runs) == 4
 
 
+def test_trials_and_fit_run_on_a_dask_cluster(up):
+    """Worker processes of their own do both, as well as the stage's process does."""
+    options = [*_options("tune=true", "n_trials=2", "rows=4000"), *SMALL[2:], "--json"]
+    answers = [
+        up.baton("run", "spheres", *options, "-p", f"engine={engine}", "-p", f"study={engine}")
+        for engine in ("dask", "local")
+    ]
+    dask, local = (answer.json for answer in answers)
+    assert {answer.code for answer in answers} == {0}, answers
+    assert dask["metrics"]["accuracy"] == pytest.approx(local["metrics"]["accuracy"], abs=0.015)
+    assert dask["search"]["best"]["params"] == local["search"]["best"]["params"]
+    (stage,) = up.runs("tune", id={"any_": [dask["stages"][1]["flow_run_id"]]})
+    (below,) = up.runs("trials on dask", parent_flow_run_id={"any_": [stage["id"]]})
+    assert below["state_type"] == "COMPLETED"
+
+
 def _process_of(home, run_id):
     """Process that stands for a run."""
     mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()

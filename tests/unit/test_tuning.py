@@ -40,6 +40,11 @@ def _search(**changes):
     return tuning.Search(**found | changes)
 
 
+def shared_search():
+    """A search whose study several processes take part in."""
+    return _search(n_trials=20, study="shared")
+
+
 def _objective(params):
     """Best at a depth of 6 and all features."""
     yield 1 - abs(params["max_depth"] - 6) / 10 - (1 - params.get("max_features", 1.0))
@@ -314,9 +319,9 @@ from pathlib import Path
 from baton import tuning
 from baton.models.space import Int
 from baton.settings import Settings
-from tests.unit.test_tuning import _search
+from tests.unit.test_tuning import shared_search
 mark = Path(sys.argv[2])
-search = _search(n_trials=20, study="shared")
+search = shared_search()
 study = tuning.open_study(tuning.open_storage(SETTINGS, search.name), search)
 
 def objective(params):
@@ -344,7 +349,7 @@ def _worker(code, home, mark):
 
 def share(home, settings, code):
     """Two processes run 20 trials of one study; one is killed in the middle of its third."""
-    search = _search(n_trials=20, study="shared")
+    search = shared_search()
     numbers = tuning.open_study(tuning.open_storage(settings, search.name), search).plan()
     marks = [home / "one", home / "two"]
     workers = [_worker(code, home, mark) for mark in marks]
