@@ -77,7 +77,7 @@ def keys_of(trained: ModelTrained) -> Keys:
             trained.problem,
             model=trained.model.model_dump(mode="json"),
             features=trained.data.features.key,
-            options=trained.data.options.model_dump(mode="json"),
+            options=trained.data.options.model_dump(mode="json", exclude={"notebook"}),
             code=code_version(),
         )
     )

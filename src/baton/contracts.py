@@ -38,7 +38,7 @@ Key = Annotated[
 """Place of a result under the results folder: ``<problem>/<digest>/<table>.parquet``."""
 
 ReportKey = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.html$")
+    str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_-]{0,79}\.html$")
 ]
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -51,6 +51,7 @@ class EventName(StrEnum):
     STUDY_FINISHED = "baton.study.finished"
     MODEL_TRAINED = "baton.model.trained"
     MODEL_EVALUATED = "baton.model.evaluated"
+    NOTEBOOK_READY = "baton.notebook.ready"
     PREDICTIONS_READY = "baton.predictions.ready"
 
 
@@ -61,6 +62,7 @@ class Stage(StrEnum):
     TUNE = "tune"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    NOTEBOOK = "notebook"
     PREDICT = "predict"
 
 
@@ -75,7 +77,7 @@ class Table(BaseModel):
 
 
 class Report(BaseModel):
-    """Reference to a chain's HTML report."""
+    """Reference to an HTML page of a chain: its report, or an executed notebook."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -212,6 +214,19 @@ class ModelEvaluated(Event):
             "shap_global": self.shap_global,
             "shap_local": self.shap_local,
         }
+
+
+class NotebookReady(Event):
+    """A notebook ran on what an evaluation made."""
+
+    event = EventName.NOTEBOOK_READY
+    subject = "notebook"
+
+    data: DatasetReady
+    model: ModelRef
+    name: Text
+    """The notebook's, as the chain asked for it."""
+    page: Report
 
 
 class PredictionsReady(Event):

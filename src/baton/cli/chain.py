@@ -21,6 +21,7 @@ from baton.contracts import (
     EventName,
     ModelEvaluated,
     ModelRef,
+    NotebookReady,
     PredictionsReady,
     Stage,
     labels_in,
@@ -45,7 +46,14 @@ _INPUT_ERROR = re.compile(r"\b(?:InputError|NoModelError|SecretOutOfReachError):
 Json = dict[str, Any]
 E = TypeVar("E", bound=Event)
 
-NOTHING: Json = {"metrics": {}, "intervals": {}, "model": None, "results": {}, "report": None}
+NOTHING: Json = {
+    "metrics": {},
+    "intervals": {},
+    "model": None,
+    "results": {},
+    "report": None,
+    "notebook": None,
+}
 """What a chain has made before it ends."""
 
 
@@ -76,6 +84,7 @@ class ChainRun:
     stages: tuple[StageRun, ...]
     evaluated: ModelEvaluated | None = None
     predicted: PredictionsReady | None = None
+    noted: NotebookReady | None = None
 
     @property
     def state(self) -> str:
@@ -127,6 +136,8 @@ class ChainRun:
             content |= _made(self.evaluated, settings)
         if self.predicted:
             content |= _predicted(self.predicted, settings)
+        if self.noted:
+            content["notebook"] = str(settings.results / self.noted.page.key)
         if self.failure:
             content["error"] = self.input_error or self.failure
         return content
@@ -448,6 +459,7 @@ def with_events(server: Server, manifest: Manifest, seen: ChainRun) -> ChainRun:
         stages,
         _last(events, ModelEvaluated),
         _last(events, PredictionsReady),
+        _last(events, NotebookReady),
     )
 
 
