@@ -28,7 +28,7 @@ class CellError(RuntimeError):
     """A cell of a notebook failed; one line says which and how."""
 
 
-class _ThisInterpreter(KernelSpecManager):  # type: ignore[misc]
+class _ThisInterpreter(KernelSpecManager):
     """Knows one kernel: the interpreter that runs, whatever is installed for the user."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002

@@ -127,7 +127,7 @@ def make_page(job: Job) -> None:
         try:
             done = kernel.run(notebooks.read(job.source), parameters, job.source.parent, folder)
         except kernel.CellError as error:
-            executed: Any = nbformat.read(folder / "executed.ipynb", 4)  # type: ignore[no-untyped-call]
+            executed: Any = nbformat.read(folder / "executed.ipynb", 4)
             _write(job.failed, notebooks.page(executed, job.name))
             raise kernel.CellError(
                 f"notebook {job.name!r}: {error}; it ran so far: {job.failed}"

@@ -26,8 +26,7 @@ from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
 
-from baton import contracts
-from baton.errors import InputError
+from baton import contracts, stored
 from baton.settings import settings
 
 P = ParamSpec("P")
@@ -231,14 +230,4 @@ def read(reference: contracts.Table, **options: Any) -> pa.Table:
     InputError
         If the file is missing, altered or not Parquet.
     """
-    path = path_of(reference.key)
-    if not path.is_file():
-        raise InputError(f"result {reference.key} is missing: run its chain again")
-    with pa.memory_map(str(path)) as source:
-        content = source.read_buffer()
-        if hashlib.sha256(content).hexdigest() != reference.digest:
-            raise InputError(
-                f"result {reference.key} is not the file that was announced (SHA-256 differs):"
-                " delete it and run its chain again"
-            )
-        return pq.read_table(pa.BufferReader(content), **options)
+    return stored.read_table(settings().results, reference, **options)

@@ -94,7 +94,7 @@ def read(path: Path) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return notebook  # type: ignore[no-any-return]
+    return notebook
 
 
 def page(notebook: NotebookNode, title: str) -> str:
