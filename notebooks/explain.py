@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Explain a model
 #
@@ -20,7 +7,6 @@
 
 # %% tags=["parameters"]
 chain = ""  # id of a chain whose model to explain; empty: one is fitted here, on diabetes data
-home = ""  # folder of Baton's state; empty: BATON_HOME, or the nearest .baton
 n_rows = 300  # held-out rows to explain, at most
 
 # %%
@@ -31,7 +17,7 @@ from baton import chains, importance, metrics, models, plots, progress, shapley
 from baton.problems import Kind
 
 if chain:
-    done = chains.find(chain, home=home)
+    done = chains.find(chain)
     model, target, headline = done.model, done.target, done.headline
     train, test = done.rows("train"), done.rows("test")
 else:

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # A tour of Baton in ten minutes
 #
@@ -26,12 +13,11 @@
 
 # %% tags=["parameters"]
 chain = ""  # id of a chain that ended, or its first digits; empty: run one now
-home = ""  # folder of Baton's state; empty: BATON_HOME, or the nearest .baton
 
 # %%
 from baton import chains, metrics, plots
 
-done = chains.find(chain, home=home) if chain else chains.run("spheres", rows=2000, home=home)
+done = chains.find(chain) if chain else chains.run("spheres", rows=2000)
 done
 
 # %% [markdown]

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Bring your own table
 #
@@ -20,7 +7,7 @@
 
 # %% tags=["parameters"]
 path = ""  # a CSV or Parquet file; empty: wines, written to a temporary folder
-target = "target"  # the column to predict
+target = "cultivar"  # the column to predict
 drop = ""  # columns to leave out, a,b
 seed = 0
 
@@ -37,7 +24,8 @@ if not path:
     from sklearn.datasets import load_wine
 
     path = folder / "wine.csv"
-    load_wine(as_frame=True).frame.to_csv(path, index=False)
+    wines = load_wine(as_frame=True).frame.rename(columns={"target": "cultivar"})
+    wines.to_csv(path, index=False)
 
 # %% [markdown]
 # ## 1. What is in the file?

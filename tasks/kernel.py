@@ -20,6 +20,8 @@ from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from prefect_jupyter.notebook import execute_notebook
 
+from baton.settings import settings
+
 _ENGINE = "baton"
 _START_SECONDS = 120
 
@@ -31,11 +33,26 @@ class CellError(RuntimeError):
 class _ThisInterpreter(KernelSpecManager):
     """Knows one kernel: the interpreter that runs, whatever is installed for the user."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
         guarded = [sys.executable, "-m", "baton.parent", str(os.getpid()), "ipykernel_launcher"]
         return KernelSpec(
-            argv=[*guarded, "-f", "{connection_file}"], display_name="Python 3", language="python"
+            argv=[*guarded, "-f", "{connection_file}"],
+            env=self._environment(),
+            display_name="Python 3",
+            language="python",
         )
+
+    def _environment(self) -> dict[str, str]:
+        """Where Jupyter keeps things: not under the user's home."""
+        names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+        places = {name: self.folder / name.lower() for name in names}
+        for place in places.values():
+            place.mkdir()
+        return {"BATON_HOME": str(settings().home)} | {n: str(p) for n, p in places.items()}
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
@@ -47,12 +64,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def create_kernel_manager(self) -> AsyncKernelManager:
         """Make the manager of a kernel that nobody else on the machine can listen to."""
-        own = self.folder / "ipython"
-        own.mkdir()
-        self.extra_arguments = [f"--ipython-dir={own}"]
         self.km = AsyncKernelManager(
             kernel_name="python3",
-            kernel_spec_manager=_ThisInterpreter(),
+            kernel_spec_manager=_ThisInterpreter(self.folder),
             connection_file=str(self.folder / "kernel.json"),
             transport="ipc",
             ip=str(self.folder / "socket"),

@@ -121,7 +121,7 @@ def make_page(job: Job) -> None:
 
     from tasks import kernel
 
-    parameters = {"chain": job.evaluated.chain, "home": str(settings().home)}
+    parameters = {"chain": job.evaluated.chain}
     with tempfile.TemporaryDirectory(prefix="baton-") as name:
         folder = Path(name)
         try:
