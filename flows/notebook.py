@@ -9,7 +9,7 @@ from baton.contracts import ModelEvaluated, Stage
 from flows.places import NOTEBOOKS
 from tasks.aside import aside
 from tasks.events import announce
-from tasks.notebooks import make_page, notebook_ready, plan_notebook
+from tasks.notebooks import make_page, notebook_ready, plan_notebook, write_link
 from tasks.stage import exclusive, stage
 
 
@@ -22,4 +22,5 @@ async def notebook(evaluated: ModelEvaluated) -> State[Any]:
             cached = job.is_done
             if not cached:
                 await aside(make_page, job)
+        write_link(job)
         return announce(notebook_ready(job), cached=cached)

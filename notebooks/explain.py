@@ -110,8 +110,8 @@ plots.shap_waterfall(found, columns, place, row_id=columns.index[place])
 # ## 4. Columns that say the same
 #
 # Now the trap. Give the model a copy of its strongest column, with a little noise, and fit again.
-# Nothing new is known, yet the column's importance falls: the two share it, and neither seems
-# indispensable, because the other one stands in.
+# Nothing new is known, yet the column's importance mostly falls: the two share it, and neither
+# seems indispensable, because the other one stands in.
 
 # %%
 strongest = lost.frame()["feature"][0]
@@ -137,9 +137,7 @@ pd.DataFrame(bars).sort_values("alone", ascending=False)
 # below -.8 should be judged as one.
 
 # %%
-numbers = columns.select_dtypes("number")
-pairs = numbers.corr(method="spearman").where(np.triu(np.ones([numbers.shape[1]] * 2), 1) > 0)
-pairs.stack().rename("correlation").sort_values(key=abs, ascending=False).head(5).to_frame()
+columns.corr(method="spearman", numeric_only=True).round(2)
 
 # %% [markdown]
 # None of this says what would happen if you changed a column in the world. It says what the model

@@ -137,9 +137,8 @@ def make_page(job: Job) -> None:
 
 
 def notebook_ready(job: Job) -> NotebookReady:
-    """Announcement of a page, once it can be read; with a link to it in Prefect."""
+    """Announcement of a page, once it can be read."""
     evaluated = job.evaluated
-    _link(job)
     return NotebookReady(
         chain=evaluated.chain,
         problem=evaluated.problem,
@@ -150,7 +149,9 @@ def notebook_ready(job: Job) -> NotebookReady:
     )
 
 
-def _link(job: Job) -> None:
+@task(name="link to the notebook's page", persist_result=False)
+def write_link(job: Job) -> None:
+    """Write the way to the page as an artifact of Prefect."""
     slug = f"{job.evaluated.problem}-{job.evaluated.chain}".replace("_", "-")
     create_link_artifact(
         key=f"notebook-{slug}",

@@ -43,7 +43,7 @@ def settings(values: Mapping[str, Any]) -> str:
 
 def picture(png: str, alt: str, caption: str) -> str:
     """Figure of a PNG in base64, as wide as a page's column."""
-    image = f'<img src="data:image/png;base64,{png}" alt="{escape(alt)}" width="800">'
+    image = f'<img src="data:image/png;base64,{png}" alt="{escape(alt)}" width="800"/>'
     words = f'<figcaption style="max-width: 800px; opacity: 0.7">{escape(caption)}</figcaption>'
     return f'<figure style="margin: 0 0 1em">{image}{words}</figure>'
 

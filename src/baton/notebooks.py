@@ -85,10 +85,13 @@ def read(path: Path) -> NotebookNode:
         If the file cannot be read as one.
     """
     import jupytext
+    import nbformat
 
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError)
     try:
         notebook: Any = jupytext.read(path)
-    except (OSError, ValueError, KeyError) as error:
+        nbformat.validate(notebook)
+    except wrong as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"notebook {path} cannot be read: {reason}") from None
     for cell in notebook.cells:
