@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -194,6 +195,8 @@ def test_a_model_that_is_not_in_the_home_is_said(up, chain):
         _ = other.model
 
 
+README = (ROOT / "README.md").read_text("utf-8")
+SHOWN = next(b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "find()" in b)
 RUN = """
 import json, sys
 from baton import chains
@@ -204,6 +207,13 @@ try:
 except InputError as error:
     print(json.dumps([chain.id, chain.problem, str(error)]))
 """
+
+
+@pytest.mark.usefixtures("toured")
+def test_what_the_readme_shows_works(up):
+    """As it stands there, by the home that the environment names."""
+    shown = [sys.executable, "-c", SHOWN]
+    subprocess.run(shown, env=up.environment(), timeout=200, check=True)
 
 
 @pytest.mark.usefixtures("toured")
