@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,11 @@ class _Engine(Engine):  # type: ignore[misc]
 
 
 def run(
-    notebook: NotebookNode, parameters: dict[str, Any], home: Path, folder: Path
+    notebook: NotebookNode,
+    parameters: dict[str, Any],
+    home: Path,
+    folder: Path,
+    execute: Callable[..., NotebookNode] = execute_notebook,
 ) -> NotebookNode:
     """Execute a notebook as a task of the flow run, and return it with its outputs.
 
@@ -117,6 +122,8 @@ def run(
     folder : Path
         Where it is written to on the way: empty, private, with a short name. Holds
         ``executed.ipynb`` afterwards, whatever happened.
+    execute : callable
+        prefect-jupyter's task; its bare function where there is no flow run.
 
     Raises
     ------
@@ -127,7 +134,7 @@ def run(
     source = folder / "notebook.ipynb"
     nbformat.write(notebook, source)
     try:
-        done: NotebookNode = execute_notebook(
+        return execute(
             str(source),
             parameters=parameters,
             kernel_name="python3",
@@ -142,4 +149,3 @@ def run(
         raise CellError(f"cell [{error.exec_count}] failed: {what}") from None
     except DeadKernelError:
         raise CellError("its kernel died, of too little memory perhaps") from None
-    return done

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".py", ".ipynb")
 """What may hold a notebook; of a pair in one folder the first counts."""
 
-_EXTRA = ("prefect_jupyter", "papermill", "jupytext", "nbconvert", "ipykernel")
+EXTRA = ("prefect_jupyter", "papermill", "jupytext", "nbconvert", "ipykernel")
+"""Modules that running a notebook wants, of the extra ``notebooks``."""
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -34,7 +36,7 @@ def require() -> None:
     InputError
         If one is missing; with what to install.
     """
-    missing = [name for name in _EXTRA if find_spec(name) is None]
+    missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
         raise InputError(
             f"a notebook needs {', '.join(missing)}: pip install 'baton[notebooks]',"

@@ -11,30 +11,25 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from prefect import flow
 
 from baton import notebooks
 from tasks import kernel
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.usefixtures("prefect")
-
-
-@flow
-async def running(source: Path, folder: Path, parameters: dict):
-    return kernel.run(notebooks.read(source), parameters, source.parent, folder)
-
 
 @pytest.fixture
-def run(event_loop_run):
+def run():
     """Run a notebook and return it; sockets have short names, which pytest's folders have not."""
     with tempfile.TemporaryDirectory(prefix="baton-") as name:
 
-        async def once(source, parameters):
-            return await running(source, Path(name), parameters)
-
         def run(source, **parameters):
-            return event_loop_run(once(source, parameters))
+            return kernel.run(
+                notebooks.read(source),
+                parameters,
+                source.parent,
+                Path(name),
+                kernel.execute_notebook.fn,
+            )
 
         run.folder = Path(name)
         yield run
@@ -104,9 +99,9 @@ def test_a_kernel_keeps_to_itself_and_ends_with_its_parent(tmp_path):
     short = tempfile.mkdtemp(prefix="baton-")
     code = (
         "from pathlib import Path; from baton import notebooks;"
-        " from tasks import kernel; kernel.execute_notebook = kernel.execute_notebook.fn;"
+        " from tasks import kernel;"
         f" kernel.run(notebooks.read(Path({str(tmp_path / 'x.py')!r})), {{}},"
-        f" Path({str(tmp_path)!r}), Path({short!r}))"
+        f" Path({str(tmp_path)!r}), Path({short!r}), kernel.execute_notebook.fn)"
     )
     user = tmp_path / "user"
     user.mkdir()

@@ -1,6 +1,8 @@
 """Notebooks: found by name, read, rendered; Baton's own are pairs in step."""
 
 import re
+import subprocess
+import sys
 
 import jupytext
 import nbformat
@@ -64,6 +66,24 @@ def test_parameters_can_be_given(name):
     ]
     assert len(tagged) == 1
     assert ('chain = ""' in tagged[0].source) == (name != "your_table")
+
+
+def test_missing_libraries_are_named_with_the_fix(monkeypatch):
+    """Before a chain begins; where all are there, nothing is said."""
+    notebooks.require()
+    monkeypatch.setattr(notebooks, "EXTRA", ("jupytext", "nobody_has_this"))
+    with pytest.raises(
+        InputError, match=r"needs nobody_has_this: pip install 'baton\[notebooks\]'"
+    ):
+        notebooks.require()
+
+
+def test_the_chain_is_served_without_those_libraries():
+    """The flow's module imports none of them: an extra that is not there hurts nobody else."""
+    code = "import sys, flows.notebook; print(sorted(set(sys.argv[1:]) & set(sys.modules)))"
+    command = [sys.executable, "-c", code, *notebooks.EXTRA]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_an_unknown_notebook_is_named_with_those_there_are():

@@ -177,8 +177,8 @@ def train(
     data = records.find(settings(), chain=chain).data
     pairs = _pairs(parameters)
     options = problems.parse_options(None, pairs)
-    _check_notebook(options)
     found = data.options.model_dump() | {"tune": False} | _fresh(options)
+    _check_notebook(found)
     merged = Asked.model_validate(found)
     changes = {"chain": uuid.uuid4().hex[:12], "options": merged}
     again = data.model_copy(update=changes | ({"study": None} if _is_fresh(options) else {}))
