@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _TITLE = re.compile(r"chain ([0-9a-f]{12}) · ")
 _STAGE = re.compile(r"[a-z]+: [a-z]+\n")
 _PAGE = "notebook_"
+_COLOURED = {"CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -267,7 +268,7 @@ def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:
     where = _home(home)
     with subprocess.Popen(
         command,
-        env={**os.environ, "BATON_HOME": str(where), "PYTHONIOENCODING": "utf-8"},
+        env=_plain(os.environ) | {"BATON_HOME": str(where), "PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -278,6 +279,11 @@ def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:
         last = said[-1] if said else f"it ended with code {process.returncode}"
         raise InputError(last.strip().removeprefix("baton: "))
     return find(next(found[1] for line in said if (found := _TITLE.match(line))), home=where)
+
+
+def _plain(environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment in which the command prints plain lines: a kernel's asks for colours."""
+    return {k: v for k, v in environment.items() if k not in _COLOURED} | {"NO_COLOR": "1"}
 
 
 def _told(process: subprocess.Popen[str]) -> Iterator[str]:

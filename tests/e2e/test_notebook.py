@@ -224,7 +224,7 @@ def test_a_chain_is_run_from_python(up):
     """
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(up.path)],
-        env=up.environment(BATON_HOME="/nonexistent"),
+        env=up.environment(BATON_HOME="/nonexistent", FORCE_COLOR="1"),  # as in a kernel
         capture_output=True,
         text=True,
         timeout=200,
