@@ -16,11 +16,12 @@ RUN --mount=type=cache,target=/var/cache/uv \
     pip install --no-cache-dir --constraint constraints.txt uv \
     && uv venv "$VIRTUAL_ENV" \
     && uv pip install --compile-bytecode --constraints constraints.txt \
-       --requirements pyproject.toml --extra services
+       --requirements pyproject.toml --extra services --extra notebooks
 COPY README.md LICENSE prefect.yaml ./
 COPY src src
 COPY tasks tasks
 COPY flows flows
+COPY notebooks notebooks
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --no-deps --build-constraints constraints.txt --editable . \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q src tasks flows

@@ -316,7 +316,7 @@ def permutation_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG
     order = [found.features.index(name) for name in frame["feature"]]
     repeats = {f"repeat_{n}": found.raw[order, n] for n in range(found.raw.shape[1])}
     table = pa.Table.from_pandas(frame.assign(**repeats), preserve_index=False)
-    return with_lineage(table, lineage(trained) | {"metric": found.metric})
+    return with_lineage(table, lineage(trained) | {"metric": found.metric, "score": found.score})
 
 
 @result_task(name="mean |SHAP|")

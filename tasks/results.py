@@ -26,8 +26,7 @@ from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
 
-from baton import contracts
-from baton.errors import InputError
+from baton import contracts, stored
 from baton.settings import settings
 
 P = ParamSpec("P")
@@ -231,10 +230,7 @@ def read(reference: contracts.Table, **options: Any) -> pa.Table:
     InputError
         If the file is missing, altered or not Parquet.
     """
-    with pa.memory_map(str(_present(reference))) as source:
-        content = source.read_buffer()
-        _check(reference, hashlib.sha256(content).hexdigest())
-        return pq.read_table(pa.BufferReader(content), **options)
+    return stored.read_table(settings().results, reference, **options)
 
 
 def checked(reference: contracts.Table) -> Path:
@@ -245,21 +241,4 @@ def checked(reference: contracts.Table) -> Path:
     InputError
         If the file is missing or altered.
     """
-    path = _present(reference)
-    _check(reference, digest_of_file(path))
-    return path
-
-
-def _present(reference: contracts.Table) -> Path:
-    path = path_of(reference.key)
-    if not path.is_file():
-        raise InputError(f"result {reference.key} is missing: run its chain again")
-    return path
-
-
-def _check(reference: contracts.Table, digest: str) -> None:
-    if digest != reference.digest:
-        raise InputError(
-            f"result {reference.key} is not the file that was announced (SHA-256 differs):"
-            " delete it and run its chain again"
-        )
+    return stored.checked(settings().results, reference)

@@ -5,7 +5,6 @@ mlflow is imported inside the functions: it takes longer to import than most sta
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 import time
@@ -23,6 +22,7 @@ from baton.contracts import DatasetReady, ModelEvaluated, ModelRef
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
 from baton.settings import settings
+from baton.stored import digest_of_folder
 from tasks import results
 
 log = logging.getLogger(__name__)
@@ -268,15 +268,6 @@ def signature_of(fitted: models.FittedModel, example: Any) -> Any:
 
     outputs = infer_signature(model_output=fitted.predict(example)).outputs
     return ModelSignature(inputs=Schema(inputs), outputs=outputs)
-
-
-def digest_of_folder(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's files."""
-    content = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content.update(path.name.encode() + b"\0" + path.read_bytes())
-    return content.hexdigest()
 
 
 @task(name="log search", persist_result=False)

@@ -58,6 +58,7 @@ def test_only_settings_reads_the_environment():
     }
     assert readers == {
         "src/baton/cli/house.py",
+        "src/baton/chains.py",
         "flows/serve.py",
         "flows/warm.py",
         "flows/warm_client.py",

@@ -421,6 +421,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_wheel_holds_the_rooms_and_the_chain(wheel: set[str]) -> None:
     """The wheel holds baton, tasks, flows, the chain's table and the licence, and no tests."""
+    assert {"notebooks/tour.py", "baton/templates/notebook/index.html.j2"} <= wheel
     assert {"baton/__init__.py", "tasks/__init__.py", "flows/__init__.py", "prefect.yaml"} <= wheel
     assert [name for name in wheel if name.endswith("/LICENSE")]
     assert not [name for name in wheel if name.startswith(("tests/", "benchmarks/", ".venv/"))]

@@ -23,7 +23,6 @@ _MARGIN = 14
 _TEXT = 7.3
 """Width of a letter at the size of an event's name."""
 _WRAP = 34
-_RESOURCE = "prefect.resource.id"
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _arrows(chain: Manifest) -> list[Arrow]:
         if emitter.value not in stages:
             continue
         found = [
-            Arrow(emitter.value, d.flow_name, event.value, _condition(t.match))
+            Arrow(emitter.value, d.flow_name, event.value, _condition(t.match.labels))
             for d in chain.deployments
             for t in d.triggers
             if t.enabled and event in t.expect
@@ -146,9 +145,8 @@ def _arrows(chain: Manifest) -> list[Arrow]:
     return list(dict.fromkeys(arrows))
 
 
-def _condition(match: Mapping[str, object]) -> str:
-    more = {key: value for key, value in match.items() if key != _RESOURCE}
-    return ", ".join(f"{key}: {value}" for key, value in more.items())
+def _condition(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in labels.items())
 
 
 # --- where it is drawn ----------------------------------------------------------------------------

@@ -43,7 +43,7 @@ Key = Annotated[
 ReportKey = Annotated[
     str,
     Field(
-        pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.html$",
+        pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_-]{0,79}\.html$",
         description="place under the results folder: `<problem>/<digest>/<name>.html`",
     ),
 ]
@@ -58,6 +58,7 @@ class EventName(StrEnum):
     STUDY_FINISHED = "baton.study.finished"
     MODEL_TRAINED = "baton.model.trained"
     MODEL_EVALUATED = "baton.model.evaluated"
+    NOTEBOOK_READY = "baton.notebook.ready"
     PREDICTIONS_READY = "baton.predictions.ready"
 
 
@@ -68,6 +69,7 @@ class Stage(StrEnum):
     TUNE = "tune"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    NOTEBOOK = "notebook"
     PREDICT = "predict"
 
 
@@ -96,7 +98,7 @@ class Table(_Frozen):
 
 
 class Report(_Frozen):
-    """Reference to a chain's HTML report."""
+    """Reference to an HTML page of a chain: its report, or an executed notebook."""
 
     key: ReportKey
     digest: Digest
@@ -251,6 +253,22 @@ class ModelEvaluated(Event):
             "shap_global": self.shap_global,
             "shap_local": self.shap_local,
         }
+
+
+class NotebookReady(Event):
+    """A notebook ran on what an evaluation made."""
+
+    event = EventName.NOTEBOOK_READY
+    subject = "notebook"
+
+    data: DatasetReady
+    """The data set of the chain."""
+    model: ModelRef
+    """The model that it is about."""
+    name: Text
+    """The notebook's, as the chain asked for it."""
+    page: Report
+    """The executed notebook."""
 
 
 class PredictionsReady(Event):

@@ -64,6 +64,25 @@ class Importance:
     score: float
     """The metric on the rows as they are, negated where less is better."""
 
+    @classmethod
+    def of_frame(cls, lines: pd.DataFrame, metric: str, score: float) -> Importance:
+        """Importance of a table with the columns of :meth:`frame` and ``repeat_0`` and so on."""
+        repeats = [name for name in lines.columns if name.startswith("repeat_")]
+        return cls(
+            mean=lines["mean"].to_numpy(),
+            std=lines["std"].to_numpy(),
+            raw=lines[repeats].to_numpy(),
+            features=tuple(lines["feature"]),
+            metric=metric,
+            score=score,
+        )
+
+    def _repr_html_(self) -> str:
+        from baton import display
+
+        heading = (f"{self.metric} lost by shuffling", "mean", "standard deviation")
+        return display.table(heading, self.frame().itertuples(index=False))
+
     def frame(self) -> pd.DataFrame:
         """One line per feature, most important first: ``feature``, ``mean``, ``std``."""
         import pandas as pd

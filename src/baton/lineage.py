@@ -27,7 +27,19 @@ _LIBRARIES = (
     "scikit-learn",
     "xgboost",
 )
-_NOT_THINKING = {"cli", "manifest.py", "parent.py", "recovery.py", "settings.py"}
+_NOT_THINKING = {
+    "chains.py",
+    "cli",
+    "display.py",
+    "manifest.py",
+    "notebooks.py",
+    "parent.py",
+    "progress.py",
+    "records.py",
+    "recovery.py",
+    "settings.py",
+    "stored.py",
+}
 METADATA_KEY = b"baton"
 
 

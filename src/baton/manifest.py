@@ -23,6 +23,7 @@ EMITTED_BY: dict[EventName, Stage] = {
     EventName.STUDY_FINISHED: Stage.TUNE,
     EventName.MODEL_TRAINED: Stage.TRAIN,
     EventName.MODEL_EVALUATED: Stage.EVALUATE,
+    EventName.NOTEBOOK_READY: Stage.NOTEBOOK,
     EventName.PREDICTIONS_READY: Stage.PREDICT,
 }
 """The stage that announces each event."""

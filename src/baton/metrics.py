@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton import display
 from baton.errors import InputError
 from baton.problems.base import Kind
 
@@ -187,11 +188,23 @@ def regression(y_true: Any, y_pred: Any) -> dict[str, float]:
     return _measured(_estimated(y_true, y_pred), Kind.REGRESSION)
 
 
-def evaluate(kind: Kind, y_true: Any, output: Any, classes: Sequence[Any] = ()) -> dict[str, float]:
+class Scores(dict[str, float]):
+    """Value of each metric by its name; a notebook shows a table."""
+
+    def _repr_html_(self) -> str:
+        known = {name: INFO[Metric(name)] for name in self}
+        rows = [
+            [info.label, self[name], "higher" if info.greater_is_better else "lower", info.note]
+            for name, info in known.items()
+        ]
+        return display.table(("metric", "value", "better", ""), rows)
+
+
+def evaluate(kind: Kind, y_true: Any, output: Any, classes: Sequence[Any] = ()) -> Scores:
     """Metrics of either kind: `output` is probabilities of `classes`, or predicted numbers."""
     if kind is Kind.CLASSIFICATION:
-        return classification(y_true, output, classes)
-    return regression(y_true, output)
+        return Scores(classification(y_true, output, classes))
+    return Scores(regression(y_true, output))
 
 
 def score(metric: str, y_true: Any, output: Any, classes: Sequence[Any] = ()) -> float | None:

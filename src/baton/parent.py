@@ -1,9 +1,15 @@
-"""Ending with one's parent: no process that Baton starts outlives it, not even kill -9."""
+"""Ending with one's parent: no process that Baton starts outlives it, not even kill -9.
+
+``python -m baton.parent PARENT MODULE [ARGUMENT]…`` is ``python -m MODULE [ARGUMENT]…`` that
+ends, with all of its process group, when process PARENT is gone: for the commands of others.
+"""
 
 from __future__ import annotations
 
 import os
+import runpy
 import signal
+import sys
 import threading
 import time
 
@@ -31,3 +37,15 @@ def _watch(parent: int, group: bool) -> None:
     if group:
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)
+
+
+def main() -> None:
+    """Watch the parent and become the module."""
+    parent, module, *arguments = sys.argv[1:]
+    die_with(int(parent), group=True)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         return self.home / "studies"
 
     @property
+    def notebooks(self) -> Path:
+        """Folder of the user's own notebooks, which a chain may ask for beside Baton's."""
+        return self.home / "notebooks"
+
+    @property
     def locks(self) -> Path:
         """Folder of lock files."""
         return self.home / "locks"

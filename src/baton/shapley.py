@@ -76,6 +76,23 @@ class ShapValues:
     scale: Scale = Scale.MARGIN
     method: Method = Method.TREE
 
+    @classmethod
+    def of_frame(
+        cls, lines: pd.DataFrame, row: str = "_row", *, scale: Scale, method: Method
+    ) -> ShapValues:
+        """Shapley values of a table that :meth:`frame` made."""
+        labels = tuple(lines["_class"].drop_duplicates()) if "_class" in lines else ()
+        n_outputs = len(labels) or 1
+        own = [name for name in lines.columns if name not in {row, "_class", "_base_value"}]
+        values = lines[own].to_numpy().reshape(-1, n_outputs, len(own))
+        base = lines["_base_value"].to_numpy()[:n_outputs]
+        return cls(np.moveaxis(values, 1, 2), base, tuple(own), labels, scale, method)
+
+    def __repr__(self) -> str:
+        n_rows, n_features, n_outputs = self.values.shape
+        shape = f"{n_rows} rows, {n_features} features, {n_outputs} outputs"
+        return f"ShapValues({shape}; {self.scale.value} scale, {self.method.value})"
+
     def frame(self, rows: Sequence[Any], row: str = "_row") -> pd.DataFrame:
         """One line per row and output, for a file.
 

@@ -408,7 +408,8 @@ def test_the_serve_process_serves_exactly_what_is_declared(up):
     found = {d["name"]: d for d in up.post("deployments/filter", {})}
     assert set(found) == {d["name"] for d in declared}
     automations = {a["name"] for a in up.post("automations/filter", {})}
-    assert automations == {"train__automation_1", "evaluate__automation_1"}
+    started = {"train", "evaluate", "notebook"}
+    assert automations == {f"{name}__automation_1" for name in started}
 
 
 def test_schedules_make_runs(up):

@@ -1,9 +1,11 @@
 """Events and what they carry."""
 
+from contextlib import nullcontext
+
 import pytest
 from pydantic import ValidationError
 
-from baton.contracts import DatasetReady, Table
+from baton.contracts import DatasetReady, Report, Table
 
 TABLE = {"key": "spheres/0123456789abcdef/features.parquet", "digest": "a" * 64, "n_rows": 3}
 READY = {
@@ -42,6 +44,22 @@ def test_a_key_that_could_leave_the_results_folder_is_refused(key):
     """No reference names a file outside ``results/<problem>/<digest>/``."""
     with pytest.raises(ValidationError):
         Table.model_validate(TABLE | {"key": key})
+
+
+@pytest.mark.parametrize(
+    ("key", "is_good"),
+    [
+        ("iris/0123456789abcdef/report.html", True),
+        (f"iris/0123456789abcdef/notebook_{'a-b_' * 16}.html", True),
+        ("iris/0123456789abcdef/../x.html", False),
+        ("iris/0123456789abcdef/notebook_x.html.json", False),
+        ("iris/0123456789abcdef/notebook_X.html", False),
+    ],
+)
+def test_a_page_lies_in_the_results_folder(key, is_good):
+    """The report, or the notebook of any name that a chain may ask for."""
+    with nullcontext() if is_good else pytest.raises(ValidationError):
+        Report(key=key, digest="a" * 64)
 
 
 @pytest.mark.parametrize(

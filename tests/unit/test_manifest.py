@@ -8,6 +8,7 @@ import yaml
 from baton import manifest
 from baton.contracts import EventName, Stage
 from baton.errors import InputError
+from baton.problems import Options
 from tests.conftest import ROOT
 
 GOOD = yaml.safe_load((ROOT / "prefect.yaml").read_text())
@@ -32,6 +33,9 @@ def test_the_chain_of_this_repository_is_read_in_the_order_of_its_events():
     """generate, then train, then evaluate, because that is who expects whose event."""
     chain = manifest.read(ROOT / "prefect.yaml")
     assert chain.stages() == [Stage.GENERATE, Stage.TRAIN, Stage.EVALUATE]
+    asked = Options(notebook="tour").labels
+    assert chain.stages(labels=asked) == [*chain.stages(), Stage.NOTEBOOK]
+    assert chain.stages(Stage.TRAIN, asked) == [Stage.TRAIN, Stage.EVALUATE, Stage.NOTEBOOK]
     assert chain.generator_of("table").name == "generate-table"
     assert chain.generator_of("nobody") is None
 

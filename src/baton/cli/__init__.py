@@ -21,15 +21,15 @@ from httpx import HTTPError
 from pydantic import ValidationError
 from rich.console import Console
 
-from baton import manifest, problems
-from baton.cli import records, show
+from baton import manifest, notebooks, problems, records
+from baton.cli import show
 from baton.cli.chain import NOTHING, Server, follow, look, with_events
 from baton.cli.house import Addresses, House, HouseError, awaited, house, is_up
 from baton.contracts import Stage
 from baton.errors import InputError
 from baton.secrets import SecretOutOfReachError
 from baton.settings import settings
-from flows.places import MANIFEST
+from flows.places import MANIFEST, NOTEBOOKS
 
 app = App(
     name="baton",
@@ -82,6 +82,7 @@ def run(problem: str, /, *, parameters: Values = [], as_json: AsJson = False) ->
         chosen = problems.get(problem)
         pairs = _pairs(parameters)
         options = problems.parse_options(chosen, pairs)
+        _check_notebook(options)
         params = problems.parse(chosen, {k: v for k, v in pairs.items() if k not in options})
         try:
             chosen.fingerprint(params)
@@ -177,6 +178,7 @@ def train(
     pairs = _pairs(parameters)
     options = problems.parse_options(None, pairs)
     found = data.options.model_dump() | {"tune": False} | _fresh(options)
+    _check_notebook(found)
     merged = Asked.model_validate(found)
     changes = {"chain": uuid.uuid4().hex[:12], "options": merged}
     again = data.model_copy(update=changes | ({"study": None} if _is_fresh(options) else {}))
@@ -187,6 +189,13 @@ def train(
         return again.chain
 
     return _follow(data.problem, begin, first, merged.labels, console, as_json)
+
+
+def _check_notebook(options: dict[str, Any]) -> None:
+    """Refuse a notebook that is not there, or that nothing could run, before the chain begins."""
+    if name := options.get("notebook"):
+        notebooks.require()
+        notebooks.find(name, notebooks.places(settings(), NOTEBOOKS))
 
 
 def _fresh(options: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from baton.contracts import (
     EventName,
     ModelEvaluated,
     ModelRef,
+    NotebookReady,
     PredictionsReady,
     Stage,
     labels_in,
@@ -49,7 +50,14 @@ _INPUT_ERROR = re.compile(r"\b(?:InputError|NoModelError|SecretOutOfReachError):
 Json = dict[str, Any]
 E = TypeVar("E", bound=Event)
 
-NOTHING: Json = {"metrics": {}, "intervals": {}, "model": None, "results": {}, "report": None}
+NOTHING: Json = {
+    "metrics": {},
+    "intervals": {},
+    "model": None,
+    "results": {},
+    "report": None,
+    "notebook": None,
+}
 """What a chain has made before it ends."""
 
 
@@ -84,6 +92,7 @@ class ChainRun:
     stages: tuple[StageRun, ...]
     evaluated: ModelEvaluated | None = None
     predicted: PredictionsReady | None = None
+    noted: NotebookReady | None = None
 
     @property
     def state(self) -> str:
@@ -137,6 +146,8 @@ class ChainRun:
             content["search"] = _searched(settings.results / self.evaluated.data.study.key)
         if self.predicted:
             content |= _predicted(self.predicted, settings)
+        if self.noted:
+            content["notebook"] = str(settings.results / self.noted.page.key)
         if self.failure:
             content["error"] = self.input_error or self.failure
         return content
@@ -501,6 +512,7 @@ def with_events(server: Server, manifest: Manifest, seen: ChainRun) -> ChainRun:
         stages,
         _last(events, ModelEvaluated),
         _last(events, PredictionsReady),
+        _last(events, NotebookReady),
     )
 
 

@@ -240,7 +240,7 @@ def house(
 
 def guarded(module: str, *arguments: str) -> list[str]:
     """Command that runs a module so that it ends with this process."""
-    return [sys.executable, "-m", "baton.cli.guard", str(os.getpid()), module, *arguments]
+    return [sys.executable, "-m", "baton.parent", str(os.getpid()), module, *arguments]
 
 
 def _start_server(running: House, port: int, *, schedules: bool) -> None:

@@ -109,6 +109,8 @@ def outcome(console: Console, chain: ChainRun, report: Json, pages: dict[str, st
         _say(console, name, path)
     if report["report"]:
         _say(console, "report", report["report"])
+    if report["notebook"]:
+        _say(console, "notebook", report["notebook"])
     for name, address in pages.items():
         _say(console, name, address)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton import display
 from baton.encoding import Encoder
 from baton.errors import InputError
 from baton.models.checks import check, refusals
@@ -19,6 +20,7 @@ from baton.models.interface import Encoding, Family
 from baton.models.registry import DEFAULT, family
 from baton.one_hot import OneHotEncoder
 from baton.problems.base import Kind
+from baton.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,21 @@ class FittedModel:
     params: dict[str, Any]
     origin: dict[str, Any] = field(default_factory=dict)
     """What the model was made from, ready for JSON: problem, its parameters, its schema."""
+
+    def __repr__(self) -> str:
+        n_columns = len(self.encoder.column_names)
+        return (
+            f"FittedModel({self.family}: {self.kind.value} of {self.target!r}, {n_columns} columns)"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "predicts": f"{self.target} ({self.kind.value})",
+            "classes": listed([str(label) for label in self.classes], 10) if self.classes else "",
+            "by": listed(self.encoder.column_names, 10),
+            "hyperparameters": display.settings(self.params),
+        }
+        return display.card(f"{self.family}, fitted", facts)
 
     def matrix(self, table: pd.DataFrame) -> Any:
         """Encode a table: shape (n_rows, n_encoded), a float32 array or a float64 csr_matrix."""

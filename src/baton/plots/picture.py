@@ -5,16 +5,18 @@ What is drawn belongs in the modules beside this one.
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
+from baton import display
 from baton.text import elide, elided, listed, number
 
 if TYPE_CHECKING:
@@ -75,6 +77,19 @@ class Picture:
     caption: str
     """How to read it, and what it leaves out."""
     figure: Figure
+
+    def __repr__(self) -> str:
+        return f"Picture({self.name}: {self.alt})"
+
+    def _repr_html_(self) -> str:
+        return display.picture(base64.b64encode(self._png).decode(), self.alt, self.caption)
+
+    def _repr_png_(self) -> bytes:
+        return self._png
+
+    @cached_property
+    def _png(self) -> bytes:
+        return png(self.figure)
 
 
 def png(figure: Figure) -> bytes:

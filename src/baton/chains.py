@@ -1,0 +1,305 @@
+"""Chains that ended, to look at from Python: their tables, model, pictures and pages.
+
+All of it is read from the home's files; neither Prefect nor MLflow need run. Only :func:`run`
+starts something: the command ``baton run``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton import display, models, records, shapley, stored
+from baton.errors import InputError
+from baton.importance import Importance
+from baton.lineage import lineage_of
+from baton.metrics import Scores
+from baton.problems import GROUP, ROW, SPLIT, Kind, Split
+from baton.settings import Settings, settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from baton.contracts import ModelEvaluated
+
+_TITLE = re.compile(r"chain ([0-9a-f]{12}) · ")
+_STAGE = re.compile(r"[a-z]+: [a-z]+\n")
+_PAGE = "notebook_"
+_COLOURED = {"CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
+
+
+@dataclass(frozen=True, repr=False)
+class Chain:
+    """A chain that ended, its tables read when they are asked for.
+
+    A table that was altered since it was announced is refused when it is read.
+    """
+
+    evaluated: ModelEvaluated
+    """What its evaluation announced."""
+    settings: Settings
+
+    @property
+    def id(self) -> str:
+        """Id, twelve hexadecimal digits."""
+        return self.evaluated.chain
+
+    @property
+    def problem(self) -> str:
+        """Name of its problem."""
+        return self.evaluated.problem
+
+    @property
+    def kind(self) -> Kind:
+        """Classification or regression."""
+        return self.evaluated.data.kind
+
+    @property
+    def target(self) -> str:
+        """Column that is predicted."""
+        return self.evaluated.data.target
+
+    @property
+    def headline(self) -> str:
+        """Name of the metric that decides."""
+        return self.evaluated.data.headline
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of its tables, for :meth:`table`."""
+        return tuple(self.evaluated.tables)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of its tables.
+
+        Raises
+        ------
+        InputError
+            If it has none of that name, or the file is gone or altered.
+        """
+        frame: pd.DataFrame = self._arrow(name).to_pandas()
+        return frame
+
+    def _arrow(self, name: str, **options: Any) -> pa.Table:
+        reference = self.evaluated.tables.get(name)
+        if reference is None:
+            raise InputError(f"there is no table {name!r}; there are: {', '.join(self.tables)}")
+        return stored.read_table(self.settings.results, reference, **options)
+
+    @cached_property
+    def raw(self) -> pd.DataFrame:
+        """Table as it came."""
+        return self.table("raw")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Held-out rows by id: what was, what was predicted, the probability of each class."""
+        return self.table("predictions").set_index(ROW)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Metrics by name: value, interval, baseline, and of a cross-validation if there was."""
+        return self.table("metrics").set_index("metric").dropna(axis="columns", how="all")
+
+    @property
+    def scores(self) -> Scores:
+        """Value of each metric on the rows held out."""
+        return Scores(self.evaluated.scores)
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % interval of each metric that has one."""
+        return self.evaluated.intervals
+
+    @property
+    def baseline(self) -> dict[str, float]:
+        """Value of each metric for a model that ignores every column."""
+        return {str(name): float(v) for name, v in self.metrics["baseline"].dropna().items()}
+
+    @cached_property
+    def importance(self) -> Importance:
+        """Permutation importance on held-out rows, ready to be drawn."""
+        table = self._arrow("permutation_importance")
+        facts = lineage_of(table.schema)
+        return Importance.of_frame(table.to_pandas(), facts["metric"], facts.get("score", math.nan))
+
+    @cached_property
+    def shap(self) -> shapley.ShapValues:
+        """Shapley values of the rows of :attr:`explained`, ready to be drawn."""
+        table = self._arrow("shap_local")
+        facts = lineage_of(table.schema)
+        scale, method = shapley.Scale(facts["scale"]), shapley.Method(facts["method"])
+        return shapley.ShapValues.of_frame(table.to_pandas(), scale=scale, method=method)
+
+    @cached_property
+    def explained(self) -> pd.DataFrame:
+        """Features of the held-out rows that have Shapley values, by row id."""
+        ids = self._arrow("shap_local", columns=[ROW])[ROW].to_pandas().drop_duplicates()
+        rows: pd.DataFrame = self.rows(Split.TEST).loc[ids]
+        return rows.drop(columns=self.target)
+
+    def rows(self, side: Split | str = Split.TEST) -> pd.DataFrame:
+        """Features and target of the rows to train on or of those held out, by row id."""
+        table = self._arrow("features", filters=[(SPLIT, "==", Split(side).value)])
+        hidden = [name for name in (SPLIT, GROUP) if name in table.column_names]
+        frame: pd.DataFrame = table.drop_columns(hidden).to_pandas().set_index(ROW)
+        return frame
+
+    @cached_property
+    def model(self) -> models.FittedModel:
+        """The model, from MLflow's files in this home.
+
+        Raises
+        ------
+        InputError
+            If it is not there, or was altered.
+        """
+        wanted = self.evaluated.model
+        for card in (self.settings.mlflow / "artifacts").glob("*/models/*/artifacts/MLmodel"):
+            folder = card.parent / "data" / "model"
+            if wanted.run_id in card.read_text("utf-8") and (
+                stored.digest_of_folder(folder) == wanted.digest
+            ):
+                return models.load(folder)
+        raise InputError(
+            f"model {wanted.uri} is not in {self.settings.mlflow}, or not as it was announced:"
+            f" load it by MLflow, mlflow.pyfunc.load_model({wanted.uri!r})"
+        )
+
+    @property
+    def report(self) -> Path:
+        """File of its report, one HTML page."""
+        return self.settings.results / self.evaluated.report.key
+
+    @property
+    def notebooks(self) -> dict[str, Path]:
+        """Pages of the notebooks that ran on it, by name."""
+        pages = sorted(self.report.parent.glob(f"{_PAGE}*.html"))
+        return {page.stem.removeprefix(_PAGE): page for page in pages}
+
+    @property
+    def pictures(self) -> dict[str, Path]:
+        """Files of the report's pictures by name, from MLflow's files in this home."""
+        run = self.settings.mlflow / "artifacts" / self.problem / self.evaluated.model.run_id
+        return {path.stem: path for path in sorted(run.glob("artifacts/pictures/*.png"))}
+
+    def __repr__(self) -> str:
+        value = self.evaluated.scores.get(self.headline)
+        score = "" if value is None else f", {self.headline} {value:.4g}"
+        return f"Chain({self.id}: {self.problem}, {self.evaluated.model.uri}{score})"
+
+    def _repr_html_(self) -> str:
+        data = self.evaluated.data
+        facts = {
+            "predicts": f"{self.target} ({self.kind.value})",
+            "model": f"{self.evaluated.model.uri}, {data.options.model or 'the best of several'}",
+            "rows": f"{data.n_train} to train on, {data.n_test} held out",
+            "tables": ", ".join(self.tables),
+            "report": self.report,
+        }
+        rows = [
+            [name, value, _range(self.evaluated.intervals.get(name))]
+            for name, value in self.evaluated.scores.items()
+        ]
+        headings = ("metric on held-out rows", "value", "95 % interval")
+        title = f"{self.problem}, chain {self.id}"
+        return display.card(title, facts, display.table(headings, rows))
+
+
+def _range(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
+
+
+def find(chain: str = "", problem: str = "", home: str | Path = "") -> Chain:
+    """Find a chain that ended: the latest, or that of an id.
+
+    Parameters
+    ----------
+    chain : str
+        Id of a chain or its first digits; the latest one when empty.
+    problem : str
+        Name of its problem; any when empty.
+    home : str or Path
+        Folder of Baton's state. When empty, BATON_HOME, else the nearest ``.baton`` of the
+        working folder and those above it.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    where = Settings(home=_home(home))
+    return Chain(records.find(where, chain=chain, problem=problem), where)
+
+
+def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:
+    """Run a chain to its end by the command ``baton run``, saying how far it is.
+
+    Parameters
+    ----------
+    problem : str
+    home : str or Path
+        As of :func:`find`.
+    **parameters
+        Of the problem, and options of any chain, as ``-p`` takes them.
+
+    Raises
+    ------
+    InputError
+        If it did not complete; with the command's own line.
+
+    Examples
+    --------
+    >>> chain = run("spheres", rows=2000, model="lightgbm")  # doctest: +SKIP
+    """
+    command = [sys.executable, "-c", "from baton.cli import main; main()", "run", problem]
+    for name, value in parameters.items():
+        command += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    where = _home(home)
+    with subprocess.Popen(
+        command,
+        env=_plain(os.environ) | {"BATON_HOME": str(where), "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ) as process:
+        said = list(_told(process))
+    if process.returncode:
+        last = said[-1] if said else f"it ended with code {process.returncode}"
+        raise InputError(last.strip().removeprefix("baton: "))
+    return find(next(found[1] for line in said if (found := _TITLE.match(line))), home=where)
+
+
+def _plain(environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment in which the command prints plain lines: a kernel's asks for colours."""
+    return {k: v for k, v in environment.items() if k not in _COLOURED} | {"NO_COLOR": "1"}
+
+
+def _told(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Pass on what the command says of its stages, and return all lines."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if _STAGE.fullmatch(line):
+            sys.stdout.write(line)
+        yield line
+
+
+def _home(given: str | Path) -> Path:
+    if given:
+        return Path(given)
+    own = settings().home
+    here = Path.cwd()
+    if own != here / ".baton" or own.exists():
+        return own
+    return next((one / ".baton" for one in here.parents if (one / ".baton").is_dir()), own)

@@ -1,0 +1,161 @@
+"""Running the notebook that a chain asks for, and keeping its page beside the chain's report.
+
+How a notebook is found, read and rendered is thought in ``baton.notebooks``; the kernel is in
+``tasks/kernel.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact
+
+from baton import notebooks
+from baton.contracts import ModelEvaluated, NotebookReady, Report
+from baton.errors import InputError
+from baton.lineage import digest_of
+from baton.settings import settings
+from tasks import results
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook, and the evaluation that it is to look at."""
+
+    evaluated: ModelEvaluated
+    name: str
+    source: Path
+
+    @property
+    def key(self) -> str:
+        """Place of its page: beside the report."""
+        return f"{self.evaluated.report.key.rpartition('/')[0]}/notebook_{self.name}.html"
+
+    @property
+    def page(self) -> Path:
+        """File of its page."""
+        return results.report_path(self.key)
+
+    @property
+    def failed(self) -> Path:
+        """File of what was executed when a cell failed."""
+        return self.page.with_name(f"failed_notebook_{self.name}.html")
+
+    @property
+    def mark(self) -> Path:
+        """File that says what the page was made from, and that it is whole."""
+        return self.page.with_name(f"{self.page.name}.json")
+
+    @property
+    def decides(self) -> str:
+        """Digest of what decides the page: the notebook's text, the model, the tables."""
+        tables = {name: table.digest for name, table in self.evaluated.tables.items()}
+        model = self.evaluated.model.digest
+        text = results.digest_of_file(self.source)
+        return digest_of({"notebook": text, "model": model, "tables": tables})
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the page is there, whole, and of this notebook as it is now."""
+        try:
+            said = json.loads(self.mark.read_text("utf-8"))
+            return bool(said == self._said())
+        except (OSError, ValueError):
+            return False
+
+    def keep(self, html: str) -> None:
+        """Write the page, and then the mark."""
+        _write(self.page, html)
+        _write(self.mark, json.dumps(self._said()))
+        self.failed.unlink(missing_ok=True)
+
+    def _said(self) -> dict[str, str]:
+        return {"decides": self.decides, "sha256": results.digest_of_file(self.page)}
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
+
+
+def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> Job:
+    """Find the notebook that the chain asks for.
+
+    Parameters
+    ----------
+    evaluated : ModelEvaluated
+    shipped : Path
+        Folder of Baton's own notebooks.
+
+    Raises
+    ------
+    InputError
+        If it asks for none, there is none of that name, or none can be run.
+    """
+    name = evaluated.data.options.notebook
+    if name is None:
+        raise InputError(f"chain {evaluated.chain} asks for no notebook: add -p notebook=NAME")
+    notebooks.require()
+    return Job(evaluated, name, notebooks.find(name, notebooks.places(settings(), shipped)))
+
+
+@task(name="make the notebook's page", persist_result=False)
+def make_page(job: Job) -> None:
+    """Execute the notebook and keep its page; if a cell fails, what was executed up to there.
+
+    Raises
+    ------
+    RuntimeError
+        If a cell failed, in one line.
+    """
+    import nbformat
+
+    from tasks import kernel
+
+    parameters = {"chain": job.evaluated.chain}
+    with tempfile.TemporaryDirectory(prefix="baton-") as name:
+        folder = Path(name)
+        try:
+            done = kernel.run(notebooks.read(job.source), parameters, job.source.parent, folder)
+        except kernel.CellError as error:
+            executed: Any = nbformat.read(folder / "executed.ipynb", 4)
+            _write(job.failed, notebooks.page(executed, job.name))
+            raise kernel.CellError(
+                f"notebook {job.name!r}: {error}; it ran so far: {job.failed}"
+            ) from None
+    job.keep(notebooks.page(done, f"{job.name}, {job.evaluated.problem}"))
+    log.info("notebook %s", job.page)
+
+
+def notebook_ready(job: Job) -> NotebookReady:
+    """Announcement of a page, once it can be read."""
+    evaluated = job.evaluated
+    return NotebookReady(
+        chain=evaluated.chain,
+        problem=evaluated.problem,
+        data=evaluated.data,
+        model=evaluated.model,
+        name=job.name,
+        page=Report(key=job.key, digest=results.digest_of_file(job.page)),
+    )
+
+
+@task(name="link to the notebook's page", persist_result=False)
+def write_link(job: Job) -> None:
+    """Write the way to the page as an artifact of Prefect."""
+    slug = f"{job.evaluated.problem}-{job.evaluated.chain}".replace("_", "-")
+    create_link_artifact(
+        key=f"notebook-{slug}",
+        link=job.page.as_uri(),
+        link_text=f"notebook {job.name} of chain {job.evaluated.chain}",
+        description="an executed notebook as one page",
+    )
