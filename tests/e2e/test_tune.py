@@ -11,25 +11,25 @@ import mlflow
 import pyarrow.parquet as pq
 import pytest
 
-from baton import models
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, wait_for
 
 pytestmark = pytest.mark.e2e
 
 SMALL = ["-p", "rows=600", "-p", "explain_rows=5", "-p", "importance_rows=50", "-p", "n_repeats=1"]
-TUNED = ["-p", "tune=true", "-p", "n_trials=6"]
 
 
 def _options(*pairs):
     return [part for pair in pairs for part in ("-p", pair)]
 
 
+TUNED = _options("tune=true", "n_trials=6", "model=decision_tree", "trials_at_once=2", "study=mine")
+
+
 @pytest.fixture(scope="module")
 def searched(up):
     """A chain of which six trials are a part, two at a time."""
-    options = _options("model=random_forest", "trials_at_once=2")
-    answer = up.baton("run", "spheres", *SMALL, *TUNED, *options, "--json")
+    answer = up.baton("run", "spheres", *SMALL, *TUNED, "--json")
     assert answer.code == 0, answer.err
     return answer.json
 
@@ -86,8 +86,7 @@ def test_the_report_shows_the_search_and_the_command_that_repeats_it(searched):
 
 def test_the_same_search_again_is_cached(up, searched):
     """No trial runs a second time, no second model."""
-    options = _options("model=random_forest", "trials_at_once=2")
-    again = up.baton("run", "spheres", *SMALL, *TUNED, *options, "--json").json
+    again = up.baton("run", "spheres", *SMALL, *TUNED, "--json").json
     assert [one["cached"] for one in again["stages"]] == [True] * 4
     assert again["model"] == searched["model"]
     assert again["search"] == searched["search"]
@@ -95,8 +94,8 @@ def test_the_same_search_again_is_cached(up, searched):
 
 def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     """Each trial is a run of a deployment; kill -9 in the middle of one loses nothing."""
-    slow = _options("model=gradient_boosting", 'space={"max_depth": [2, 9]}', "engine=workers")
-    params = ["-p", 'model_params={"n_estimators": 400}', "-p", "n_trials=4"]
+    slow = _options("model=gradient_boosting", 'space={"max_depth": [2, 3]}', "engine=workers")
+    params = ["-p", 'model_params={"n_estimators": 200}', "-p", "n_trials=3"]
     before = {run["id"] for run in up.runs("trial")}
     runner = subprocess.Popen(
         [*BATON, "run", "spheres", *SMALL, "-p", "tune=true", *slow, *params, "--json"],
@@ -117,27 +116,23 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     assert runner.returncode == 0, err
     found = json.loads(out)
     trials = pq.read_table(found["results"]["trials"]).to_pylist()
-    assert [line["trial"] for line in trials] == list(range(4))
+    assert [line["trial"] for line in trials] == list(range(3))
     assert "fail" not in {line["state"] for line in trials}
     runs = [run for run in up.runs("trial") if run["id"] not in before]
     assert {run["state_type"] for run in runs} == {"COMPLETED", "CRASHED"}
-    assert sum(run["state_type"] == "COMPLETED" for run in runs) == 4
+    assert sum(run["state_type"] == "COMPLETED" for run in runs) == 3
 
 
 def test_trials_and_fit_run_on_a_dask_cluster(up):
-    """Worker processes of their own do both, as well as the stage's process does."""
-    options = [*_options("tune=true", "n_trials=2", "rows=4000"), *SMALL[2:], "--json"]
-    answers = [
-        up.baton("run", "spheres", *options, "-p", f"engine={engine}", "-p", f"study={engine}")
-        for engine in ("dask", "local")
-    ]
-    dask, local = (answer.json for answer in answers)
-    assert {answer.code for answer in answers} == {0}, answers
-    assert dask["metrics"]["accuracy"] == pytest.approx(local["metrics"]["accuracy"], abs=0.015)
-    assert dask["search"]["best"]["params"] == local["search"]["best"]["params"]
-    (stage,) = up.runs("tune", id={"any_": [dask["stages"][1]["flow_run_id"]]})
+    """Worker processes of their own do both; the trials are tasks of one subflow."""
+    options = _options("tune=true", "n_trials=2", "rows=3000", "engine=dask")
+    answer = up.baton("run", "spheres", *SMALL[2:], *options, "--json")
+    assert answer.code == 0, answer.err
+    (stage,) = up.runs("tune", id={"any_": [answer.json["stages"][1]["flow_run_id"]]})
     (below,) = up.runs("trials on dask", parent_flow_run_id={"any_": [stage["id"]]})
     assert below["state_type"] == "COMPLETED"
+    assert answer.json["search"]["n_trials"] == 2
+    assert answer.json["metrics"]["accuracy"] > 0.9
 
 
 def _process_of(home, run_id):
@@ -150,40 +145,12 @@ def _process_of(home, run_id):
     return None
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (['space={"max_dept": [2, 8]}', "tune=true"], "no hyperparameter 'max_dept'"),
-        (["space=[1]", "tune=true"], "space"),
-        (["n_trials=5"], "add -p tune=true"),
-        (["engine=workers"], "add -p tune=true"),
-        (["engine=spark"], "engine"),
-        (["tune=true", "compare=xgboost,lightgbm"], "ask for one of them"),
-        (["tune=true", "study=../mine"], "study"),
-        (["tune=true", "n_trials=0"], "n_trials"),
-    ],
-)
-def test_a_search_that_makes_no_sense_is_refused(up, options, said):
-    """One line, exit code 2, no traceback."""
-    answer = up.baton("run", "spheres", "-p", "rows=300", *_options(*options))
-    assert answer.code == 2, answer.out
-    assert said in answer.err
-    assert "Traceback" not in answer.err
-
-
-def test_a_study_of_another_search_is_refused_and_kept(up):
-    """A name that is taken, on other data: one line, and the journal stays."""
-    small = _options("tune=true", "n_trials=2", "study=taken", "model=decision_tree")
-    assert up.baton("run", "spheres", *SMALL, *small).code == 0
-    journal = up.path / "studies" / "taken.journal"
-    before = journal.stat().st_size
-    answer = up.baton("run", "spheres", "-p", "rows=601", *SMALL[2:], *small)
+def test_a_study_of_another_search_is_refused_and_kept(up, searched):
+    """A name that is taken, on other data: one line, exit code 2, and the journal stays."""
+    journal = up.path / "studies" / "mine.journal"
+    before = journal.read_bytes()
+    answer = up.baton("run", "spheres", "-p", "rows=601", *SMALL[2:], *TUNED)
     assert answer.code == 2
-    assert "study 'taken' is of another search" in answer.err
+    assert "study 'mine' is of another search" in answer.err
     assert "Traceback" not in answer.err
-    assert journal.stat().st_size >= before
-
-
-def test_hyperparameters_of_the_model_are_known():
-    """The families used here have the space they are searched in."""
-    assert "max_depth" in models.FAMILIES["gradient_boosting"].space(models.Kind.CLASSIFICATION)
+    assert journal.read_bytes().startswith(before)

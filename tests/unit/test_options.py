@@ -44,3 +44,26 @@ def test_sources_of_any_name_have_places_of_their_own():
     plan = Plan(problem, problems.parse(problem, {}), "c" * 12, "", "code")
     names = ["订单", "客户", "Order Items", "order_items", "_keys", "Keys", "x" * 99, "x" * 98]
     assert len({plan.source_key(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"n_trials": "5"}, "n_trials is for a search: add -p tune=true"),
+        ({"space": '{"max_depth": [2, 8]}'}, "add -p tune=true"),
+        ({"engine": "workers"}, "add -p tune=true"),
+        ({"engine": "spark"}, "engine"),
+        ({"tune": "true", "compare": "xgboost,lightgbm"}, "ask for one of them"),
+        ({"tune": "true", "study": "../mine"}, "study"),
+        ({"tune": "true", "n_trials": "0"}, "n_trials"),
+        ({"tune": "true", "trials_at_once": "0"}, "trials_at_once"),
+        ({"tune": "true", "space": "[1]"}, "space"),
+        ({"tune": "maybe"}, "tune"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_at_the_door(values, said):
+    """One line, before anything runs."""
+    with pytest.raises(InputError) as error:
+        problems.parse_options(problems.get("spheres"), values)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
