@@ -70,8 +70,9 @@ lint: setup ## Check format, style, types and the import rule
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: setup ## Measure the chain against a plain script
+bench: setup ## Measure the chain against a plain script, and trials side by side
 	$(VENV)/bin/python benchmarks/chain.py
+	$(VENV)/bin/python benchmarks/trials.py
 
 docs: setup ## Build the site into docs/_build/html, warnings as errors, and check the pages
 	$(VENV)/bin/sphinx-build -q -W --keep-going -j 2 -b html docs docs/_build/html

@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each; medians are printed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        environment = _environment(home)
-        up = _start(home, environment)
+        environment = environment_of(home)
+        up = start(home, environment)
         try:
             print(f"{os.cpu_count()} cores; medians of {options.repeats} runs, A and B in turn")
             for rows in options.rows:
@@ -43,13 +43,14 @@ def main() -> None:
             up.wait(60)
 
 
-def _environment(home: str) -> dict[str, str]:
+def environment_of(home: str) -> dict[str, str]:
+    """Environment of a Baton of its own."""
     drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE"}
     kept = {name: value for name, value in os.environ.items() if name not in drop}
     return kept | {"BATON_HOME": home, "BATON_PREFECT_PORT": "0", "BATON_MLFLOW_PORT": "0"}
 
 
-def _start(home: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def start(home: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a standing Baton: its own start is not part of a chain."""
     up = subprocess.Popen([BATON, "up"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     while not (Path(home) / "up.json").exists():

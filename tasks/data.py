@@ -187,6 +187,7 @@ def _stated(goal: Goal) -> dict[str, Any]:
         "notes": list(goal.notes),
         "model": goal.model,
         "model_params": goal.model_params,
+        "trials_at_once": goal.trials_at_once,
     }
 
 

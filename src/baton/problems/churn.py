@@ -44,6 +44,9 @@ KEYS = "_keys"
 HYPERPARAMETERS = {"n_estimators": 150, "num_leaves": 50, "feature_fraction": 0.5}
 """Within the space that was searched for the published figures on AdventureWorks."""
 
+_TRIALS_AT_ONCE = 5
+"""Trials of a search at the same time, as for those figures."""
+
 ADVENTUREWORKS = (
     "AdventureWorks is public: MySQL server relational.fel.cvut.cz, user guest, database"
     " AdventureWorks2014 (-p url=mysql+pymysql://guest@relational.fel.cvut.cz/AdventureWorks2014"
@@ -235,7 +238,13 @@ class Churn(SourcedProblem[ChurnParams]):
         """Classify churn; the area under the curve decides, since the classes are uneven."""
         notes = _notes(raw, params)
         return Goal(
-            Kind.CLASSIFICATION, TARGET, "roc_auc", notes, "lightgbm", dict(HYPERPARAMETERS)
+            Kind.CLASSIFICATION,
+            TARGET,
+            "roc_auc",
+            notes,
+            "lightgbm",
+            dict(HYPERPARAMETERS),
+            trials_at_once=_TRIALS_AT_ONCE,
         )
 
     def groups(self, features: pd.DataFrame, raw: pd.DataFrame, params: ChurnParams) -> pd.Series:
