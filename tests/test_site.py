@@ -290,10 +290,10 @@ def test_a_condition_is_a_dashed_arrow_with_its_label():
         update={"deployments": [d for d in plain.deployments if d.name == "evaluate"]}
     )
     assert "dasharray" not in chain_picture.draw(usual)
-    asking = trigger(contracts.EventName.MODEL_EVALUATED, **{"baton.tune": "yes"})
+    asking = trigger(contracts.EventName.MODEL_TRAINED, **{"baton.notebook": "yes"})
     drawn = chain_picture.draw(changed(reconcile=[asking]))
     assert "dasharray" in drawn
-    assert ">baton.tune: yes<" in drawn
+    assert ">baton.notebook: yes<" in drawn
 
 
 def test_no_two_boxes_overlap_however_events_lead():

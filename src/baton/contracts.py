@@ -146,6 +146,17 @@ class Event(_Frozen):
         return self.model_dump(mode="json")
 
 
+SEARCH = "search"
+"""Subject of a data set whose chain asks for a search of hyperparameters before training."""
+
+
+def subject_of(event: EventName, labels: Mapping[str, str]) -> str:
+    """Kind of the thing that an event is about, in a chain of these labels."""
+    if event is EventName.DATASET_READY and labels.get("baton.tune") == "yes":
+        return SEARCH
+    return next(kind.subject for kind in Event.__subclasses__() if kind.event is event)
+
+
 def labels_in(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Labels of a chain from the parameters of one of its runs; none if no options are in it."""
     for name, value in parameters.items():
@@ -185,6 +196,12 @@ class DatasetReady(Event):
     """What the chain was asked for whatever its problem is."""
     study: Table | None = None
     """Trials of the search that found the options' hyperparameters, if there was one."""
+
+    @property
+    def resource_id(self) -> str:
+        """Id of the resource: what is to be searched first is nothing to train on yet."""
+        labels = self.options.labels if self.study is None else {}
+        return f"baton.{subject_of(self.event, labels)}.{self.problem}"
 
 
 class StudyFinished(Event):

@@ -8,13 +8,14 @@ every event; here both are errors. Turning an entry into a deployment belongs in
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
-from baton.contracts import EventName, Stage
+from baton.contracts import EventName, Stage, subject_of
 from baton.errors import InputError
 from baton.problems.base import Options
 
@@ -41,16 +42,18 @@ class Match(_Strict):
 
     resource: Annotated[str, Field(alias="prefect.resource.id", min_length=1)]
     """Resource that the event is about; `*` at its end stands for anything."""
-    tune: Annotated[Literal["yes", "no"] | None, Field(alias="baton.tune")] = None
-    """Whether the chain asked for a search of hyperparameters; any chain if not given."""
     notebook: Annotated[Literal["yes", "no"] | None, Field(alias="baton.notebook")] = None
     """Whether the chain asked for a notebook; any chain if not given."""
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels beside the resource's id."""
-        asked = {"baton.tune": self.tune, "baton.notebook": self.notebook}
-        return {name: value for name, value in asked.items() if value is not None}
+        return {} if self.notebook is None else {"baton.notebook": self.notebook}
+
+    def meets(self, event: EventName, labels: Mapping[str, str]) -> bool:
+        """Tell whether an event of a chain of these labels is meant."""
+        resource = f"baton.{subject_of(event, labels)}.any"
+        return fnmatchcase(resource, self.resource) and self.labels.items() <= labels.items()
 
 
 class Trigger(_Strict):
@@ -82,9 +85,8 @@ class Trigger(_Strict):
 
     def fires(self, stage: Stage, labels: Mapping[str, str] | None) -> bool:
         """Tell whether it is started by what a stage announces in a chain of these labels."""
-        if not self.enabled or not any(EMITTED_BY[event] is stage for event in self.expect):
-            return False
-        return labels is None or self.match.labels.items() <= labels.items()
+        heard = [event for event in self.expect if self.enabled and EMITTED_BY[event] is stage]
+        return any(labels is None or self.match.meets(event, labels) for event in heard)
 
 
 class Schedule(_Strict):

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from filelock import FileLock
 
+from baton import manifest
 from tests.conftest import ROOT
 
 BATON = [str(Path(sys.executable).with_name("baton"))]
@@ -124,6 +125,15 @@ def wait_for(what, seconds=120, step=0.3):
         assert time.monotonic() < end, f"waited {seconds} s in vain"
         time.sleep(step)
     return found
+
+
+def declared_automations():
+    """Names of the automations that prefect.yaml makes: one for each trigger."""
+    return {
+        f"{entry.name}__automation_{place + 1}"
+        for entry in manifest.read(ROOT / "prefect.yaml").deployments
+        for place in range(len(entry.triggers))
+    }
 
 
 @contextmanager

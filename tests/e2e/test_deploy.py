@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.e2e.conftest import fresh_home, wait_for
+from tests.e2e.conftest import declared_automations, fresh_home, wait_for
 
 pytestmark = pytest.mark.e2e
 BIN = Path(sys.executable).parent
@@ -75,7 +75,7 @@ def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server):
     found = [d["name"] for d in server.post("deployments/filter", {})]
     assert sorted(found) == sorted(d["name"] for d in declared)
     automations = [a["name"] for a in server.post("automations/filter", {})]
-    assert sorted(automations) == ["evaluate__automation_1", "train__automation_1"]
+    assert sorted(automations) == sorted(declared_automations())
 
     worker = subprocess.Popen(
         [BIN / "prefect", "worker", "start", "--pool", "baton", "--type", "process"],
@@ -112,5 +112,5 @@ def test_pruning_removes_what_is_no_longer_declared(server, tmp_path):
     assert "removed deployment evaluate-old" in answer.out
     assert "removed automation evaluate-old__automation_1" in answer.out
     left = {a["name"] for a in server.post("automations/filter", {})}
-    assert left == {"evaluate__automation_1", "train__automation_1"}
+    assert left == declared_automations()
     assert "removed" not in server.baton("prune", PREFECT_API_URL=server.api).out

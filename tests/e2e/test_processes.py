@@ -30,7 +30,7 @@ def test_a_chain_survives_kill_9_of_the_serve_process_in_the_middle_of_training(
     """`baton up` again ends with the chain complete and one model version."""
     home.start()
     runner = subprocess.Popen(
-        [*BATON, "run", "spheres", "-p", "rows=100000", *BRIEFLY, "--json"],
+        [*BATON, "run", "spheres", "-p", "rows=30000", *BRIEFLY, "--json"],
         cwd=ROOT,
         env=home.environment(),
         stdout=subprocess.PIPE,
@@ -80,12 +80,12 @@ def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
     wait_for(lambda: not home.processes(), 30)
 
 
-def test_a_run_without_a_standing_baton_leaves_nothing_running(empty_home):
+def test_a_run_without_a_standing_baton_leaves_nothing_running(home):
     """The embedded server, the serve process and the runs end with the command."""
-    answer = empty_home.baton("run", "spheres", "-p", "rows=500", *BRIEFLY, "--json")
+    answer = home.baton("run", "spheres", "-p", "rows=500", *BRIEFLY, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["state"] == "COMPLETED"
-    assert empty_home.processes() == []
+    assert home.processes() == []
 
 
 def test_a_home_that_cannot_be_written_is_refused(empty_home):

@@ -14,7 +14,7 @@ import pytest
 
 from baton.lineage import lineage_of
 from tests.conftest import ROOT
-from tests.e2e.conftest import wait_for
+from tests.e2e.conftest import declared_automations, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -408,8 +408,7 @@ def test_the_serve_process_serves_exactly_what_is_declared(up):
     found = {d["name"]: d for d in up.post("deployments/filter", {})}
     assert set(found) == {d["name"] for d in declared}
     automations = {a["name"] for a in up.post("automations/filter", {})}
-    started = {"train", "evaluate", "notebook"}
-    assert automations == {f"{name}__automation_1" for name in started}
+    assert automations == declared_automations()
 
 
 def test_schedules_make_runs(up):
