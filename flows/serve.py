@@ -44,6 +44,7 @@ from baton.parent import die_with
 from baton.settings import settings
 from flows import warm_client
 from flows.places import MANIFEST
+from tasks.client import share_certificates
 from tasks.recovery import resume_abandoned
 
 log = logging.getLogger("baton.serve")
@@ -247,6 +248,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     die_with(settings().parent_pid)
+    share_certificates()
     os.environ["BATON_PARENT_PID"] = str(os.getpid())
     try:
         chain = manifest.read(MANIFEST)

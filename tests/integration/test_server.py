@@ -1,13 +1,21 @@
 """Prefect's server on SQLite: writers that have read wait for each other."""
 
 import asyncio
+import ssl
 from contextlib import suppress
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.settings import (
+    PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
+    PREFECT_API_URL,
+    temporary_settings,
+)
 
-from baton.cli.server import make_writers_wait
+from baton.cli.server import keep_application, make_writers_wait
+from tasks.client import share_certificates
 
 
 async def _two_writers(path):
@@ -45,9 +53,61 @@ def test_writers_wait_for_each_other(tmp_path, monkeypatch):
     assert asyncio.run(_two_writers(tmp_path / "x.db")) == [None, None]
 
 
+def _ask(times):
+    """Ask for the application as every action of an automation does."""
+    from prefect.server.api.clients import BaseClient
+
+    clients = [BaseClient() for _ in range(times)]
+    assert len({id(client._http_client._transport.app) for client in clients}) == 1
+
+
+def test_the_application_is_looked_up_once(monkeypatch):
+    """Prefect writes all settings down at every action; with the change, once."""
+    from prefect.server.api import server
+    from prefect.settings import Settings
+
+    asked = []
+    hash_key = Settings.hash_key
+    monkeypatch.setattr(Settings, "hash_key", lambda self: asked.append(1) or hash_key(self))
+    monkeypatch.setattr(server, "create_app", server.create_app)
+    _ask(4)
+    assert len(asked) >= 4, "Prefect has mended it: `keep_application` can go"
+    keep_application()
+    asked.clear()
+    _ask(4)
+    assert len(asked) <= 1
+
+
 @pytest.fixture(autouse=True)
 def _no_shared_engines(monkeypatch):
     """Engines are kept by event loop and address: none of another test's."""
     from prefect.server.database import configurations
 
     monkeypatch.setattr(configurations, "ENGINES", {})
+
+
+def _contexts_of_clients(monkeypatch, times):
+    """How often certificates are read for so many clients."""
+    from prefect.client.orchestration import get_client
+
+    read = []
+    load = ssl.SSLContext.load_default_certs
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_default_certs", lambda self, *of: read.append(1) or load(self, *of)
+    )
+    settings = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_API_TLS_INSECURE_SKIP_VERIFY: 1}
+    with temporary_settings(settings):
+        for _ in range(times):
+            with suppress(httpx.HTTPError), get_client(sync_client=True):
+                pass
+    return len(read)
+
+
+def test_certificates_are_read_once_for_all_clients_of_a_process(monkeypatch):
+    """Prefect reads them for each; with the change, once. It can go when the first half fails."""
+    from prefect.client import orchestration
+
+    monkeypatch.setattr(orchestration, "ssl", ssl)
+    assert _contexts_of_clients(monkeypatch, 3) >= 3
+    share_certificates()
+    assert _contexts_of_clients(monkeypatch, 3) == 1
