@@ -243,7 +243,7 @@ def main() -> None:
     loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
     for name in _IMPORTS:
         _import(name)
-    importlib.import_module("tasks.client").share_certificates()
+    importlib.import_module("tasks.client").share_certificates(are_read=True)
     Template(listener, int(sys.argv[2]), loaded).serve()
 
 

@@ -7,15 +7,24 @@ from functools import cache
 from types import SimpleNamespace
 
 
-def share_certificates() -> None:
+def share_certificates(*, are_read: bool = False) -> None:
     """Let the clients of this process share one TLS context for each file of certificates.
 
-    Prefect reads the system's certificates for every client that it makes, a tenth of a second
-    each, also where the server's address has no TLS; a stage makes dozens. The contexts are used
-    by nothing but Prefect's clients, which set all of them alike.
+    Parameters
+    ----------
+    are_read : bool
+        Read the system's now, for processes that are forked from this one.
+
+    Notes
+    -----
+    Prefect reads them for every client that it makes, a tenth of a second each, also where the
+    server's address has no TLS; a stage makes dozens. The contexts are used by nothing but
+    Prefect's clients, which set all of them alike.
     """
     from prefect.client import orchestration
 
     shared = SimpleNamespace(**vars(ssl))
     shared.create_default_context = cache(ssl.create_default_context)
     vars(orchestration)["ssl"] = shared
+    if are_read:
+        shared.create_default_context()

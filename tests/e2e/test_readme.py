@@ -37,6 +37,8 @@ ELSEWHERE = {
     ".venv/bin/baton prune": "test_deploy.py",
     ".venv/bin/baton run taxi -p train=2021-01 -p test=2021-02": "test_problems.py, offline",
     ".venv/bin/baton predict taxi -p month=2021-03": "test_problems.py, offline",
+    ".venv/bin/baton run iris -p notebook=tour": "test_notebook.py",
+    ".venv/bin/baton run iris -p tune=true -p n_trials=10": "test_tune.py",
     ".venv/bin/baton run churn -p url=adventureworks.sqlite": "test_problems.py",
 }
 

@@ -23,13 +23,13 @@ def _options(*pairs):
     return [part for pair in pairs for part in ("-p", pair)]
 
 
-TUNED = _options("tune=true", "n_trials=6", "model=decision_tree", "trials_at_once=2", "study=mine")
+IRIS = ["run", "iris", *_options("tune=true", "n_trials=10", "trials_at_once=2", "study=mine")]
 
 
 @pytest.fixture(scope="module")
 def searched(up):
-    """A chain of which six trials are a part, two at a time."""
-    answer = up.baton("run", "spheres", *SMALL, *TUNED, "--json")
+    """The chain of the README, its study with a name, two trials at a time."""
+    answer = up.baton(*IRIS, "--json")
     assert answer.code == 0, answer.err
     return answer.json
 
@@ -40,7 +40,7 @@ def test_the_chain_has_the_stage_and_ends_with_the_best_hyperparameters(up, sear
     search = searched["search"]
     trials = pq.read_table(searched["results"]["trials"]).to_pylist()
     scored = [line for line in trials if line["state"] == "complete"]
-    assert search["n_trials"] == len(trials) == 6
+    assert search["n_trials"] == len(trials) == 10
     assert search["best"]["accuracy"] == max(line["value"] for line in scored)
     client = mlflow.MlflowClient(f"sqlite:///{up.path}/mlflow/mlflow.db")
     used = client.get_run(searched["model"]["run_id"]).data.params
@@ -51,23 +51,23 @@ def test_trials_are_subflows_that_overlap(up, searched):
     """Each is a flow run below the stage's; two go at the same time."""
     (stage,) = up.runs("tune", id={"any_": [searched["stages"][1]["flow_run_id"]]})
     trials = up.runs("trial", parent_flow_run_id={"any_": [stage["id"]]})
-    assert sorted(run["parameters"]["number"] for run in trials) == list(range(6))
+    assert sorted(run["parameters"]["number"] for run in trials) == list(range(10))
     spans = sorted((run["start_time"], run["end_time"]) for run in trials)
     assert any(later[0] < earlier[1] for earlier, later in itertools.pairwise(spans))
     key = f"tune-{searched['chain']}"
     (artifact,) = up.post("artifacts/filter", {"artifacts": {"key": {"any_": [key]}}})
     assert artifact["data"] == 100.0
-    assert artifact["description"].startswith("6 of 6 trials, best accuracy")
+    assert artifact["description"].startswith("10 of 10 trials, best accuracy")
 
 
 def test_mlflow_has_a_run_for_the_search_and_one_for_each_trial(up, searched):
     """Nested runs with their hyperparameters and scores; pictures and best ones with the search."""
     client = mlflow.MlflowClient(f"sqlite:///{up.path}/mlflow/mlflow.db")
-    experiment = client.get_experiment_by_name("baton-spheres").experiment_id
+    experiment = client.get_experiment_by_name("baton-iris").experiment_id
     of_study = f"params.study = '{searched['search']['study']}'"
     (parent,) = client.search_runs([experiment], of_study)
     nested = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-    assert sorted(int(run.data.tags["baton.trial"]) for run in nested) == list(range(6))
+    assert sorted(int(run.data.tags["baton.trial"]) for run in nested) == list(range(10))
     assert parent.data.metrics["accuracy"] == searched["search"]["best"]["accuracy"]
     listed = client.list_artifacts(parent.info.run_id, "pictures")
     pictures = {Path(one.path).name for one in listed}
@@ -86,7 +86,7 @@ def test_the_report_shows_the_search_and_the_command_that_repeats_it(searched):
 
 def test_the_same_search_again_is_cached(up, searched):
     """No trial runs a second time, no second model."""
-    again = up.baton("run", "spheres", *SMALL, *TUNED, "--json").json
+    again = up.baton(*IRIS, "--json").json
     assert [one["cached"] for one in again["stages"]] == [True] * 4
     assert again["model"] == searched["model"]
     assert again["search"] == searched["search"]
@@ -149,7 +149,7 @@ def test_a_study_of_another_search_is_refused_and_kept(up, searched):
     """A name that is taken, on other data: one line, exit code 2, and the journal stays."""
     journal = up.path / "studies" / "mine.journal"
     before = journal.read_bytes()
-    answer = up.baton("run", "spheres", "-p", "rows=601", *SMALL[2:], *TUNED)
+    answer = up.baton(*IRIS, "-p", "seed=5")
     assert answer.code == 2
     assert "study 'mine' is of another search" in answer.err
     assert "Traceback" not in answer.err
