@@ -45,7 +45,7 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test lint bench docs screenshots constraints clean
+.PHONY: help setup run test long lint bench docs screenshots constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -61,8 +61,11 @@ $(STAMP): pyproject.toml constraints.txt
 run: setup ## Run the chain once, on the spheres problem
 	$(VENV)/bin/baton run spheres
 
-test: setup ## Run every test
-	$(VENV)/bin/pytest
+test: setup ## Run the tests, but for a few that take longest
+	$(VENV)/bin/pytest -m "not long"
+
+long: setup ## Run the tests that take longest
+	$(VENV)/bin/pytest -m long
 
 lint: setup ## Check format, style, types and the import rule
 	$(VENV)/bin/ruff format --check

@@ -194,6 +194,7 @@ def test_make_alone_lists_every_target() -> None:
         "setup",
         "run",
         "test",
+        "long",
         "lint",
         "bench",
         "docs",
@@ -203,7 +204,7 @@ def test_make_alone_lists_every_target() -> None:
     }
 
 
-@pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "docs", "screenshots"])
+@pytest.mark.parametrize("target", ["run", "test", "long", "lint", "bench", "docs", "screenshots"])
 def test_targets_stand_on_setup(target: str, tmp_path: Path) -> None:
     """Each working target first builds the environment where there is none."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):

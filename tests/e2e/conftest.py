@@ -24,6 +24,38 @@ from tests.conftest import ROOT
 BATON = [str(Path(sys.executable).with_name("baton"))]
 
 
+EACH = """
+import json, os, sys, tempfile, traceback
+from baton.cli import main
+
+answers = []
+for arguments in json.load(sys.stdin):
+    files = [tempfile.TemporaryFile() for _ in range(2)]
+    child = os.fork()
+    if child == 0:
+        for descriptor, file in enumerate(files, 1):
+            os.dup2(file.fileno(), descriptor)
+        code = 1
+        try:
+            main(arguments)
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    said = [os.pread(file.fileno(), 10**7, 0).decode() for file in files]
+    answers.append([os.waitstatus_to_exitcode(status), *said])
+print(json.dumps(answers))
+"""
+"""The command again and again: starting Python and importing is most of a short one's time."""
+
+BRIEFLY = ["-p", "importance_rows=50", "-p", "n_repeats=1", "-p", "explain_rows=20"]
+"""What keeps the evaluation of many rows short."""
+
+
 @dataclass
 class Answer:
     """What the command said."""
@@ -67,6 +99,20 @@ class Home:
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
+
+    def baton_each(self, commands, timeout=280):
+        """Run many commands, each in a process of its own that is forked after the imports."""
+        done = subprocess.run(
+            [sys.executable, "-c", EACH],
+            input=json.dumps([[str(one) for one in command] for command in commands]),
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=True,
+        )
+        return [Answer(*answer) for answer in json.loads(done.stdout)]
 
     def start(self):
         """Start `baton up` and wait until it says that it is ready."""

@@ -113,6 +113,7 @@ def test_a_notebook_that_fails_fails_its_stage_in_one_line(up, toured):
     assert not kept.exists()
 
 
+@pytest.mark.long  # tests/integration/test_notebooks.py ends a kernel with its parent
 def test_no_kernel_outlives_its_run(up, toured):
     """The run's process is killed: its kernel is gone too."""
     own(up, "slow", "# %%\nimport time\ntime.sleep(300)\n")

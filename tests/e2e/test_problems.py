@@ -6,11 +6,9 @@ import pandas as pd
 import pytest
 
 from baton.lineage import lineage_of
+from tests.e2e.conftest import BRIEFLY
 
 pytestmark = pytest.mark.e2e
-
-BRIEFLY = ("-p", "importance_rows=500", "-p", "n_repeats=1", "-p", "explain_rows=20")
-"""What keeps the evaluation short."""
 
 
 @pytest.fixture(scope="module")
@@ -117,30 +115,34 @@ def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):
     assert table["price"].tolist() == ["$65"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["predict", "iris", "--version", "99"], "version 99"),
-        (["predict", "iris", "-p", "rows=9"], "unknown parameter 'rows'"),
-        (["predict", "taxi", "-p", "month=2021-13"], "no such month"),
-        (["train", "zzz"], "no chain"),
-        (["train", "-p", "rows=9"], "option 'rows'"),
-        (["run", "iris", "-p", "model=perceptron"], "unknown model 'perceptron'"),
-        (["run", "iris", "-p", "compare=lasso"], "lasso"),
-        (["run", "iris", "-p", "model_params={"], "JSON object"),
-        (["run", "iris", "-p", 'model_params={"depth": 3}'], "depth"),
-        (["run", "iris", "-p", "test_data_ratio=-0.2"], "test_data_ratio"),
-        (["run", "taxi", "-p", "train=2021-02", "-p", "test=2021-01"], "after train"),
-        (["run", "taxi", "-p", "source=nowhere"], "source=FOLDER"),
-        (["run", "churn", "-p", "url=nowhere.sqlite"], "AdventureWorks is public"),
-        (["run", "churn", "-p", "url=postgresql://me:hush@127.0.0.1/x"], "password"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-@pytest.mark.usefixtures("iris")
-def test_bad_input_is_refused_in_one_line(up, arguments, said):
+BAD = [
+    (["predict", "iris", "--version", "99"], "version 99"),
+    (["predict", "iris", "-p", "rows=9"], "unknown parameter 'rows'"),
+    (["predict", "taxi", "-p", "month=2021-13"], "no such month"),
+    (["train", "zzz"], "no chain"),
+    (["train", "-p", "rows=9"], "option 'rows'"),
+    (["run", "iris", "-p", "model=perceptron"], "unknown model 'perceptron'"),
+    (["run", "iris", "-p", "compare=lasso"], "lasso"),
+    (["run", "iris", "-p", "model_params={"], "JSON object"),
+    (["run", "iris", "-p", 'model_params={"depth": 3}'], "depth"),
+    (["run", "iris", "-p", "test_data_ratio=-0.2"], "test_data_ratio"),
+    (["run", "taxi", "-p", "train=2021-02", "-p", "test=2021-01"], "after train"),
+    (["run", "taxi", "-p", "source=nowhere"], "source=FOLDER"),
+    (["run", "churn", "-p", "url=nowhere.sqlite"], "AdventureWorks is public"),
+    (["run", "churn", "-p", "url=postgresql://me:hush@127.0.0.1/x"], "password"),
+]
+
+
+@pytest.fixture(scope="module")
+def refusals(up, iris):
+    """What the command said to each bad input."""
+    return up.baton_each([arguments for arguments, _ in BAD])
+
+
+@pytest.mark.parametrize("place", range(len(BAD)), ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_is_refused_in_one_line(refusals, place):
     """Exit code 2, the fact and the fix, no traceback, no password."""
-    answer = up.baton(*arguments)
+    answer, said = refusals[place], BAD[place][1]
     assert answer.code == 2, answer.out + answer.err
     assert said in answer.err
     assert len([line for line in answer.err.splitlines() if line.startswith("baton: ")]) == 1

@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.e2e.conftest import BATON, wait_for
+from tests.e2e.conftest import BATON, BRIEFLY, wait_for
 
 pytestmark = pytest.mark.e2e
-
-BRIEFLY = ["-p", "importance_rows=50", "-p", "n_repeats=1", "-p", "explain_rows=20"]
-"""What keeps the evaluation of many rows short."""
 
 
 def _pid(home, mark):

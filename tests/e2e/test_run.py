@@ -14,7 +14,7 @@ import pytest
 
 from baton.lineage import lineage_of
 from tests.conftest import ROOT
-from tests.e2e.conftest import declared_automations, wait_for
+from tests.e2e.conftest import BRIEFLY, declared_automations, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -309,7 +309,8 @@ def _csv(name, path):
 def test_a_table_of_ones_own_runs_to_its_score(up, tmp_path, name, metric, least):
     """Kind and target are inferred from the file; the score is that of a model that learnt."""
     path = _csv(name, tmp_path / f"{name}.csv")
-    answer = up.baton("run", "table", "-p", f"path={path}", "-p", "target=target", "--json")
+    asked = ["-p", f"path={path}", "-p", "target=target", *BRIEFLY]
+    answer = up.baton("run", "table", *asked, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["metrics"][metric] > least
 
@@ -317,7 +318,8 @@ def test_a_table_of_ones_own_runs_to_its_score(up, tmp_path, name, metric, least
 def test_a_real_dirty_table_runs_to_its_score(up, shared):
     """76,518 taxi trips with nulls, dates, strings and an all-null column."""
     path = shared("taxi_green/green_tripdata_2021-01.parquet")
-    answer = up.baton("run", "table", "-p", f"path={path}", "-p", "target=trip_distance", "--json")
+    asked = ["-p", f"path={path}", "-p", "target=trip_distance", *BRIEFLY]
+    answer = up.baton("run", "table", *asked, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["state"] == "COMPLETED"
 
@@ -370,19 +372,26 @@ def files(tmp_path_factory):
     return {name: str(folder / f"{name}.csv") for name in contents}
 
 
-@pytest.mark.usefixtures("spheres")
-@pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(a) for a, _ in BAD])
-def test_bad_input_is_refused_in_one_line(up, files, arguments, said):
-    """Exit code 2, one line on stderr that names the fact, nothing registered, no traceback."""
+@pytest.fixture(scope="module")
+def refusals(up, spheres, files):
+    """What the command said to each bad input; nothing may be registered."""
     models = up.path / "mlflow" / "artifacts" / "table"
-    before = sorted(models.rglob("*")) if models.exists() else []
-    answer = up.baton(*[argument.format(**files) for argument in arguments])
+    before = sorted(models.rglob("*"))
+    commands = [[argument.format(**files) for argument in arguments] for arguments, _ in BAD]
+    answers = up.baton_each(commands)
+    assert before == sorted(models.rglob("*"))
+    return answers
+
+
+@pytest.mark.parametrize("place", range(len(BAD)), ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_is_refused_in_one_line(refusals, place):
+    """Exit code 2, one line on stderr that names the fact, no traceback."""
+    answer, said = refusals[place], BAD[place][1]
     assert answer.code == 2, answer.out + answer.err
     assert said in answer.err
     lines = [line for line in answer.err.splitlines() if line.startswith("baton: ")]
     assert len(lines) == 1
     assert "Traceback" not in answer.err + answer.out
-    assert before == (sorted(models.rglob("*")) if models.exists() else [])
 
 
 def test_bad_input_with_json_is_one_object(up):

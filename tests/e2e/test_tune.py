@@ -123,6 +123,7 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     assert sum(run["state_type"] == "COMPLETED" for run in runs) == 2
 
 
+@pytest.mark.long  # tests/integration/test_cluster.py fits on two workers
 def test_trials_and_fit_run_on_a_dask_cluster(up):
     """Worker processes of their own do both; the trials are tasks of one subflow."""
     options = _options("tune=true", "n_trials=2", "rows=3000", "engine=dask", "trials_at_once=1")
