@@ -304,7 +304,11 @@ def _csv(name, path):
 
 
 @pytest.mark.parametrize(
-    ("name", "metric", "least"), [("breast_cancer", "accuracy", 0.9), ("diabetes", "r2", 0.25)]
+    ("name", "metric", "least"),
+    [
+        pytest.param("breast_cancer", "accuracy", 0.9, marks=pytest.mark.long),  # as README's wine
+        ("diabetes", "r2", 0.25),
+    ],
 )
 def test_a_table_of_ones_own_runs_to_its_score(up, tmp_path, name, metric, least):
     """Kind and target are inferred from the file; the score is that of a model that learnt."""

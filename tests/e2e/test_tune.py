@@ -92,6 +92,7 @@ def test_the_same_search_again_is_cached(up, searched):
     assert again["search"] == searched["search"]
 
 
+@pytest.mark.long  # two processes share a study, and one is killed, in tests/unit/test_tuning.py
 def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     """Each trial is a run of a deployment; kill -9 in the middle of one loses nothing."""
     slow = _options("model=gradient_boosting", 'space={"max_depth": [2, 3]}', "engine=workers")
