@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_LOG_SECONDS = 10.0
 _HEADER = 8
 _FDS = 3
 
@@ -175,6 +176,7 @@ def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
         os.environ.update(environment, BATON_PARENT_PID=str(os.getppid()))
         _refresh()
         code = _run_engine()
+        _send_logs()
     except BaseException:  # noqa: BLE001  the process ends here whatever it was
         traceback.print_exc()
     finally:
@@ -201,6 +203,13 @@ def _refresh() -> None:
 
     settings.cache_clear()
     refresh_global_settings_context()
+
+
+def _send_logs() -> None:
+    """Send the records that still wait: the process ends without Python's exit handlers."""
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=_LOG_SECONDS)
 
 
 def _run_engine() -> int:
