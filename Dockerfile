@@ -21,10 +21,11 @@ COPY README.md LICENSE prefect.yaml ./
 COPY src src
 COPY tasks tasks
 COPY flows flows
+COPY serving serving
 COPY notebooks notebooks
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --no-deps --build-constraints constraints.txt --editable . \
-    && "$VIRTUAL_ENV/bin/python" -m compileall -q src tasks flows
+    && "$VIRTUAL_ENV/bin/python" -m compileall -q src tasks flows serving
 
 FROM python:${PYTHON}-slim-bookworm
 LABEL org.opencontainers.image.title="Baton" \
@@ -47,4 +48,4 @@ VOLUME /data
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; u = os.environ.get('PREFECT_API_URL'); u and r.urlopen(u.rstrip('/') + '/health', timeout=8)"]
 # Serves; a command given instead is run as it stands, as Prefect's Docker worker expects.
-ENTRYPOINT ["sh", "-c", "case \"$1\" in ''|-*) exec python -m flows.serve \"$@\" ;; *) exec \"$@\" ;; esac", "baton"]
+ENTRYPOINT ["sh", "-c", "case \"$1\" in ''|-*) exec python -m serving \"$@\" ;; *) exec \"$@\" ;; esac", "baton"]

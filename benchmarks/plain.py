@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from baton import importance, metrics, models, plots, problems, shapley
-from baton.problems import ROW, SPLIT, Options
+from baton import models, problems
+from baton.evaluation import importance, metrics, shapley
+from baton.showing import plots
+from baton.terms import ROW, SPLIT, Options
 
 
 def main(rows: int, seed: int, folder: Path) -> dict[str, float]:

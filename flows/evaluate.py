@@ -6,8 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import ModelTrained, Stage
-from tasks.aside import aside
+from baton.chain.events import ModelTrained, Stage
 from tasks.evaluation import (
     bench,
     bench_of,
@@ -19,10 +18,11 @@ from tasks.evaluation import (
     shap_global_table,
     shap_local_table,
 )
-from tasks.events import announce
+from tasks.platform.events import announce
+from tasks.platform.stage import exclusive, stage
+from tasks.platform.threads import aside
+from tasks.platform.tracking import log_evaluation
 from tasks.reporting import remember, write_artifacts, write_report
-from tasks.stage import exclusive, stage
-from tasks.tracking import log_evaluation
 
 
 @flow(name="performance", flow_run_name="performance {trained.problem}")

@@ -5,12 +5,12 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import Stage
-from baton.problems import Options
+from baton.chain.events import Stage
+from baton.terms import Options
 from tasks.data import dataset_ready, load_raw, make_features, plan_dataset, read_sources
-from tasks.events import announce
-from tasks.results import exists
-from tasks.stage import exclusive, stage
+from tasks.platform.events import announce
+from tasks.platform.results import exists
+from tasks.platform.stage import exclusive, stage
 
 
 @flow(name=Stage.GENERATE.value)

@@ -5,12 +5,12 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import ModelEvaluated, Stage
-from flows.places import NOTEBOOKS
-from tasks.aside import aside
-from tasks.events import announce
+from baton.chain.events import ModelEvaluated, Stage
 from tasks.notebooks import make_page, notebook_ready, plan_notebook, write_link
-from tasks.stage import exclusive, stage
+from tasks.platform.events import announce
+from tasks.platform.places import NOTEBOOKS
+from tasks.platform.stage import exclusive, stage
+from tasks.platform.threads import aside
 
 
 @flow(name=Stage.NOTEBOOK.value)

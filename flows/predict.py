@@ -5,13 +5,13 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import Stage
+from baton.chain.events import Stage
 from baton.errors import NoModelError
-from tasks.aside import aside
-from tasks.events import announce
+from tasks.platform.events import announce
+from tasks.platform.results import exists
+from tasks.platform.stage import exclusive, skipped, stage
+from tasks.platform.threads import aside
 from tasks.prediction import plan_prediction, predict_new_rows, predictions_ready, read_new_rows
-from tasks.results import exists
-from tasks.stage import exclusive, skipped, stage
 
 
 @flow(name=Stage.PREDICT.value)

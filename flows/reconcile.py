@@ -2,9 +2,9 @@
 
 from prefect import flow
 
-from baton import manifest
-from flows.places import MANIFEST
-from tasks.recovery import hand_on_again
+from baton.chain import manifest
+from tasks.platform.places import MANIFEST
+from tasks.platform.recovery import hand_on_again
 
 
 @flow

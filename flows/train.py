@@ -6,13 +6,13 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import DatasetReady, ModelTrained, Stage, Table
-from tasks.aside import aside
+from baton.chain.events import DatasetReady, ModelTrained, Stage, TableRef
 from tasks.data import example_of
-from tasks.events import announce
-from tasks.results import require
-from tasks.stage import exclusive, stage
-from tasks.tracking import find_version, register
+from tasks.platform.events import announce
+from tasks.platform.results import require
+from tasks.platform.stage import exclusive, stage
+from tasks.platform.threads import aside
+from tasks.platform.tracking import find_version, register
 from tasks.training import (
     chosen,
     compare_families,
@@ -30,7 +30,7 @@ async def candidate(data: DatasetReady, name: str) -> None:
     await aside(cross_validate, data, name, key=comparison_key(data, f"candidate_{name}"))
 
 
-async def comparison(data: DatasetReady) -> Table | None:
+async def comparison(data: DatasetReady) -> TableRef | None:
     """Score the families to be compared at the same time, each in a subflow of its own."""
     names = data.options.compare
     if not names:

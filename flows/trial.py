@@ -2,9 +2,9 @@
 
 from prefect import flow
 
-from baton.contracts import TRIAL, DatasetReady
-from tasks.aside import aside
-from tasks.stage import part
+from baton.chain.events import TRIAL, DatasetReady
+from tasks.platform.stage import part
+from tasks.platform.threads import aside
 from tasks.tuning import plan_search, try_trial
 
 

@@ -7,15 +7,15 @@ from uuid import UUID
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.contracts import DatasetReady, Stage
-from baton.problems import Engine
+from baton.chain.events import DatasetReady, Stage
+from baton.terms import Engine
 from flows.trial import trial
-from tasks.aside import aside
-from tasks.cluster import task_runner
-from tasks.events import announce
-from tasks.results import exists
-from tasks.stage import exclusive, stage
-from tasks.tracking import log_search
+from tasks.platform.cluster import task_runner
+from tasks.platform.events import announce
+from tasks.platform.results import exists
+from tasks.platform.stage import exclusive, stage
+from tasks.platform.threads import aside
+from tasks.platform.tracking import log_search
 from tasks.tuning import (
     Plan,
     begin_progress,

@@ -13,8 +13,11 @@ n_rows = 300  # held-out rows to explain, at most
 import numpy as np
 import pandas as pd
 
-from baton import chains, importance, metrics, models, plots, progress, shapley
-from baton.problems import Kind
+from baton import chains, models
+from baton.evaluation import importance, metrics, shapley
+from baton.showing import plots
+from baton.terms import Kind
+from baton.words import progress
 
 if chain:
     done = chains.find(chain)

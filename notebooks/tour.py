@@ -15,7 +15,9 @@
 chain = ""  # id of a chain that ended, or its first digits; empty: run one now
 
 # %%
-from baton import chains, metrics, plots
+from baton import chains
+from baton.evaluation import metrics
+from baton.showing import plots
 
 done = chains.find(chain) if chain else chains.run("spheres", rows=2000)
 done

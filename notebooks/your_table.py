@@ -17,7 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from baton import metrics, models, plots, problems, progress, shapley
+from baton import models, problems
+from baton.evaluation import metrics, shapley
+from baton.showing import plots
+from baton.words import progress
 
 folder = Path(tempfile.mkdtemp(prefix="baton-"))
 if not path:

@@ -12,22 +12,13 @@ import pyarrow as pa
 from prefect import task
 
 from baton import problems
-from baton.contracts import DatasetReady
+from baton.chain.events import DatasetReady
 from baton.errors import InputError
 from baton.lineage import code_version, digest_of, folder, lineage_of, with_lineage
-from baton.problems import (
-    GROUP,
-    ROW,
-    SPLIT,
-    Goal,
-    Options,
-    Params,
-    Problem,
-    SourcedProblem,
-    Split,
-)
-from tasks import results
-from tasks.results import result_task
+from baton.problems import Goal, Params, Problem, SourcedProblem
+from baton.terms import GROUP, ROW, SPLIT, Options, Split
+from tasks.platform import results
+from tasks.platform.results import result_task
 
 log = logging.getLogger(__name__)
 

@@ -20,15 +20,16 @@ from typing import Any
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from baton import importance, metrics, models, shapley
-from baton.contracts import DatasetReady, ModelEvaluated, ModelTrained, Report
+from baton import models
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelTrained, PageRef
+from baton.evaluation import importance, metrics, shapley
 from baton.lineage import code_version, folder, with_lineage
-from baton.problems import ROW, Split
-from tasks import results
+from baton.terms import ROW, Split
 from tasks.data import features_of, read_groups, read_rows
+from tasks.platform import results
+from tasks.platform.results import result_task
+from tasks.platform.tracking import load_model
 from tasks.prediction import answer
-from tasks.results import result_task
-from tasks.tracking import load_model
 from tasks.training import fitter
 
 log = logging.getLogger(__name__)
@@ -251,7 +252,7 @@ def progress(what: str, expected: float) -> Iterator[Callable[[int, int], None]]
 
 
 def _silent(_done: int, _total: int) -> None:
-    """Report nothing."""
+    """PageRef nothing."""
 
 
 @result_task(name="predict held-out rows")
@@ -348,7 +349,7 @@ def evaluated(trained: ModelTrained) -> ModelEvaluated:
     return ModelEvaluated(
         **trained.model_dump(),
         **tables,
-        report=Report(
+        report=PageRef(
             key=keys.report, digest=results.digest_of_file(results.report_path(keys.report))
         ),
         scores={line["metric"]: line["value"] for line in lines},

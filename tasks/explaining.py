@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baton import plots, shapley
-from baton.contracts import ModelEvaluated
+from baton.chain.events import ModelEvaluated
 from baton.errors import InputError
-from baton.problems import ROW, Split
-from tasks import results
+from baton.evaluation import shapley
+from baton.showing import plots
+from baton.terms import ROW, Split
 from tasks.data import features_of, read_rows
 from tasks.evaluation import ACTUAL
+from tasks.platform import results
+from tasks.platform.tracking import load_model
 from tasks.prediction import PREDICTED
-from tasks.tracking import load_model
 
 
 @dataclass(frozen=True)

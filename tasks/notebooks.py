@@ -1,7 +1,7 @@
 """Running the notebook that a chain asks for, and keeping its page beside the chain's report.
 
-How a notebook is found, read and rendered is thought in ``baton.notebooks``; the kernel is in
-``tasks/kernel.py``.
+How a notebook is found, read and rendered is thought in ``baton.showing.notebooks``; the kernel is
+in ``tasks/platform/kernel.py``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact
 
-from baton import notebooks
-from baton.contracts import ModelEvaluated, NotebookReady, Report
+from baton.chain.events import ModelEvaluated, NotebookReady, PageRef
 from baton.errors import InputError
 from baton.lineage import digest_of
 from baton.settings import settings
-from tasks import results
+from baton.showing import notebooks
+from tasks.platform import results
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def make_page(job: Job) -> None:
     """
     import nbformat
 
-    from tasks import kernel
+    from tasks.platform import kernel
 
     parameters = {"chain": job.evaluated.chain}
     with tempfile.TemporaryDirectory(prefix="baton-") as name:
@@ -145,7 +145,7 @@ def notebook_ready(job: Job) -> NotebookReady:
         data=evaluated.data,
         model=evaluated.model,
         name=job.name,
-        page=Report(key=job.key, digest=results.digest_of_file(job.page)),
+        page=PageRef(key=job.key, digest=results.digest_of_file(job.page)),
     )
 
 

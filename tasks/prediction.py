@@ -9,14 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from baton import metrics, models, problems
-from baton.contracts import ModelRef, PredictionsReady
+from baton import models, problems
+from baton.chain.events import ModelRef, PredictionsReady
 from baton.errors import InputError
+from baton.evaluation import metrics
 from baton.lineage import code_version, folder, with_lineage
-from baton.problems import ROW, SPLIT, Kind, Params, Problem
-from tasks import results
-from tasks.results import result_task
-from tasks.tracking import load_model, newest_version
+from baton.problems import Params, Problem
+from baton.terms import ROW, SPLIT, Kind
+from tasks.platform import results
+from tasks.platform.results import result_task
+from tasks.platform.tracking import load_model, newest_version
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Showing an evaluation: pictures, the HTML report, Prefect's artifacts, the chain's record.
 
-What the pictures and the page look like is thought in ``baton.plots`` and ``baton.report``.
+What the pictures and the page look like is thought in ``baton.showing``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from baton import metrics, plots, report, tuning
-from baton.contracts import DatasetReady, ModelEvaluated, ModelTrained
+from baton import tuning
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelTrained
 from baton.errors import InputError
+from baton.evaluation import metrics
 from baton.lineage import lineage_of
-from baton.problems import ROW, Kind
 from baton.settings import settings
-from tasks import results
+from baton.showing import plots, report
+from baton.terms import ROW, Kind
 from tasks.data import features_of
 from tasks.evaluation import Bench, keys_of
-from tasks.tracking import champion_scores
+from tasks.platform import results
+from tasks.platform.tracking import champion_scores
 
 log = logging.getLogger(__name__)
 

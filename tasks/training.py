@@ -10,15 +10,16 @@ from typing import Any
 import pyarrow as pa
 from prefect import task
 
-from baton import metrics, models
-from baton.contracts import DatasetReady, Table
+from baton import models
+from baton.chain.events import DatasetReady, TableRef
+from baton.evaluation import metrics
 from baton.lineage import code_version, digest_of, folder, with_lineage
 from baton.models import cluster
-from baton.problems import ROW, Engine, Split
-from tasks import results
-from tasks.cluster import client, cores
+from baton.terms import ROW, Engine, Split
 from tasks.data import origin_of, read_groups, read_rows
-from tasks.results import result_task
+from tasks.platform import results
+from tasks.platform.cluster import client, cores
+from tasks.platform.results import result_task
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def compare_families(data: DatasetReady, names: tuple[str, ...], key: str) -> pa
     return with_lineage(pa.Table.from_pylist(lines), facts)
 
 
-def chosen(data: DatasetReady, comparison: Table | None) -> str:
+def chosen(data: DatasetReady, comparison: TableRef | None) -> str:
     """Family to train: the best of those compared, or the one that was asked for."""
     if comparison:
         return str(results.read(comparison)["model"][0].as_py())

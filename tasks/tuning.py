@@ -21,17 +21,18 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from baton import models, plots, tuning
-from baton.contracts import TRIAL, DatasetReady, StudyFinished, progress_key
+from baton import models, tuning
+from baton.chain.events import TRIAL, DatasetReady, StudyFinished, progress_key
+from baton.chain.recovery import ATTEMPTS
 from baton.lineage import code_version, folder, lineage_of, with_lineage
 from baton.models.checks import known_parameters
-from baton.problems import ROW, Engine, Split
-from baton.recovery import ATTEMPTS
 from baton.settings import settings
-from tasks import results
-from tasks.cluster import cores
+from baton.showing import plots
+from baton.terms import ROW, Engine, Split
 from tasks.data import read_groups, read_rows
-from tasks.results import result_task
+from tasks.platform import results
+from tasks.platform.cluster import cores
+from tasks.platform.results import result_task
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import pytest
 
 from baton import problems
 from baton.cli import app
-from baton.problems import Options
 from baton.settings import Settings
+from baton.terms import Options
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

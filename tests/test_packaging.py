@@ -280,8 +280,8 @@ def test_image_is_locked_and_not_root() -> None:
 @pytest.mark.parametrize(
     ("arguments", "started"),
     [
-        ([], "python -m flows.serve"),
-        (["--help"], "python -m flows.serve --help"),
+        ([], "python -m serving"),
+        (["--help"], "python -m serving --help"),
         (["python", "-m", "prefect.engine"], "python -m prefect.engine"),
     ],
 )
@@ -421,9 +421,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_wheel_holds_the_rooms_and_the_chain(wheel: set[str]) -> None:
-    """The wheel holds baton, tasks, flows, the chain's table and the licence, and no tests."""
-    assert {"notebooks/tour.py", "baton/templates/notebook/index.html.j2"} <= wheel
-    assert {"baton/__init__.py", "tasks/__init__.py", "flows/__init__.py", "prefect.yaml"} <= wheel
+    """The wheel holds the four rooms, the chain's table and the licence, and no tests."""
+    assert {"notebooks/tour.py", "prefect.yaml"} <= wheel
+    assert "baton/showing/templates/notebook/index.html.j2" in wheel
+    rooms = {"baton/__init__.py", "tasks/__init__.py", "flows/__init__.py", "serving/__main__.py"}
+    assert rooms <= wheel
     assert [name for name in wheel if name.endswith("/LICENSE")]
     assert not [name for name in wheel if name.startswith(("tests/", "benchmarks/", ".venv/"))]
 
@@ -432,5 +434,5 @@ def test_wheel_holds_every_module(wheel: set[str]) -> None:
     """No module of the source is left out of the wheel."""
     source = [path.relative_to(ROOT) for path in repository_files() if path.suffix == ".py"]
     rooms = [p.relative_to("src") if p.parts[0] == "src" else p for p in source]
-    wanted = {p.as_posix() for p in rooms if p.parts[0] in {"baton", "tasks", "flows"}}
+    wanted = {p.as_posix() for p in rooms if p.parts[0] in {"baton", "tasks", "flows", "serving"}}
     assert wanted <= wheel

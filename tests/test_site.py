@@ -14,11 +14,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from pydantic import BaseModel
 
-from baton import contracts, manifest, metrics, problems
+from baton import problems
+from baton.chain import events, manifest
 from baton.cli import app
+from baton.evaluation import metrics
 from baton.models import FAMILIES
-from baton.problems import Options
 from baton.settings import Settings
+from baton.terms import Options
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "docs/_ext"))
@@ -146,8 +148,8 @@ def _name(model):
 def test_every_event_and_every_field_of_its_payload_is_described(site):
     """With the fields of what a payload holds."""
     page = seen(site / "reference/events.html")
-    kinds = _subclasses(contracts.Event)
-    assert {kind.event for kind in kinds} == set(contracts.EventName)
+    kinds = _subclasses(events.Event)
+    assert {kind.event for kind in kinds} == set(events.EventName)
     for kind in kinds:
         assert kind.event.value in page.headings
         for model in models_below(kind):
@@ -290,7 +292,7 @@ def test_a_condition_is_a_dashed_arrow_with_its_label():
         update={"deployments": [d for d in plain.deployments if d.name == "evaluate"]}
     )
     assert "dasharray" not in chain_picture.draw(usual)
-    asking = trigger(contracts.EventName.MODEL_TRAINED, **{"baton.notebook": "yes"})
+    asking = trigger(events.EventName.MODEL_TRAINED, **{"baton.notebook": "yes"})
     drawn = chain_picture.draw(changed(reconcile=[asking]))
     assert "dasharray" in drawn
     assert ">baton.notebook: yes<" in drawn
@@ -298,12 +300,12 @@ def test_a_condition_is_a_dashed_arrow_with_its_label():
 
 def test_no_two_boxes_overlap_however_events_lead():
     """Several events into one stage, one past another stage, one that closes a circle."""
-    events = contracts.EventName
+    names = events.EventName
     chain = changed(
-        evaluate=[trigger(events.DATASET_READY)],
-        predict=[trigger(events.MODEL_EVALUATED), trigger(events.MODEL_TRAINED)],
-        reconcile=[trigger(events.MODEL_TRAINED)],
-        **{"generate-taxi": [trigger(events.PREDICTIONS_READY)]},
+        evaluate=[trigger(names.DATASET_READY)],
+        predict=[trigger(names.MODEL_EVALUATED), trigger(names.MODEL_TRAINED)],
+        reconcile=[trigger(names.MODEL_TRAINED)],
+        **{"generate-taxi": [trigger(names.PREDICTIONS_READY)]},
     )
     drawn = chain_picture.draw(chain)
     numbers = r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"'

@@ -16,8 +16,8 @@ import chain_picture
 import reference
 from pydantic import BaseModel
 
-from baton import manifest
-from flows.places import MANIFEST
+from baton.chain import manifest
+from tasks.platform.places import MANIFEST
 
 MARK = re.compile(r"^<!-- baton: (\w+) ?(\S*) -->$", re.MULTILINE)
 ROOT = Path(__file__).parent.parent.parent

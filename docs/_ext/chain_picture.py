@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from baton.manifest import EMITTED_BY, Manifest, Schedule
+from baton.chain.manifest import EMITTED_BY, Manifest, Schedule
 
 _BOX = 210
 _COLUMN = 290

@@ -14,14 +14,17 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 from typenames import code, default, label, limits, type_name
 
-from baton import contracts, manifest, metrics, problems
+from baton import problems
+from baton.chain import manifest
+from baton.chain.events import Event, EventName
 from baton.cli import app
+from baton.evaluation import metrics
 from baton.models import FAMILIES, Explain
 from baton.models.space import Categorical, Float, Int
-from baton.problems import Options
 from baton.relational.primitives import AGGREGATIONS, TRANSFORMS
 from baton.settings import Settings
-from flows.places import MANIFEST
+from baton.terms import Options
+from tasks.platform.places import MANIFEST
 
 _FEW, _MANY = 1_000, 100_000
 """Numbers of rows for which a model's defaults are shown, where they differ."""
@@ -148,8 +151,8 @@ def _argument(command: str, argument: Any, text: str) -> list[str]:
 def events() -> str:
     """Every event: who announces it, who is started by it, and its payload."""
     chain = manifest.read(MANIFEST)
-    order = list(contracts.EventName)
-    kinds = sorted(contracts.Event.__subclasses__(), key=lambda kind: order.index(kind.event))
+    order = list(EventName)
+    kinds = sorted(Event.__subclasses__(), key=lambda kind: order.index(kind.event))
     parts = [_event(kind, chain) for kind in kinds]
     nested: list[type[BaseModel]] = []
     for kind in kinds:
@@ -157,7 +160,7 @@ def events() -> str:
     return "\n\n".join([*parts, *(_section(model, column="field") for model in nested)])
 
 
-def _event(kind: type[contracts.Event], chain: manifest.Manifest) -> str:
+def _event(kind: type[Event], chain: manifest.Manifest) -> str:
     emitter = manifest.EMITTED_BY[kind.event]
     started = [
         f"{code(d.name)} ({', '.join(map(code, t.parameters))})"

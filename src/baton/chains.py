@@ -18,19 +18,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baton import display, models, records, shapley, stored
+from baton import models
+from baton.chain import records, stored
 from baton.errors import InputError
-from baton.importance import Importance
+from baton.evaluation import shapley
+from baton.evaluation.importance import Importance
+from baton.evaluation.metrics import Scores
 from baton.lineage import lineage_of
-from baton.metrics import Scores
-from baton.problems import GROUP, ROW, SPLIT, Kind, Split
 from baton.settings import Settings, settings
+from baton.terms import GROUP, ROW, SPLIT, Kind, Split
+from baton.words import display
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from baton.contracts import ModelEvaluated
+    from baton.chain.events import ModelEvaluated
 
 _TITLE = re.compile(r"chain ([0-9a-f]{12}) · ")
 _STAGE = re.compile(r"[a-z]+: [a-z]+\n")

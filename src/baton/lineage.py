@@ -1,7 +1,7 @@
 """Keys and lineage: where a result stands and what it was made from.
 
 A key follows from what decides the content (problem, parameters, inputs, code), so that a
-repeat finds it. Reading and writing files belong in ``tasks/results.py``.
+repeat finds it. Reading and writing files belong in ``tasks/platform/results.py``.
 """
 
 from __future__ import annotations
@@ -27,19 +27,7 @@ _LIBRARIES = (
     "scikit-learn",
     "xgboost",
 )
-_NOT_THINKING = {
-    "chains.py",
-    "cli",
-    "display.py",
-    "manifest.py",
-    "notebooks.py",
-    "parent.py",
-    "progress.py",
-    "records.py",
-    "recovery.py",
-    "settings.py",
-    "stored.py",
-}
+_NOT_THINKING = {"chain", "chains.py", "cli", "parent.py", "settings.py", "words"}
 METADATA_KEY = b"baton"
 
 

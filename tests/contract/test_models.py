@@ -10,13 +10,14 @@ import pytest
 from sklearn.inspection import permutation_importance as theirs
 from threadpoolctl import threadpool_limits
 
-from baton import importance, metrics, models
+from baton import models
 from baton.errors import InputError
-from baton.metrics import model_output
+from baton.evaluation import importance, metrics
+from baton.evaluation.metrics import model_output
+from baton.evaluation.shapley import margin, shap_values
 from baton.models.checks import check, known_parameters
 from baton.models.space import Categorical
-from baton.problems.base import Kind
-from baton.shapley import margin, shap_values
+from baton.terms import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -12,7 +12,7 @@ from pandas.api import types as dtypes
 
 from baton import models, problems
 from baton.errors import InputError
-from baton.problems import ROW, Kind
+from baton.terms import ROW, Kind
 from tests.conftest import ROOT
 from tests.shops import make_shop
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from filelock import FileLock
 
-from baton import manifest
+from baton.chain import manifest
 from tests.conftest import ROOT
 
 BATON = [str(Path(sys.executable).with_name("baton"))]

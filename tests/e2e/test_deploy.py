@@ -97,7 +97,7 @@ def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server):
 
 def test_pruning_removes_what_is_no_longer_declared(server, tmp_path):
     """A deployment that left prefect.yaml goes, and so does the automation it leaves behind."""
-    for folder in ("flows", "tasks", "src"):
+    for folder in ("flows", "serving", "tasks", "src"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     old = next(d for d in content["deployments"] if d["name"] == "evaluate")

@@ -171,7 +171,7 @@ def test_its_tables_are_frames_and_its_scores_are_those_announced(toured, chain)
 
 def test_its_model_answers_as_it_did(chain):
     """Loaded from the home's files, checked by its digest; its explanations add up to it."""
-    from baton import shapley
+    from baton.evaluation import shapley
 
     columns = chain.rows("test").drop(columns=chain.target)
     assert (chain.model.predict(columns) == chain.predictions["predicted"]).all()

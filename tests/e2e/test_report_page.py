@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baton import plots, report
-from baton.problems.base import Kind
-from baton.shapley import ShapValues, global_importance
+from baton.evaluation.shapley import ShapValues, global_importance
+from baton.showing import plots, report
+from baton.terms import Kind
 from tests.e2e.browser import CHROMIUM, browser
 
 pytestmark = [

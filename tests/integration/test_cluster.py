@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from baton import metrics, models
+from baton import models
 from baton.errors import InputError
+from baton.evaluation import metrics
 from baton.models import cluster
-from baton.problems import GROUP, ROW, SPLIT, Kind, Split
 from baton.settings import settings
-from tasks import cluster as clusters
+from baton.terms import GROUP, ROW, SPLIT, Kind, Split
+from tasks.platform import cluster as clusters
 
 N_ROWS = 6_000
 

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from baton.contracts import DatasetReady
-from tasks import events
+from baton.chain.events import DatasetReady
+from tasks.platform import events
 from tests.unit.test_contracts import READY
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from baton import notebooks
-from tasks import kernel
+from baton.showing import notebooks
+from tasks.platform import kernel
 from tests.conftest import ROOT
 
 

@@ -12,7 +12,7 @@ from prefect import flow
 
 from baton.errors import InputError
 from baton.lineage import lineage_of, with_lineage
-from tasks import results
+from tasks.platform import results
 
 pytestmark = pytest.mark.usefixtures("prefect")
 CALLS = []

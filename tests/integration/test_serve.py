@@ -1,10 +1,10 @@
-"""What flows/serve.py makes of prefect.yaml."""
+"""What serving/serve.py makes of prefect.yaml."""
 
 import pytest
 
-from baton import manifest
+from baton.chain import manifest
 from baton.errors import InputError
-from flows.serve import flow_of, to_deployment
+from serving.serve import flow_of, to_deployment
 from tests.conftest import ROOT
 
 CHAIN = manifest.read(ROOT / "prefect.yaml")

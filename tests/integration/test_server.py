@@ -14,8 +14,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from baton.cli.server import keep_application, make_writers_wait
-from tasks.client import share_certificates
+from serving.clients import share_certificates
+from serving.server import keep_application, make_writers_wait
 
 
 async def _two_writers(path):
@@ -40,7 +40,7 @@ async def _two_writers(path):
 
 
 def test_of_two_writers_that_have_read_prefect_turns_one_away(tmp_path):
-    """Why `baton.cli.server` is there; it can go when this fails."""
+    """Why `serving.server` is there; it can go when this fails."""
     done = asyncio.run(_two_writers(tmp_path / "x.db"))
     assert any("locked" in str(error) for error in done)
 

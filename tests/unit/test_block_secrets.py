@@ -3,9 +3,9 @@
 import pytest
 from prefect.blocks.system import Secret
 
-from baton import secrets
 from baton.errors import InputError
-from tasks.secrets import use_blocks
+from baton.sources import secrets
+from tasks.platform.secrets import use_blocks
 
 
 @pytest.fixture(autouse=True)

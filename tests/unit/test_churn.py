@@ -10,7 +10,7 @@ import pytest
 
 from baton import problems
 from baton.errors import InputError
-from baton.problems import ROW
+from baton.terms import ROW
 from tests.shops import make_shop
 
 CHURN = problems.get("churn")

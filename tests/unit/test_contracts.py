@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 from pydantic import ValidationError
 
-from baton.contracts import DatasetReady, Report, Table
+from baton.chain.events import DatasetReady, PageRef, TableRef
 
 TABLE = {"key": "spheres/0123456789abcdef/features.parquet", "digest": "a" * 64, "n_rows": 3}
 READY = {
@@ -43,7 +43,7 @@ def test_a_payload_survives_the_way_through_json():
 def test_a_key_that_could_leave_the_results_folder_is_refused(key):
     """No reference names a file outside ``results/<problem>/<digest>/``."""
     with pytest.raises(ValidationError):
-        Table.model_validate(TABLE | {"key": key})
+        TableRef.model_validate(TABLE | {"key": key})
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_key_that_could_leave_the_results_folder_is_refused(key):
 def test_a_page_lies_in_the_results_folder(key, is_good):
     """The report, or the notebook of any name that a chain may ask for."""
     with nullcontext() if is_good else pytest.raises(ValidationError):
-        Report(key=key, digest="a" * 64)
+        PageRef(key=key, digest="a" * 64)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from baton import problems, secrets
+from baton import problems
 from baton.errors import InputError
 from baton.relational.database import Database, _plain, checked_url
+from baton.sources import secrets
 
 PASSWORD = "s3cr-et/w@rd"
 

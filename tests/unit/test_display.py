@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baton import display, metrics, models, plots, progress
-from baton.importance import Importance
-from baton.problems import Kind
-from baton.shapley import Method, Scale, ShapValues
+from baton import models
+from baton.evaluation import metrics
+from baton.evaluation.importance import Importance
+from baton.evaluation.shapley import Method, Scale, ShapValues
+from baton.showing import plots
+from baton.terms import Kind
+from baton.words import display, progress
 
 EVIL = "<script>alert('x')</script>&\""
 TABLE = pd.DataFrame({EVIL: np.arange(40.0), "b": np.arange(40.0) % 7, "y": np.arange(40) % 2})
@@ -87,7 +90,7 @@ def test_importance_survives_the_way_through_a_table():
 
 def test_a_bar_says_nothing_where_nobody_looks():
     """Neither a notebook nor a terminal: a log file is not filled with bars."""
-    code = "from baton.progress import bar\nwith bar('steps') as r:\n    r(1, 2); r(2, 2)"
+    code = "from baton.words.progress import bar\nwith bar('steps') as r:\n    r(1, 2); r(2, 2)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
     assert not progress.is_notebook()

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from baton import download
 from baton.errors import InputError
+from baton.sources import download
 
 CONTENT = bytes(range(256)) * 1000
 

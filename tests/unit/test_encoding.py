@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baton.encoding import MAX_LEVELS, OTHER, Encoder, Role
+from baton.encoding.native import MAX_LEVELS, OTHER, Encoder, Role
 from baton.errors import InputError
 
 NAN = np.nan

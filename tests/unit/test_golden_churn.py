@@ -3,9 +3,10 @@
 import polars as pl
 import pytest
 
-from baton import metrics, models, problems
-from baton.problems import ROW
+from baton import models, problems
+from baton.evaluation import metrics
 from baton.problems.churn import labels
+from baton.terms import ROW
 
 CHURN = problems.get("churn")
 PUBLISHED = {"accuracy": 0.9118, "roc_auc": 0.9660}

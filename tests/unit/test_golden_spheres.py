@@ -3,8 +3,9 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
-from baton import metrics, models, problems
-from baton.problems import ROW
+from baton import models, problems
+from baton.evaluation import metrics
+from baton.terms import ROW
 
 TOLERANCE = 0.005
 PUBLISHED = {

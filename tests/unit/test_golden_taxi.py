@@ -2,8 +2,9 @@
 
 import pytest
 
-from baton import metrics, models, problems
-from baton.problems import ROW, Kind
+from baton import models, problems
+from baton.evaluation import metrics
+from baton.terms import ROW, Kind
 
 XGBOOST = {
     "encoding": "one_hot",

@@ -15,9 +15,9 @@ from xgboost import XGBClassifier
 
 from baton import models
 from baton.errors import InputError
-from baton.importance import SCORERS, permutation_importance
-from baton.metrics import INFO, Metric
-from baton.problems.base import Kind
+from baton.evaluation.importance import SCORERS, permutation_importance
+from baton.evaluation.metrics import INFO, Metric
+from baton.terms import Kind
 
 
 @pytest.fixture(scope="module")

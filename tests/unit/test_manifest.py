@@ -5,10 +5,10 @@ from copy import deepcopy
 import pytest
 import yaml
 
-from baton import manifest
-from baton.contracts import EventName, Stage
+from baton.chain import manifest
+from baton.chain.events import EventName, Stage
 from baton.errors import InputError
-from baton.problems import Options
+from baton.terms import Options
 from tests.conftest import ROOT
 
 GOOD = yaml.safe_load((ROOT / "prefect.yaml").read_text())

@@ -10,10 +10,11 @@ import sklearn.metrics as theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baton import metrics, models
+from baton import models
 from baton.errors import InputError
-from baton.metrics import Metric
-from baton.problems.base import Kind
+from baton.evaluation import metrics
+from baton.evaluation.metrics import Metric
+from baton.terms import Kind
 
 
 def predictions(n_rows, n_classes, seed=0, strength=2.0):

@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from baton import models
 from baton.errors import InputError
 from baton.models.space import Float, Int
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 QUICK = {"n_estimators": 12, "n_jobs": 1}
 

@@ -8,8 +8,8 @@ import jupytext
 import nbformat
 import pytest
 
-from baton import notebooks
 from baton.errors import InputError
+from baton.showing import notebooks
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "notebooks"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction import DictVectorizer
 
+from baton.encoding.one_hot import OneHotEncoder
 from baton.errors import InputError
-from baton.one_hot import OneHotEncoder
 
 
 def trips():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from baton import problems
+from baton import options, problems
 from baton.errors import InputError
-from baton.problems import Options
+from baton.terms import Options
 from tasks.data import Plan, settled
 
 
@@ -26,7 +26,7 @@ def test_a_comparison_names_each_family_once():
 def test_what_a_comparison_would_pass_over_is_refused(values, said):
     """Nothing that was asked for is left out in silence."""
     with pytest.raises(InputError, match=said):
-        problems.parse_options(None, values)
+        options.parse(None, values)
 
 
 def test_a_problem_keeps_the_settings_of_its_own_model():
@@ -64,6 +64,6 @@ def test_sources_of_any_name_have_places_of_their_own():
 def test_a_search_that_makes_no_sense_is_refused_at_the_door(values, said):
     """One line, before anything runs."""
     with pytest.raises(InputError) as error:
-        problems.parse_options(problems.get("spheres"), values)
+        options.parse(problems.get("spheres"), values)
     assert said in str(error.value)
     assert "\n" not in str(error.value)

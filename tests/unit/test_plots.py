@@ -15,10 +15,11 @@ from matplotlib.text import Text
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from baton import metrics, plots
 from baton.errors import InputError
-from baton.importance import Importance
-from baton.shapley import Scale, ShapValues
+from baton.evaluation import metrics
+from baton.evaluation.importance import Importance
+from baton.evaluation.shapley import Scale, ShapValues
+from baton.showing import plots
 
 LONG = "mean_amount_of_all_transactions_of_the_last_{:03d}_days_before_the_event"
 

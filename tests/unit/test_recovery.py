@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from baton.recovery import ATTEMPTS, Run, abandoned, unanswered
+from baton.chain.recovery import ATTEMPTS, Run, abandoned, unanswered
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(minutes=10)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from baton.importance import Importance
-from baton.plots import metric_intervals
-from baton.problems.base import Kind
-from baton.report import (
+from baton.evaluation.importance import Importance
+from baton.evaluation.shapley import ShapValues, global_importance
+from baton.showing.plots import metric_intervals
+from baton.showing.report import (
     Contribution,
     Data,
     Explanation,
@@ -32,8 +32,8 @@ from baton.report import (
     render,
     rows_worth_explaining,
 )
-from baton.shapley import ShapValues, global_importance
-from baton.text import elided
+from baton.terms import Kind
+from baton.words.text import elided
 
 EVIL = "<script>alert('x')</script> & \"'"
 VOID = {"meta", "link", "img", "br", "input", "hr"}

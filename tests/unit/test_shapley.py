@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
 
 from baton import models
-from baton.problems.base import Kind
-from baton.shapley import (
+from baton.evaluation.shapley import (
     Method,
     Scale,
     estimate_seconds,
@@ -24,6 +23,7 @@ from baton.shapley import (
     margin,
     shap_values,
 )
+from baton.terms import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -351,14 +351,14 @@ def test_wide_rows_are_explained_in_parts(monkeypatch):
         model = models.fit(table, "label", Kind.REGRESSION, name=name, params=params)
         whole = shap_values(model, table[:50], background=table).values
         with monkeypatch.context() as patch:
-            patch.setattr("baton.shapley._CHUNK_CELLS", 3000)
+            patch.setattr("baton.evaluation.shapley._CHUNK_CELLS", 3000)
             parts = shap_values(model, table[:50], background=table).values
         np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
 
 
 def test_permutations_converge_to_every_subset():
     """Where a column's effect does not depend on others, ten orders are exact."""
-    from baton.shapley import _enumerated, _permuted
+    from baton.evaluation.shapley import _enumerated, _permuted
 
     weights = np.arange(1.0, 6.0)
 
@@ -374,7 +374,7 @@ def test_xgboost_needs_no_shap():
     import subprocess
 
     code = (
-        "import sys, numpy as np; from baton.shapley import shap_values; import xgboost;"
+        "import sys, numpy as np; from baton.evaluation.shapley import shap_values; import xgboost;"
         "X = np.eye(4);"
         "y = np.arange(4.0); m = xgboost.XGBRegressor(n_estimators=2, n_jobs=1).fit(X, y);"
         "shap_values(m, X); sys.exit('shap' in sys.modules)"

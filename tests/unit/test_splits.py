@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baton.errors import InputError
-from baton.splits import marked, shuffled, stratified
+from baton.problems.splits import marked, shuffled, stratified
 
 
 @settings(deadline=None)

@@ -14,8 +14,8 @@ from sklearn import datasets
 
 from baton.errors import InputError
 from baton.problems import parse
-from baton.problems.base import ROW, SPLIT, Kind
 from baton.problems.table import TableParams, problem
+from baton.terms import ROW, SPLIT, Kind
 
 
 @pytest.fixture

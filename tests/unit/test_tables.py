@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT, Kind
 from baton.tables.features import build
 from baton.tables.inference import infer
 from baton.tables.reading import read
 from baton.tables.roles import Role
 from baton.tables.source import describe
+from baton.terms import ROW, SPLIT, Kind
 
 
 @pytest.fixture

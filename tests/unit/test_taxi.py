@@ -5,7 +5,7 @@ import pytest
 
 from baton import problems
 from baton.errors import InputError
-from baton.problems import ROW
+from baton.terms import ROW
 
 TAXI = problems.get("taxi")
 TRIPS = pd.DataFrame(

@@ -17,8 +17,8 @@ from baton import models, tuning
 from baton.errors import InputError
 from baton.models.registry import FAMILIES
 from baton.models.space import Categorical, Float, Int
-from baton.problems import Kind
 from baton.settings import Settings
+from baton.terms import Kind
 from baton.tuning.validation import FOLDED_ROWS
 from tests.conftest import ROOT
 

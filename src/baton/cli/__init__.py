@@ -1,6 +1,6 @@
 """The ``baton`` command: the only part of ``baton`` above the flows.
 
-It parses, connects and prints. Processes are in ``house``, following a chain in ``chain``,
+It parses, connects and prints. Processes are in ``serving``, following a chain in ``chain``,
 printing in ``show``.
 """
 
@@ -21,15 +21,17 @@ from httpx import HTTPError
 from pydantic import ValidationError
 from rich.console import Console
 
-from baton import manifest, notebooks, problems, records
+from baton import options, problems, terms
+from baton.chain import manifest, records
+from baton.chain.events import Stage
 from baton.cli import show
 from baton.cli.chain import NOTHING, Server, follow, look, with_events
-from baton.cli.house import Addresses, House, HouseError, awaited, house, is_up
-from baton.contracts import Stage
 from baton.errors import InputError
-from baton.secrets import SecretOutOfReachError
 from baton.settings import settings
-from flows.places import MANIFEST, NOTEBOOKS
+from baton.showing import notebooks
+from baton.sources.secrets import SecretOutOfReachError
+from serving.embedded import Addresses, ProcessError, Processes, awaited, is_up, run_embedded
+from tasks.platform.places import MANIFEST, NOTEBOOKS
 
 app = App(
     name="baton",
@@ -81,16 +83,16 @@ def run(problem: str, /, *, parameters: Values = [], as_json: AsJson = False) ->
     try:
         chosen = problems.get(problem)
         pairs = _pairs(parameters)
-        options = problems.parse_options(chosen, pairs)
-        _check_notebook(options)
-        params = problems.parse(chosen, {k: v for k, v in pairs.items() if k not in options})
+        asked = options.parse(chosen, pairs)
+        _check_notebook(asked)
+        params = problems.parse(chosen, {k: v for k, v in pairs.items() if k not in asked})
         try:
             chosen.fingerprint(params)
         except SecretOutOfReachError:
             pass  # a stage's process can read it: checked there
         except OSError as error:
             raise InputError(str(error)) from None
-        return _run_chain(problem, params.model_dump(mode="json"), options, console, as_json)
+        return _run_chain(problem, params.model_dump(mode="json"), asked, console, as_json)
     except InputError as error:
         if as_json:
             _print_json(_nothing(problem, str(error)))
@@ -107,7 +109,7 @@ def _run_chain(
     def begin(server: Server, chain_of: manifest.Manifest) -> str:
         return server.begin(chain_of, problem, parameters, options)
 
-    labels = problems.Options.model_validate(options).labels
+    labels = terms.Options.model_validate(options).labels
     return _follow(problem, begin, Stage.GENERATE, labels, console, as_json)
 
 
@@ -171,17 +173,15 @@ def train(
     chain
         Id of a chain or its first digits.
     """
-    from baton.problems import Options as Asked
-
     console = Console(stderr=True, quiet=as_json and not sys.stderr.isatty()) if as_json else _out
     data = records.find(settings(), chain=chain).data
     pairs = _pairs(parameters)
-    options = problems.parse_options(None, pairs)
-    found = data.options.model_dump() | {"tune": False} | _fresh(options)
+    asked = options.parse(None, pairs)
+    found = data.options.model_dump() | {"tune": False} | _fresh(asked)
     _check_notebook(found)
-    merged = Asked.model_validate(found)
+    merged = terms.Options.model_validate(found)
     changes = {"chain": uuid.uuid4().hex[:12], "options": merged}
-    again = data.model_copy(update=changes | ({"study": None} if _is_fresh(options) else {}))
+    again = data.model_copy(update=changes | ({"study": None} if _is_fresh(asked) else {}))
     first = Stage.TUNE if merged.tune else Stage.TRAIN
 
     def begin(server: Server, _: manifest.Manifest) -> str:
@@ -300,11 +300,11 @@ def connected(
 @contextmanager
 def _started(
     console: Console, *, serving: bool, standing: bool, pages: bool = True
-) -> Iterator[tuple[House, Addresses]]:
+) -> Iterator[tuple[Processes, Addresses]]:
     """Run an embedded Baton, with a sign of life until it stands."""
     with ExitStack() as stack:
         with console.status("starting Prefect …") as sign:
-            running = house(
+            running = run_embedded(
                 settings(), sign.update, serving=serving, standing=standing, pages=pages
             )
             entered = stack.enter_context(running)
@@ -332,7 +332,7 @@ def up(*, mlflow: bool = True) -> int:
     if settings().prefect_api_url:
         raise InputError(
             "PREFECT_API_URL is set: unset it for a server of Baton's own, or serve that one by"
-            " `python -m flows.serve`"
+            " `python -m serving`"
         )
     with _started(_out, serving=True, standing=True, pages=mlflow) as (running, addresses):
         _out.print(f"Prefect  {addresses.pages}", highlight=False)
@@ -437,7 +437,7 @@ def prune() -> int:
     For the server in PREFECT_API_URL or the `baton up` of this home. Only what carries the tag
     `baton` or the chain's own events is looked at.
     """
-    from tasks.upkeep import prune as remove
+    from tasks.platform.upkeep import prune as remove
 
     chain_of = manifest.read(MANIFEST)
     with connected(_err, serving=False) as (addresses, _):
@@ -470,7 +470,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ValidationError as error:
         _complain(_setting(error))
         code = 2
-    except HouseError as error:
+    except ProcessError as error:
         _complain(str(error))
         code = 1
     except HTTPError as error:

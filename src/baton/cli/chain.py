@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from baton.contracts import (
+from baton.chain.events import (
     TRIAL,
     Event,
     EventName,
@@ -29,9 +29,9 @@ from baton.contracts import (
     labels_in,
     progress_key,
 )
+from baton.chain.manifest import EMITTED_BY, PLAIN, Manifest
 from baton.errors import InputError
 from baton.lineage import lineage_of
-from baton.manifest import EMITTED_BY, PLAIN, Manifest
 from baton.settings import Settings
 
 _SECONDS_BETWEEN_LOOKS = 0.4

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from baton import problems
-from baton.problems import Options
+from baton.terms import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from baton.models.interface import Family
-    from baton.problems.base import Kind
+    from baton.terms import Kind
 
 
 def known_parameters(family: Family, kind: Kind) -> dict[str, Any]:

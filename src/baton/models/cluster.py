@@ -1,7 +1,7 @@
 """Fitting XGBoost on a Dask cluster, on rows that need not fit into one machine's memory.
 
 This process holds one column at a time; each worker reads and encodes its own part of the rows.
-Starting or reaching a cluster belongs in ``tasks/cluster.py``.
+Starting or reaching a cluster belongs in ``tasks/platform/cluster.py``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.encoding import Encoder, column_encodings
+from baton.encoding.native import Encoder, column_encodings
 from baton.models.checks import check, refusals
 from baton.models.fitted import FittedModel, targets
 from baton.models.interface import Encoding
 from baton.models.registry import FAMILIES
 from baton.models.xgb import XGBoost
-from baton.problems.base import GROUP, ROW, SPLIT, Kind, Split
+from baton.terms import GROUP, ROW, SPLIT, Kind, Split
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton import display
-from baton.encoding import Encoder
+from baton.encoding.native import Encoder
+from baton.encoding.one_hot import OneHotEncoder
 from baton.errors import InputError
 from baton.models.checks import check, refusals
 from baton.models.interface import Encoding, Family
 from baton.models.registry import DEFAULT, family
-from baton.one_hot import OneHotEncoder
-from baton.problems.base import Kind
-from baton.text import listed
+from baton.terms import Kind
+from baton.words import display
+from baton.words.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd

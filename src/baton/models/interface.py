@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import numpy as np
 from baton.errors import InputError
 from baton.models.interface import BOTH, Encoding, Explain, is_small
 from baton.models.space import Float, Int
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

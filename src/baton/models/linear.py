@@ -13,7 +13,7 @@ import numpy as np
 from baton.models.interface import Encoding, Explain
 from baton.models.scikit import Scikit
 from baton.models.space import Categorical, Float
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

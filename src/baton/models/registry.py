@@ -12,7 +12,7 @@ from baton.models.xgb import XGBoost
 
 if TYPE_CHECKING:
     from baton.models.interface import Family
-    from baton.problems.base import Kind
+    from baton.terms import Kind
 
 DEFAULT = "xgboost"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from baton.models.space import Space
-    from baton.problems.base import Kind
+    from baton.terms import Kind
 
 _NOT_OFFERED = {
     # Baton's own to decide

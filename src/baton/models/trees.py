@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from baton.models.interface import Encoding, Explain, is_small
 from baton.models.scikit import Scikit
 from baton.models.space import Float, Int
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

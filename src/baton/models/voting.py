@@ -9,7 +9,7 @@ from baton.models.linear import Linear, Logistic
 from baton.models.scikit import Scikit, in_one_thread
 from baton.models.space import Float, Int
 from baton.models.trees import ExtraTrees, RandomForest
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

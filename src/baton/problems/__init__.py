@@ -13,28 +13,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from baton.errors import InputError
-from baton.problems.base import (
-    GROUP,
-    ROW,
-    SPLIT,
-    Engine,
-    Goal,
-    Kind,
-    Options,
-    Params,
-    Problem,
-    SourcedProblem,
-    Split,
-)
+from baton.problems.base import Goal, Params, Problem, SourcedProblem
+from baton.terms import GROUP, ROW, SPLIT, Kind, Options, Split
 
 __all__ = [
     "GROUP",
     "ROW",
     "SPLIT",
-    "Engine",
     "Goal",
     "Kind",
-    "Options",
     "Params",
     "Problem",
     "SourcedProblem",
@@ -42,7 +29,6 @@ __all__ = [
     "get",
     "names",
     "parse",
-    "parse_options",
     "partial",
 ]
 
@@ -85,7 +71,7 @@ def parse(problem: Problem[Any], values: dict[str, Any]) -> Params:
     try:
         params: Params = problem.params.model_validate(values)
     except ValidationError as error:
-        raise InputError(_first_problem(problem, error)) from None
+        raise InputError(breach(problem, error)) from None
     return params
 
 
@@ -109,70 +95,12 @@ def partial(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
         try:
             given[name] = kind.dump_python(kind.validate_python(value), mode="json")
         except ValidationError as error:
-            raise InputError(_first_problem(problem, error, name)) from None
+            raise InputError(breach(problem, error, name)) from None
     return given
 
 
-def parse_options(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any]:
-    """Those of the values that are options of any chain, checked; a problem's own come first.
-
-    Parameters
-    ----------
-    problem : Problem or None
-        None if every value must be such an option.
-    values : dict
-
-    Raises
-    ------
-    InputError
-        If one is of the wrong type, or a family of models is unknown.
-    """
-    from baton import models
-
-    own = set(values) - set(Options.model_fields) if problem else set()
-    own |= set(problem.params.model_fields) if problem else set()
-    given = {name: value for name, value in values.items() if name not in own}
-    try:
-        checked = Options.model_validate(given)
-    except ValidationError as error:
-        raise InputError(_first_problem(problem, error)) from None
-    _refuse_idle(checked, given)
-    for name in (*checked.compare, *([checked.model] if checked.model else [])):
-        models.family(name)
-    if checked.compare and (checked.model or checked.model_params):
-        _require_compared(checked)
-    return checked.model_dump(mode="json", include=set(given))
-
-
-_OF_TUNING = ("n_trials", "trials_at_once", "space", "study")
-
-
-def _refuse_idle(options: Options, given: dict[str, Any]) -> None:
-    """Refuse what would be passed over in silence without a search, or beside a comparison."""
-    if options.tune:
-        if options.compare:
-            raise InputError("tune searches one model, compare several: ask for one of them")
-        return
-    idle = [name for name in _OF_TUNING if name in given]
-    if options.engine is Engine.WORKERS:
-        idle.append("engine=workers")
-    if idle:
-        raise InputError(f"{', '.join(idle)} is for a search: add -p tune=true, or drop it")
-
-
-def _require_compared(options: Options) -> None:
-    """Refuse a model, or its settings, that a comparison would pass over in silence."""
-    if options.model is None:
-        raise InputError("model_params with compare: say by -p model=… which family they are for")
-    if options.model not in options.compare:
-        raise InputError(
-            f"model {options.model!r} is not among those to compare; add it or drop it"
-        )
-
-
-def _first_problem(
-    problem: Problem[Any] | None, error: ValidationError, name: str = "parameters"
-) -> str:
+def breach(problem: Problem[Any] | None, error: ValidationError, name: str = "parameters") -> str:
+    """Say in one line what is wrong with a parameter, or with an option if there is no problem."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"]) or name
     own = list(problem.params.model_fields) if problem else []

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from baton.errors import InputError
-from baton.problems.base import ROW, Goal, Kind, Params, SourcedProblem, names_in
+from baton.problems.base import Goal, Params, SourcedProblem
+from baton.problems.splits import grouped, stratified
 from baton.relational.assembly import Assembly, Target, assemble
 from baton.relational.database import Database, checked_url
 from baton.relational.primitives import chosen
@@ -27,8 +28,8 @@ from baton.relational.reflection import (
     related,
 )
 from baton.relational.schema import Relationship
-from baton.splits import grouped, stratified
-from baton.tables.wording import counted, listed, unknown_column
+from baton.terms import ROW, Kind, names_in
+from baton.words.wording import counted, listed, unknown_column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from baton.problems.base import ROW, Goal, Kind, Params, Problem
-from baton.splits import stratified
+from baton.problems.base import Goal, Params, Problem
+from baton.problems.splits import stratified
+from baton.terms import ROW, Kind
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, Problem, Split, names_in
-from baton.splits import marked, shuffled, stratified
+from baton.problems.base import Goal, Params, Problem
+from baton.problems.splits import marked, shuffled, stratified
 from baton.tables.features import build
 from baton.tables.inference import infer
 from baton.tables.reading import read
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
-from baton.tables.wording import unknown_column
+from baton.terms import ROW, SPLIT, Kind, Split, names_in
+from baton.words.wording import unknown_column
 
 if TYPE_CHECKING:
     import pandas as pd

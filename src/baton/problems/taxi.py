@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from baton import download
 from baton.errors import InputError
-from baton.problems.base import ROW, SPLIT, Goal, Kind, Params, SourcedProblem, Split
+from baton.problems.base import Goal, Params, SourcedProblem
+from baton.problems.splits import marked
 from baton.settings import settings
-from baton.splits import marked
+from baton.sources import download
+from baton.terms import ROW, SPLIT, Kind, Split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from baton.relational.entityset import EntitySet, parents_of
 from baton.relational.integrity import broken_keys, shared_keys
 from baton.relational.reflection import Related
 from baton.relational.schema import Column, Entity, Kind, Relationship, Schema
-from baton.tables.wording import listed
+from baton.words.wording import listed
 
 KNOWN = "_known"
 """Column of the time from which on a row is known."""

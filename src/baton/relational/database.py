@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baton import secrets
 from baton.errors import InputError
 from baton.relational.reflection import KEY_COLUMNS
+from baton.sources import secrets
 
 if TYPE_CHECKING:
     import pandas as pd

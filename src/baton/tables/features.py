@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.problems.base import ROW, Kind
 from baton.tables.levels import encode, text_of
 from baton.tables.parsing import parse
 from baton.tables.reading import column_names
 from baton.tables.roles import Column, Role, Schema
-from baton.tables.wording import unknown_column
+from baton.terms import ROW, Kind
+from baton.words.wording import unknown_column
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.tables.wording import listed
+from baton.words.wording import listed
 
 if TYPE_CHECKING:
     from pathlib import Path

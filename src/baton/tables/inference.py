@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from baton.errors import InputError
-from baton.problems.base import SPLIT, Kind, Split
 from baton.tables.columns import infer_column
 from baton.tables.features import target_values
 from baton.tables.levels import levels_of, text_of
@@ -17,7 +16,8 @@ from baton.tables.reading import NOTES, column_names
 from baton.tables.roles import Column, Role, Schema
 from baton.tables.target import require_known_classes, target_kind, target_role
 from baton.tables.text_columns import NEARLY_NUMBERS, readable_share
-from baton.tables.wording import counted, listed, unknown_column
+from baton.terms import SPLIT, Kind, Split
+from baton.words.wording import counted, listed, unknown_column
 
 if TYPE_CHECKING:
     import numpy as np

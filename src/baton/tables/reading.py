@@ -10,13 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.problems.base import SPLIT, Split
 from baton.tables.arrow import plain, table_of, without_null_types
 from baton.tables.encodings import guess_encoding
 from baton.tables.files import BROKEN, content, opened, unreadable
 from baton.tables.source import Format, Source
 from baton.tables.typed import MISSING, typed_table
-from baton.tables.wording import counted, listed
+from baton.terms import SPLIT, Split
+from baton.words.wording import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from baton.problems.base import Kind
+from baton.terms import Kind
 
 
 class Role(StrEnum):

@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from baton.errors import InputError
-from baton.problems.base import GROUP, ROW, SPLIT
 from baton.tables.arrow import is_unusable
 from baton.tables.csv_head import DELIMITERS, above_header, decimal_mark, header_names, sniff
 from baton.tables.encodings import encoding_of
 from baton.tables.files import content, require_file, unreadable
-from baton.tables.wording import listed
+from baton.terms import GROUP, ROW, SPLIT
+from baton.words.wording import listed
 
 if TYPE_CHECKING:
     from pathlib import Path

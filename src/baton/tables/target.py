@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from baton.errors import InputError
-from baton.problems.base import Kind
 from baton.tables.columns import role_of
 from baton.tables.levels import levels_of, text_of
 from baton.tables.roles import Column, Role
 from baton.tables.text_columns import readable_share
-from baton.tables.wording import counted, listed
+from baton.terms import Kind
+from baton.words.wording import counted, listed
 
 if TYPE_CHECKING:
     import numpy as np

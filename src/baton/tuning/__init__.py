@@ -1,6 +1,6 @@
 """Searching hyperparameters: spaces, studies that processes share, and how a trial is scored.
 
-What is drawn of a study belongs in ``baton.plots.search``; who runs which trial in
+What is drawn of a study belongs in ``baton.showing.plots.search``; who runs which trial in
 ``flows/tune.py``.
 """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from baton import metrics
+from baton.evaluation import metrics
 from baton.lineage import digest_of
 from baton.models.space import Space
-from baton.problems.base import Kind
+from baton.terms import Kind
 from baton.tuning.spaces import written
 
 

@@ -16,7 +16,7 @@ from baton.models.space import Categorical, Float, Int, Space
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-    from baton.problems.base import Kind
+    from baton.terms import Kind
 
 Dimension = Int | Float | Categorical
 

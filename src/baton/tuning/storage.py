@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from baton import secrets
 from baton.errors import InputError
 from baton.relational.database import Database, checked_url
 from baton.settings import Settings
+from baton.sources import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

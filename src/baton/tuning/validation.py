@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton import metrics
 from baton.errors import InputError
-from baton.problems.base import Kind
+from baton.evaluation import metrics
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     import pandas as pd

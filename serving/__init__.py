@@ -1,0 +1,1 @@
+"""The processes that run the flows: serve process, template, embedded server and its pages."""

@@ -1,0 +1,265 @@
+"""The long-running process: serves exactly the deployments that prefect.yaml declares.
+
+How a run is started is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from httpx import HTTPError
+from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger
+from prefect.exceptions import PrefectException
+from prefect.runner import Runner
+from prefect.runner._flow_run_executor import ProcessStarter
+from prefect.runner._scheduled_run_poller import StarterResolver
+from prefect.runner._starter_engine import EngineCommandStarter
+from prefect.schedules import Cron, Interval, Schedule
+from prefect.types.entrypoint import EntrypointType
+
+from baton.chain import manifest
+from baton.chain.manifest import Deployment, Manifest
+from baton.errors import InputError
+from baton.parent import die_with
+from baton.settings import settings
+from serving import warm_client
+from serving.clients import share_certificates
+from tasks.platform.places import MANIFEST
+from tasks.platform.recovery import resume_abandoned
+
+log = logging.getLogger("baton.serve")
+
+_SECONDS_BETWEEN_LOOKS = 5.0
+
+
+async def to_deployment(entry: Deployment) -> RunnerDeployment:
+    """Turn an entry of prefect.yaml into a deployment that this process serves.
+
+    Raises
+    ------
+    InputError
+        If its flow does not exist or has no such parameter.
+    """
+    flow = flow_of(entry)
+    manifest.check_parameters(entry, set(signature(flow.fn).parameters))
+    return await flow.ato_deployment(
+        name=entry.name,
+        description=entry.description or None,
+        version=entry.version,
+        tags=entry.tags,
+        parameters=entry.parameters,
+        enforce_parameter_schema=entry.enforce_parameter_schema,
+        triggers=[_trigger(entry, place) for place in range(len(entry.triggers))],
+        schedules=[_schedule(schedule) for schedule in entry.schedules] or None,
+        concurrency_limit=_concurrency(entry),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def flow_of(entry: Deployment) -> Flow[..., Any]:
+    """Flow that an entry of prefect.yaml names.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    try:
+        found = getattr(import_module(entry.module), entry.function, None)
+    except ModuleNotFoundError:
+        found = None
+    if not isinstance(found, Flow):
+        raise InputError(
+            f"prefect.yaml: deployment {entry.name!r}: there is no flow {entry.entrypoint}"
+        )
+    return found
+
+
+def _trigger(entry: Deployment, place: int) -> DeploymentEventTrigger:
+    content = entry.triggers[place].model_dump(
+        mode="json", by_alias=True, exclude={"type"}, exclude_none=True
+    )
+    content.setdefault("name", f"{entry.name}__automation_{place + 1}")
+    return DeploymentEventTrigger(**content)
+
+
+def _schedule(entry: manifest.Schedule) -> Schedule:
+    options: dict[str, Any] = {
+        "timezone": entry.timezone,
+        "active": entry.active,
+        "slug": entry.slug,
+        "parameters": entry.parameters,
+    }
+    if entry.cron is not None:
+        return Cron(entry.cron, **options)
+    assert entry.interval is not None
+    return Interval(entry.interval, **options)
+
+
+def _concurrency(entry: Deployment) -> int | ConcurrencyLimitConfig | None:
+    if isinstance(entry.concurrency_limit, manifest.Concurrency):
+        return ConcurrencyLimitConfig(**entry.concurrency_limit.model_dump())
+    return entry.concurrency_limit
+
+
+class StageRunner(Runner):
+    """Prefect's runner, with two differences.
+
+    Its runs start warm where the system can fork. On SIGTERM it leaves them to be taken up by
+    the next runner, where Prefect's would leave them Running for ever.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # A folder of its own, because nobody else may enter there.
+        self._door = Path(tempfile.mkdtemp(prefix="baton-")) / "door"
+
+    async def __aenter__(self) -> Self:
+        """Start the template, and start runs through it."""
+        await super().__aenter__()
+        if sys.platform == "linux":
+            command = start_template(self._door)
+            self._scheduled_run_poller._resolve_starter = self._warm_starter(command)
+        return self
+
+    def _warm_starter(self, command: list[str]) -> StarterResolver:
+        def resolve(flow_run: FlowRun) -> ProcessStarter:
+            names = self._deployment_registry
+            known = flow_run.deployment_id
+            return EngineCommandStarter(
+                tmp_dir=self._tmp_dir,
+                command=shlex.join(command),
+                deployment_name=names.get_deployment_name(known) if known else None,
+                heartbeat_seconds=_whole(self._heartbeat_seconds),
+                control_channel=self._control_channel,
+            )
+
+        return resolve
+
+    def handle_sigterm(self, *_: Any) -> None:
+        """End at once; the runs' processes follow, and their locks are free then."""
+        shutil.rmtree(self._door.parent, ignore_errors=True)
+        os._exit(0)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)
+
+
+def start_template(address: Path) -> list[str]:
+    """Start the process that forks runs.
+
+    Parameters
+    ----------
+    address : Path
+        Where it will listen, a socket.
+
+    Returns
+    -------
+    list of str
+        Command that runs ``prefect.engine`` in such a fork.
+    """
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(address))
+    listener.listen()
+    descriptor = listener.fileno()
+    template = [sys.executable, "-m", "serving.warm", str(descriptor), str(os.getpid())]
+    subprocess.Popen(template, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
+    listener.close()
+    return [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
+
+
+def wait_for_server(seconds: float) -> None:
+    """Wait until the Prefect server answers, or the time is up: what then fails says why."""
+    api = settings().prefect_api_url.rstrip("/")
+    end = time.monotonic() + seconds
+    while api and time.monotonic() < end:
+        with suppress(HTTPError):
+            is_https = api.startswith("https:")  # reading certificates takes longer than asking
+            if httpx.get(f"{api}/health", timeout=2, verify=is_https).is_success:
+                return
+        time.sleep(0.1)
+
+
+async def serve(chain: Manifest, ready: Path | None = None) -> None:
+    """Serve every deployment of the manifest until the process ends.
+
+    Parameters
+    ----------
+    chain : Manifest
+    ready : Path, optional
+        File to create once every deployment and automation stands.
+    """
+    deployments = [await to_deployment(entry) for entry in chain.deployments]
+    runner = StageRunner(name="baton", query_seconds=settings().poll_seconds, limit=None)
+    for deployment in deployments:
+        await runner.aadd_deployment(deployment)
+    resuming = asyncio.create_task(_keep_resuming())
+    if ready:
+        ready.touch()
+    log.info("serving %s", ", ".join(entry.name for entry in chain.deployments))
+    try:
+        await runner.start()
+    finally:
+        resuming.cancel()
+
+
+async def _keep_resuming() -> None:
+    """Take up runs whose process has ended, those of a serve process before this one too."""
+    while True:
+        try:
+            await asyncio.to_thread(resume_abandoned)
+        except (OSError, HTTPError, PrefectException) as error:
+            log.warning("could not look for abandoned runs: %s", error)
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Serve what prefect.yaml declares."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving",
+        description="Serve the deployments that prefect.yaml declares, on the Prefect server"
+        " that PREFECT_API_URL names.",
+    )
+    parser.add_argument("--ready", type=Path, help="file to create once all is served")
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds to wait for the server to answer"
+    )
+    options = parser.parse_args(list(arguments) if arguments is not None else None)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    die_with(settings().parent_pid)
+    share_certificates()
+    os.environ["BATON_PARENT_PID"] = str(os.getpid())
+    try:
+        chain = manifest.read(MANIFEST)
+        wait_for_server(options.wait)
+        asyncio.run(serve(chain, options.ready))
+    except InputError as error:
+        print(f"baton: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Starting runs warm: a process that has imported everything forks one for each run.
+
+An ordinary start spends seconds on imports before the flow's first line. Here a template
+process imports once and forks; the runner starts a small client (``serving/warm_client.py``)
+that hands its environment and output to the template, passes signals on, and ends with the
+run's exit code, so that to Prefect it is the run's process. Who uses this is decided in
+``serving/serve.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+_LOG_SECONDS = 10.0
+_HEADER = 8
+_FDS = 3
+
+_IMPORTS = (
+    "prefect.engine",
+    "prefect.flow_engine",
+    "prefect.flow_runs",
+    "prefect.runner._workspace_runtime_bootstrap",
+    "flows.generate",
+    "flows.train",
+    "flows.evaluate",
+    "flows.reconcile",
+    "pandas",
+    "pandera.pandas",
+    "pyarrow.dataset",
+    "sklearn.datasets",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "xgboost",
+    "mlflow",
+    "mlflow.pyfunc",
+)
+"""What stages import; a module that is not there is left to the run that wants it."""
+
+_LATER = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.data",
+    "mlflow.models",
+    "sklearn.dummy",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.pyplot",
+    "PIL.PngImagePlugin",
+    "jinja2",
+    "shap.plots",
+)
+"""What only the last stage imports: done while no run waits to be forked."""
+
+
+@dataclass
+class Template:
+    """The process that forks."""
+
+    listener: socket.socket
+    parent: int
+    loaded: float
+    """Time of the latest change of the sources when they were imported."""
+    clients: dict[int, socket.socket] = field(default_factory=dict)
+    """Connection of each run by its process id."""
+    later: list[str] = field(default_factory=lambda: list(_LATER))
+    """Modules that are still to be imported."""
+
+    def serve(self) -> None:
+        """Fork runs until the parent is gone or a source file has changed."""
+        wake, signalled = _wake_on_child()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.listener, selectors.EVENT_READ)
+            selector.register(wake, selectors.EVENT_READ)
+            while os.getppid() == self.parent:
+                for key, _ in selector.select(0 if self.later else _SECONDS_BETWEEN_LOOKS):
+                    if key.fileobj is self.listener:
+                        self._accept(selector, is_fresh=self.loaded == sources())
+                    elif key.fileobj is wake:
+                        wake.recv(4096)
+                    else:
+                        self._hung_up(key.data)
+                self._reap(selector)
+                if self.later:
+                    _import(self.later.pop(0))
+                if self.loaded != sources() and not self.clients:
+                    self._renew()
+        signalled.close()
+        for pid in self.clients:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(Path(self.listener.getsockname()).parent, ignore_errors=True)
+
+    def _accept(self, selector: selectors.BaseSelector, *, is_fresh: bool) -> None:
+        connection, _ = self.listener.accept()
+        try:
+            if not is_fresh:  # the client starts the run cold, with the code as it is now
+                raise ConnectionAbortedError
+            request, fds = _receive(connection)
+        except (OSError, ValueError):  # or the client was killed before it had said all
+            connection.close()
+            return
+        pid = os.fork()
+        if pid == 0:
+            _become(request, fds)
+        for fd in fds:
+            os.close(fd)
+        self.clients[pid] = connection
+        selector.register(connection, selectors.EVENT_READ, pid)
+        with suppress(OSError):
+            connection.sendall(f"{pid}\n".encode())
+
+    def _hung_up(self, pid: int) -> None:
+        """End a run whose client was killed."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def _reap(self, selector: selectors.BaseSelector) -> None:
+        for pid in list(self.clients):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                connection = self.clients.pop(pid)
+                selector.unregister(connection)
+                with suppress(OSError):
+                    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                connection.close()
+
+    def _renew(self) -> NoReturn:
+        """Become a new template with the code as it is now."""
+        os.set_inheritable(self.listener.fileno(), True)
+        os.execv(
+            sys.executable,
+            [sys.executable, "-m", "serving.warm", str(self.listener.fileno()), str(self.parent)],
+        )
+
+
+def _wake_on_child() -> tuple[socket.socket, socket.socket]:
+    """Socket that becomes readable when a child has ended."""
+    wake, signalled = socket.socketpair()
+    signalled.setblocking(False)
+    signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return wake, signalled
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, str], list[int]]:
+    """Environment of the run, and its input, output and error output."""
+    header, fds, _, _ = socket.recv_fds(connection, _HEADER, _FDS)
+    left = int.from_bytes(header, "big")
+    content = b""
+    while len(content) < left:
+        part = connection.recv(left - len(content))
+        if not part:
+            raise ConnectionResetError
+        content += part
+    environment: dict[str, str] = json.loads(content)
+    return environment, list(fds)
+
+
+def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
+    """Turn the forked process into the run's process."""
+    code = 1
+    try:
+        _detach(fds)
+        os.environ.clear()
+        os.environ.update(environment, BATON_PARENT_PID=str(os.getppid()))
+        _refresh()
+        code = _run_engine()
+        _send_logs()
+    except BaseException:  # noqa: BLE001  the process ends here whatever it was
+        traceback.print_exc()
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _detach(fds: list[int]) -> None:
+    """Take the client's channels for one's own and nothing of the template's."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target)
+    os.closerange(_FDS, 256)
+
+
+def _refresh() -> None:
+    """Forget settings that were read from the template's environment."""
+    from prefect.context import refresh_global_settings_context
+
+    from baton.settings import settings
+
+    settings.cache_clear()
+    refresh_global_settings_context()
+
+
+def _send_logs() -> None:
+    """Send the records that still wait: the process ends without Python's exit handlers."""
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=_LOG_SECONDS)
+
+
+def _run_engine() -> int:
+    import runpy
+
+    sys.argv = ["prefect.engine"]
+    sys.modules.pop("prefect.engine", None)
+    try:
+        runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _import(name: str) -> None:
+    with suppress(ImportError):
+        importlib.import_module(name)
+
+
+def sources() -> float:
+    """Time of the latest change among the chain's own source files."""
+    beside = [Path(__file__).parents[1] / room for room in ("serving", "flows", "tasks")]
+    folders = [*beside, Path(sys.modules["baton"].__path__[0])]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    return max(_changed(path) for path in files)
+
+
+def _changed(path: Path) -> float:
+    """Time of a file's latest change; an editor's lock file may be gone or point nowhere."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def main() -> None:
+    """Import everything and fork on demand: ``python -m serving.warm FD PARENT``."""
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    importlib.import_module("baton")
+    loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
+    for name in _IMPORTS:
+        _import(name)
+    importlib.import_module("serving.clients").share_certificates(are_read=True)
+    Template(listener, int(sys.argv[2]), loaded).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+"""Events: their names, and what each one carries.
+
+A payload carries references, digests and counts, never data. Emitting belongs in
+``tasks/platform/events.py``, who listens to what in ``prefect.yaml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
+
+from baton.terms import Kind, Options
+
+ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", description="id of the chain")]
+"""First twelve digits of the id of the flow run that began the chain."""
+
+ProblemName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$", description="name of the problem")
+]
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the content")]
+
+Key = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_]{0,63}\.parquet$",
+        description="place under the results folder: `<problem>/<digest>/<table>.parquet`",
+    ),
+]
+
+ReportKey = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,63}/[0-9a-f]{16}/[a-z][a-z0-9_-]{0,79}\.html$",
+        description="place under the results folder: `<problem>/<digest>/<name>.html`",
+    ),
+]
+
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class EventName(StrEnum):
+    """Every event of Baton, once."""
+
+    DATASET_READY = "baton.dataset.ready"
+    STUDY_FINISHED = "baton.study.finished"
+    MODEL_TRAINED = "baton.model.trained"
+    MODEL_EVALUATED = "baton.model.evaluated"
+    NOTEBOOK_READY = "baton.notebook.ready"
+    PREDICTIONS_READY = "baton.predictions.ready"
+
+
+class Stage(StrEnum):
+    """Every stage, of a chain or on its own: the name of its flow."""
+
+    GENERATE = "generate"
+    TUNE = "tune"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    NOTEBOOK = "notebook"
+    PREDICT = "predict"
+
+
+TRIAL = "trial"
+"""Flow of one trial of a search: a subflow of `tune`, or a run of its own on a worker."""
+
+
+def progress_key(chain: str) -> str:
+    """Key of the artifact that shows how far a chain's search is."""
+    return f"tune-{chain}"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
+    )
+
+
+class TableRef(_Frozen):
+    """Reference to a persisted table."""
+
+    key: Key
+    digest: Digest
+    n_rows: NonNegativeInt
+    """Number of rows."""
+
+
+class PageRef(_Frozen):
+    """Reference to an HTML page of a chain: its report, or an executed notebook."""
+
+    key: ReportKey
+    digest: Digest
+
+
+class ModelRef(_Frozen):
+    """Reference to a registered model version."""
+
+    name: Annotated[str, Field(pattern=r"^baton-[a-z][a-z0-9_-]{0,63}$")]
+    """Name in MLflow's registry: `baton-<problem>`."""
+    version: PositiveInt
+    """Version in the registry."""
+    run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    """Id of the MLflow run that logged it."""
+    digest: Digest
+
+    @property
+    def uri(self) -> str:
+        """Address by which MLflow loads it."""
+        return f"models:/{self.name}/{self.version}"
+
+
+class Event(_Frozen):
+    """What every payload carries."""
+
+    event: ClassVar[EventName]
+    subject: ClassVar[str]
+    """Kind of the thing that the event is about: the middle of its resource id."""
+
+    chain: ChainId
+    problem: ProblemName
+
+    @property
+    def resource_id(self) -> str:
+        """Id of the resource that the event is about."""
+        return f"baton.{self.subject}.{self.problem}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What triggers may match beside the resource: the stages that the chain asked for."""
+        return labels_in({"event": self.payload()})
+
+    def payload(self) -> dict[str, Any]:
+        """JSON-ready content."""
+        return self.model_dump(mode="json")
+
+
+SEARCH = "search"
+"""Subject of a data set whose chain asks for a search of hyperparameters before training."""
+
+
+def subject_of(event: EventName, labels: Mapping[str, str]) -> str:
+    """Kind of the thing that an event is about, in a chain of these labels."""
+    if event is EventName.DATASET_READY and labels.get("baton.tune") == "yes":
+        return SEARCH
+    return next(kind.subject for kind in Event.__subclasses__() if kind.event is event)
+
+
+def labels_in(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of a chain from the parameters of one of its runs; none if no options are in it."""
+    for name, value in parameters.items():
+        if not isinstance(value, dict):
+            continue
+        if name == "options":
+            with suppress(ValidationError):  # of another version of Baton
+                return Options.model_validate(value).labels
+        if found := labels_in(value):
+            return found
+    return {}
+
+
+class DatasetReady(Event):
+    """A problem's tables are made, checked and split."""
+
+    event = EventName.DATASET_READY
+    subject = "dataset"
+
+    raw: TableRef
+    """The table as it came."""
+    features: TableRef
+    """The feature table: row ids, the columns that a model sees, the target and the split."""
+    kind: Kind
+    """Whether classes or numbers are predicted."""
+    target: Text
+    """Column that is predicted."""
+    headline: Text
+    """Metric that decides."""
+    n_train: PositiveInt
+    """Rows to learn from."""
+    n_test: PositiveInt
+    """Rows held out."""
+    seed: NonNegativeInt = 0
+    """Seed of the model and of whatever is drawn at random."""
+    options: Options = Options()
+    """What the chain was asked for whatever its problem is."""
+    study: TableRef | None = None
+    """Trials of the search that found the options' hyperparameters, if there was one."""
+
+    @property
+    def resource_id(self) -> str:
+        """Id of the resource: what is to be searched first is nothing to train on yet."""
+        labels = self.options.labels if self.study is None else {}
+        return f"baton.{subject_of(self.event, labels)}.{self.problem}"
+
+
+class StudyFinished(Event):
+    """A search of hyperparameters is over; the data's options hold the best it found."""
+
+    event = EventName.STUDY_FINISHED
+    subject = "study"
+
+    data: DatasetReady
+    """The data set, its options changed to the best hyperparameters, with the study's trials."""
+
+
+class ModelTrained(Event):
+    """A model is fitted and registered."""
+
+    event = EventName.MODEL_TRAINED
+    subject = "model"
+
+    data: DatasetReady
+    """What it was learnt from."""
+    model: ModelRef
+    """The registered version."""
+    comparison: TableRef | None = None
+    """Scores of the families that were compared, if any were."""
+
+
+class ModelEvaluated(Event):
+    """A model is scored on the rows held out."""
+
+    event = EventName.MODEL_EVALUATED
+    subject = "model"
+
+    data: DatasetReady
+    """What it was learnt from."""
+    model: ModelRef
+    """The registered version."""
+    comparison: TableRef | None = None
+    """Scores of the families that were compared, if any were."""
+    predictions: TableRef
+    """Prediction of every held-out row."""
+    metrics: TableRef
+    """Metrics on the rows held out, with intervals and a baseline."""
+    permutation_importance: TableRef
+    """Loss of score when a column is shuffled."""
+    shap_global: TableRef
+    """Mean absolute Shapley value of every column."""
+    shap_local: TableRef
+    """Shapley values by row and class."""
+    report: PageRef
+    """One HTML page of it all."""
+    scores: dict[Text, FiniteFloat]
+    """Value of each metric on the rows held out."""
+    intervals: dict[Text, tuple[FiniteFloat, FiniteFloat]]
+    """95 % interval of each metric that has one."""
+
+    @property
+    def tables(self) -> dict[str, TableRef]:
+        """Every table of the chain by name."""
+        searched = {"comparison": self.comparison, "trials": self.data.study}
+        return {name: table for name, table in searched.items() if table} | {
+            "raw": self.data.raw,
+            "features": self.data.features,
+            "predictions": self.predictions,
+            "metrics": self.metrics,
+            "permutation_importance": self.permutation_importance,
+            "shap_global": self.shap_global,
+            "shap_local": self.shap_local,
+        }
+
+
+class NotebookReady(Event):
+    """A notebook ran on what an evaluation made."""
+
+    event = EventName.NOTEBOOK_READY
+    subject = "notebook"
+
+    data: DatasetReady
+    """The data set of the chain."""
+    model: ModelRef
+    """The model that it is about."""
+    name: Text
+    """The notebook's, as the chain asked for it."""
+    page: PageRef
+    """The executed notebook."""
+
+
+class PredictionsReady(Event):
+    """Rows whose target nobody knows are predicted."""
+
+    event = EventName.PREDICTIONS_READY
+    subject = "predictions"
+
+    model: ModelRef
+    """The version that predicted."""
+    target: Text
+    """Column that is predicted."""
+    raw: TableRef
+    """The new rows as they came."""
+    predictions: TableRef
+    """A prediction for each of them."""

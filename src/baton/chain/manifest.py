@@ -1,0 +1,298 @@
+"""Reading prefect.yaml strictly.
+
+Prefect takes a misspelt key in silence, and a trigger whose ``expect`` is misspelt matches
+every event; here both are errors. Turning an entry into a deployment belongs in
+``serving/serve.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from baton.chain.events import EventName, Stage, subject_of
+from baton.errors import InputError
+from baton.terms import Options
+
+EMITTED_BY: dict[EventName, Stage] = {
+    EventName.DATASET_READY: Stage.GENERATE,
+    EventName.STUDY_FINISHED: Stage.TUNE,
+    EventName.MODEL_TRAINED: Stage.TRAIN,
+    EventName.MODEL_EVALUATED: Stage.EVALUATE,
+    EventName.NOTEBOOK_READY: Stage.NOTEBOOK,
+    EventName.PREDICTIONS_READY: Stage.PREDICT,
+}
+"""The stage that announces each event."""
+
+PLAIN = Options().labels
+"""Labels of a chain that asks for nothing beyond the usual stages."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Match(_Strict):
+    """What an event must be about, and what its chain must have asked for."""
+
+    resource: Annotated[str, Field(alias="prefect.resource.id", min_length=1)]
+    """Resource that the event is about; `*` at its end stands for anything."""
+    notebook: Annotated[Literal["yes", "no"] | None, Field(alias="baton.notebook")] = None
+    """Whether the chain asked for a notebook; any chain if not given."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels beside the resource's id."""
+        return {} if self.notebook is None else {"baton.notebook": self.notebook}
+
+    def meets(self, event: EventName, labels: Mapping[str, str]) -> bool:
+        """Tell whether an event of a chain of these labels is meant."""
+        resource = f"baton.{subject_of(event, labels)}.any"
+        return fnmatchcase(resource, self.resource) and self.labels.items() <= labels.items()
+
+
+class Trigger(_Strict):
+    """An event that starts a deployment, with the whole payload as one parameter."""
+
+    type: Literal["event"]
+    """Kind of trigger; Baton has this one."""
+    name: str | None = None
+    """Name of the automation that Prefect makes of it; by default the deployment's."""
+    description: str = ""
+    """What it is for, for people."""
+    enabled: bool = True
+    """Whether it fires."""
+    match: Match
+    """What the event must be about, and what its chain must have asked for."""
+    expect: Annotated[list[EventName], Field(min_length=1)]
+    """Events that it fires on; an empty list would match every event."""
+    posture: Literal["Reactive"]
+    """It answers events; Prefect's other posture answers their absence."""
+    threshold: Literal[1]
+    """Events that it takes to fire."""
+    within: Annotated[
+        Literal[0], Field(description="0 fires for every event; more swallows some of them")
+    ]
+    parameters: Annotated[
+        dict[str, Literal["{{ event.payload }}", "{{ event.payload.data }}"]], Field(min_length=1)
+    ]
+    """Parameter of the flow that takes the event's whole payload, or its data, with its types."""
+
+    def fires(self, stage: Stage, labels: Mapping[str, str] | None) -> bool:
+        """Tell whether it is started by what a stage announces in a chain of these labels."""
+        heard = [event for event in self.expect if self.enabled and EMITTED_BY[event] is stage]
+        return any(labels is None or self.match.meets(event, labels) for event in heard)
+
+
+class Schedule(_Strict):
+    """When a deployment runs by itself."""
+
+    cron: str | None = None
+    """Times in cron's notation; either this or `interval`."""
+    interval: Annotated[float, Field(ge=60)] | None = None
+    """Seconds between two runs; either this or `cron`."""
+    timezone: str = "UTC"
+    """Time zone of `cron`."""
+    active: bool = True
+    """Whether it makes runs."""
+    slug: str | None = None
+    """Name that tells several schedules of one deployment apart."""
+    parameters: dict[str, Any] = {}
+    """Parameters of its runs, in place of the deployment's."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Schedule:
+        if (self.cron is None) == (self.interval is None):
+            raise ValueError("a schedule has either cron or interval")
+        return self
+
+
+class Concurrency(_Strict):
+    """How many runs of a deployment go at once, and what happens to one too many."""
+
+    limit: PositiveInt
+    """Runs at once."""
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
+    """What happens to one too many: it waits, or it is cancelled."""
+
+
+class WorkPool(_Strict):
+    """Where `prefect deploy` sends the runs; `serving/serve.py` runs them itself."""
+
+    name: str
+    """Name of the work pool."""
+    work_queue_name: str | None = None
+    """Queue of the pool; by default its default one."""
+    job_variables: dict[str, Any] = {}
+    """Values for the pool's job template, such as an image or environment variables."""
+
+
+class Deployment(_Strict):
+    """One deployment."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    """Name of the deployment."""
+    entrypoint: Annotated[str, Field(pattern=r"^flows/[a-z_]+\.py:[a-z_]+$")]
+    """File and function of the flow."""
+    description: str = ""
+    """What it does, for people."""
+    version: str | None = None
+    """Version of the deployment, for people."""
+    tags: list[str] = []
+    """Tags of its runs; `baton prune` looks at deployments that carry `baton`."""
+    parameters: dict[str, Any] = {}
+    """Parameters of the flow."""
+    enforce_parameter_schema: bool = True
+    """Whether the server refuses parameters that do not fit; else the run fails and is seen."""
+    triggers: list[Trigger] = []
+    """Events that start it."""
+    schedules: list[Schedule] = []
+    """Times at which it starts."""
+    concurrency_limit: PositiveInt | Concurrency | None = None
+    """Runs at once, or that and what happens to one too many."""
+    work_pool: WorkPool | None = None
+    """Where `prefect deploy` sends its runs."""
+
+    @property
+    def module(self) -> str:
+        """Module of the flow."""
+        return self.entrypoint.partition(":")[0].removesuffix(".py").replace("/", ".")
+
+    @property
+    def function(self) -> str:
+        """Name of the flow's function."""
+        return self.entrypoint.partition(":")[2]
+
+    @property
+    def flow_name(self) -> str:
+        """Name of the flow, which is its file's."""
+        return self.module.rpartition(".")[2].replace("_", "-")
+
+
+class Manifest(_Strict):
+    """The chain: all deployments."""
+
+    name: str
+    """Name of the chain."""
+    definitions: dict[str, Any] = {}
+    """YAML anchors for use below; nothing else reads them."""
+    prefect_version: Annotated[str | None, Field(alias="prefect-version")] = None
+    """Version of Prefect that the file was written for."""
+    build: list[dict[str, Any]] | None = None
+    """Steps that `prefect deploy` takes before it deploys."""
+    push: list[dict[str, Any]] | None = None
+    """Steps by which `prefect deploy` uploads the code."""
+    pull: list[dict[str, Any]] | None = None
+    """Steps by which a worker gets the code."""
+    deployments: Annotated[list[Deployment], Field(min_length=1)]
+    """Every deployment."""
+
+    @model_validator(mode="after")
+    def _unique(self) -> Manifest:
+        names = [(deployment.module, deployment.name) for deployment in self.deployments]
+        twice = sorted({name for module, name in names if names.count((module, name)) > 1})
+        if twice:
+            raise ValueError(f"deployments of one name: {', '.join(twice)}")
+        return self
+
+    def generator_of(self, problem: str) -> Deployment | None:
+        """Deployment that makes the tables of a problem."""
+        for deployment in self.deployments:
+            if deployment.parameters.get("problem") == problem:
+                return deployment
+        return None
+
+    def stages(
+        self, first: Stage = Stage.GENERATE, labels: Mapping[str, str] = PLAIN
+    ) -> list[Stage]:
+        """Stages of a chain, in the order in which events start them.
+
+        Parameters
+        ----------
+        first : Stage
+            The stage that begins it.
+        labels : mapping of str to str
+            Labels of its events, :attr:`baton.terms.Options.labels`.
+        """
+        order = [first]
+        for stage in order:
+            order += [s for s in self.successors(stage, labels) if s not in order]
+        return order
+
+    def successors(self, stage: Stage, labels: Mapping[str, str] | None = None) -> list[Stage]:
+        """Stages that are started by what this one announces.
+
+        Parameters
+        ----------
+        stage : Stage
+        labels : mapping of str to str, optional
+            Labels of the chain's events; of any chain if not given.
+        """
+        return [
+            Stage(deployment.flow_name)
+            for deployment in self.deployments
+            if any(trigger.fires(stage, labels) for trigger in deployment.triggers)
+        ]
+
+
+def read(path: Path) -> Manifest:
+    """Read prefect.yaml.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not YAML, or says anything that is not understood.
+    """
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: run from Baton's folder") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path.name}: {_said(error, content)}") from None
+
+
+def _said(error: ValidationError, content: Any) -> str:
+    first = error.errors(include_url=False)[0]
+    place = list(first["loc"])
+    if len(place) > 1 and place[0] == "deployments" and isinstance(place[1], int):
+        entry = content["deployments"][place[1]]
+        name = entry.get("name", place[1]) if isinstance(entry, dict) else place[1]
+        place[:2] = [f"deployment {name!r}"]
+    where = ": ".join([str(place[0]), ".".join(map(str, place[1:]))]) if place else "file"
+    what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{where.removesuffix(': ')}: {what.removeprefix('Value error, ')}"
+
+
+def check_parameters(deployment: Deployment, known: set[str]) -> None:
+    """Check that a deployment's parameters are those of its flow.
+
+    Parameters
+    ----------
+    deployment : Deployment
+    known : set of str
+        Names of the flow's parameters.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    given = set(deployment.parameters).union(
+        *(trigger.parameters for trigger in deployment.triggers),
+        *(schedule.parameters for schedule in deployment.schedules),
+    )
+    strange = sorted(given - known)
+    if strange:
+        raise InputError(
+            f"prefect.yaml: deployment {deployment.name!r}: {', '.join(strange)} is no parameter"
+            f" of {deployment.entrypoint}; it has: {', '.join(sorted(known))}"
+        )

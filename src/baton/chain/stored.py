@@ -1,0 +1,83 @@
+"""Reading what stands at rest, checked to be what was announced."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from baton.chain.events import TableRef
+
+
+def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:
+    """Read a table by reference, after checking that it is the file that was announced.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    reference : TableRef
+    **options
+        Passed to :func:`pyarrow.parquet.read_table`, such as ``columns`` and ``filters``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, altered or not Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pa.memory_map(str(_present(results, reference))) as source:
+        content = source.read_buffer()
+        _check(reference, hashlib.sha256(content).hexdigest())
+        return pq.read_table(pa.BufferReader(content), **options)
+
+
+def checked(results: Path, reference: TableRef) -> Path:
+    """File of a table, after checking that it is the one that was announced.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    reference : TableRef
+
+    Raises
+    ------
+    InputError
+        If the file is missing or altered.
+    """
+    path = _present(results, reference)
+    with path.open("rb") as file:
+        _check(reference, hashlib.file_digest(file, "sha256").hexdigest())
+    return path
+
+
+def _present(results: Path, reference: TableRef) -> Path:
+    path = results / reference.key
+    if not path.is_file():
+        raise InputError(f"result {reference.key} is missing: run its chain again")
+    return path
+
+
+def _check(reference: TableRef, digest: str) -> None:
+    if digest != reference.digest:
+        raise InputError(
+            f"result {reference.key} is not the file that was announced (SHA-256 differs):"
+            " delete it and run its chain again"
+        )
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a folder's files."""
+    content = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content.update(path.name.encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()

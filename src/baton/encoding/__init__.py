@@ -1,0 +1,1 @@
+"""Columns to matrices: as the boosters take them, and one-hot for everything else."""

@@ -1,0 +1,1 @@
+"""What comes from outside: downloads, and the secrets that open other people's doors."""

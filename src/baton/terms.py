@@ -1,0 +1,143 @@
+"""The words that everything uses: what is predicted, what a row is for, what a chain is asked for.
+
+They stand on nothing of Baton's own; what a problem is belongs in ``baton.problems``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from contextlib import suppress
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+ROW = "_row"
+"""Column of every feature table: the row's id, its position in the raw table."""
+
+SPLIT = "_split"
+"""Column of every feature table: ``train`` or ``test``."""
+
+GROUP = "_group"
+"""Column of some feature tables: which rows belong together, for the folds of a validation."""
+
+
+class Kind(StrEnum):
+    """What is predicted."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class Split(StrEnum):
+    """What a row is for."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+def _settings(value: Any) -> Any:
+    """Hyperparameters from a JSON object or a mapping."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except json.JSONDecodeError:
+        raise ValueError('a JSON object is wanted, such as {"n_estimators": 50}') from None
+
+
+def names_in(value: Any) -> Any:
+    """Names from ``a,b``, from a JSON list or from a list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        with suppress(json.JSONDecodeError):  # else a name that starts with a bracket
+            return json.loads(value)
+    names = next(csv.reader([value], skipinitialspace=True), [])
+    return [name.strip() for name in names if name.strip()]
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+class Engine(StrEnum):
+    """Where trials and fits run."""
+
+    LOCAL = "local"
+    """In the stage's own process; trials are subflows of it."""
+    WORKERS = "workers"
+    """Each trial is a run of the deployment `trial`, taken by whichever process serves it."""
+    DASK = "dask"
+    """On a Dask cluster: trials, and the fit of a model that can."""
+
+
+class Options(BaseModel):
+    """What a chain may be asked for whatever its problem is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: Annotated[
+        str | None, Field(description="family of models; by default the problem's own")
+    ] = None
+    model_params: Annotated[
+        dict[str, Any],
+        BeforeValidator(_settings),
+        Field(description="hyperparameters of the model, as a JSON object"),
+    ] = {}
+    compare: Annotated[
+        tuple[str, ...],
+        BeforeValidator(names_in),
+        AfterValidator(_once),
+        Field(description="families to cross-validate side by side, a,b; the best is trained"),
+    ] = ()
+    tune: Annotated[bool, Field(description="search hyperparameters before training")] = False
+    n_trials: Annotated[int, Field(ge=1, le=10_000, description="trials of the search")] = 20
+    trials_at_once: Annotated[
+        int | None,
+        Field(ge=1, le=1_000, description="trials that run at the same time; by default the cores"),
+    ] = None
+    space: Annotated[
+        dict[str, Any],
+        BeforeValidator(_settings),
+        Field(
+            description='what to search, as a JSON object such as {"max_depth": [2, 8],'
+            ' "booster": ["gbtree", "dart"]}; by default the family\'s own space'
+        ),
+    ] = {}
+    study: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="name of the study, to go on with it later; by default made from the data",
+        ),
+    ] = None
+    engine: Annotated[
+        Engine, Field(description="where trials and fits run: local, workers or dask")
+    ] = Engine.LOCAL
+    notebook: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z][a-z0-9_-]{0,63}$",
+            description="notebook to run after the evaluation, a name in notebooks/",
+        ),
+    ] = None
+    folds: Annotated[
+        int, Field(ge=0, le=100, description="folds of a cross-validation; 0 for none")
+    ] = 0
+    n_repeats: Annotated[
+        int, Field(ge=1, le=1000, description="shuffles of a column in permutation importance")
+    ] = 5
+    importance_rows: Annotated[
+        int, Field(ge=10, description="held-out rows for permutation importance, at most")
+    ] = 10_000
+    explain_rows: Annotated[
+        int, Field(ge=1, description="held-out rows whose Shapley values are kept, at most")
+    ] = 1_000
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Which stages beyond the usual ones are asked for, as events say it to triggers."""
+        asked = {"baton.tune": self.tune, "baton.notebook": self.notebook is not None}
+        return {name: "yes" if value else "no" for name, value in asked.items()}

@@ -1,0 +1,1 @@
+"""What every stage stands on: results, events, locks, tracking, secrets, clusters."""

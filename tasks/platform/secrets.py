@@ -1,0 +1,35 @@
+"""Secrets from Prefect's Secret blocks, for ``baton.sources.secrets``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SecretStr
+
+from baton.errors import InputError
+from baton.sources import secrets
+
+
+def use_blocks() -> None:
+    """Let named secrets be Prefect Secret blocks, in this process."""
+    secrets.use(load_block)
+
+
+def load_block(name: str) -> SecretStr:
+    """Return the value of a Secret block.
+
+    Raises
+    ------
+    InputError
+        If there is no such block.
+    """
+    from prefect.blocks.system import Secret
+
+    try:
+        block: Any = Secret.load(name, _sync=True)  # type: ignore[call-arg]
+    except ValueError:
+        raise InputError(
+            f"there is no Prefect Secret block {name!r}: create it in the UI under Blocks, or"
+            " leave secret out and set BATON_DATABASE_PASSWORD"
+        ) from None
+    return SecretStr(str(block.get()))

@@ -1,0 +1,435 @@
+"""MLflow: runs, the registry, and its database. The one module that imports mlflow.
+
+mlflow is imported inside the functions: it takes longer to import than most stages to run.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from prefect import task
+
+from baton import models, tuning
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
+from baton.chain.stored import digest_of_folder
+from baton.errors import InputError, NoModelError
+from baton.lineage import digest_of, lineage_of
+from baton.settings import settings
+from tasks.platform import results
+
+log = logging.getLogger(__name__)
+
+_KEY_TAG = "baton.key"
+_DIGEST_TAG = "baton.digest"
+_PARENT_TAG = "mlflow.parentRunId"
+_REQUIREMENTS = (
+    "baton",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "xgboost",
+)
+
+
+def ensure_store() -> None:
+    """Create MLflow's SQLite schema, once and by one process.
+
+    Every process that opens an empty database would create the schema, and they would get in
+    each other's way.
+    """
+    if is_store_ready():
+        return
+    settings().mlflow.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings().mlflow / "schema.lock"):
+        if not is_store_ready():
+            _client().search_experiments(max_results=1)
+            _marker().touch()
+
+
+def is_store_ready() -> bool:
+    """Tell whether there is no schema left to create."""
+    return bool(settings().mlflow_tracking_uri) or _marker().exists()
+
+
+def _marker() -> Path:
+    return settings().mlflow / f"schema-{version('mlflow')}"
+
+
+def _client() -> Any:
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    mlflow.set_tracking_uri(settings().tracking_uri)
+    return mlflow.MlflowClient()
+
+
+def model_name(problem: str) -> str:
+    """Name of a problem's registered model."""
+    return f"baton-{problem}"
+
+
+def find_version(problem: str, key: str) -> ModelRef | None:
+    """Model version that is registered under this key, if there is one."""
+    ensure_store()
+    found = _client().search_model_versions(
+        f"name='{model_name(problem)}' and tags.`{_KEY_TAG}`='{key}'"
+    )
+    if not found:
+        return None
+    return _reference(min(found, key=lambda v: int(v.version)))
+
+
+def newest_version(problem: str, version: int | None = None) -> ModelRef:
+    """Newest model version of a problem, or the one asked for.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    ensure_store()
+    name = model_name(problem)
+    found = _client().search_model_versions(
+        f"name='{name}'", order_by=["version_number DESC"], max_results=1000
+    )
+    ours = [one for one in found if _DIGEST_TAG in one.tags]
+    if version is not None:
+        ours = [one for one in ours if int(one.version) == version]
+    if not ours:
+        what = f"version {version} of model {name}" if version else f"model {name}"
+        raise NoModelError(f"there is no {what}; `baton run {problem}` trains one")
+    return _reference(ours[0])
+
+
+def _reference(found: Any) -> ModelRef:
+    return ModelRef(
+        name=found.name,
+        version=int(found.version),
+        run_id=found.run_id,
+        digest=found.tags[_DIGEST_TAG],
+    )
+
+
+@task(name="register model", persist_result=False)
+def register(
+    fitted: models.FittedModel,
+    data: DatasetReady,
+    key: str,
+    params: dict[str, Any],
+    example: Any,
+) -> ModelRef:
+    """Log the model with its parameters and register it as a version.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    data : DatasetReady
+    key : str
+        Key of the version; the caller saw that none is registered under it.
+    params : dict
+    example : DataFrame
+        A few rows of features, kept with the model as its input example.
+    """
+    ensure_store()
+    with tempfile.TemporaryDirectory() as folder, _run(data, key) as run_id:
+        client = _client()
+        _log_params(client, run_id, params)
+        path = Path(folder) / "model"
+        fitted.save(path)
+        digest = digest_of_folder(path)
+        uri = _log_model(fitted, path, example, run_id)
+        name = model_name(data.problem)
+        _ensure_registered(client, name, data)
+        made = client.create_model_version(
+            name, uri, run_id=run_id, tags={_KEY_TAG: key, _DIGEST_TAG: digest}
+        )
+    log.info("registered %s version %s", name, made.version)
+    return ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
+
+
+@contextmanager
+def _run(data: DatasetReady, key: str, what: str = "") -> Iterator[str]:
+    """MLflow run of this key: the one that a killed attempt left open, or a new one."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client()
+    experiment = _experiment(client, data.problem)
+    left = client.search_runs(
+        [experiment], f"tags.`{_KEY_TAG}`='{key}' and attributes.status != 'FINISHED'"
+    )
+    tags = {_KEY_TAG: key, "baton.chain": data.chain, "baton.problem": data.problem}
+    name = f"{what} {data.problem} {data.chain[:6]}".strip()
+    run_id = (
+        left[0].info.run_id
+        if left
+        else client.create_run(experiment, tags=tags, run_name=name).info.run_id
+    )
+    try:
+        yield run_id
+    except MlflowException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def _experiment(client: Any, problem: str) -> str:
+    name = model_name(problem)
+    with FileLock(settings().locks / "experiment.lock"):
+        found = client.get_experiment_by_name(name)
+        if found:
+            return str(found.experiment_id)
+        place = None
+        if not settings().mlflow_tracking_uri:
+            place = (settings().mlflow / "artifacts" / problem).as_uri()
+        return str(client.create_experiment(name, artifact_location=place))
+
+
+def _ensure_registered(client: Any, name: str, data: DatasetReady) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(
+            name, description=f"Models of Baton's problem {data.problem}"
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log_params(client: Any, run_id: str, params: dict[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+
+
+def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str) -> str:
+    import mlflow
+
+    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="baton.models",
+            data_path=str(path),
+            signature=signature_of(fitted, example),
+            input_example=serving_example(example),
+            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+        )
+    return str(logged.model_uri)
+
+
+def serving_example(example: Any) -> Any:
+    """Return rows in the types that JSON can carry: numbers as float64, categories as text."""
+    import pandas as pd
+
+    columns = {}
+    for name, values in example.items():
+        if pd.api.types.is_bool_dtype(values.dtype):
+            columns[name] = values
+        elif pd.api.types.is_numeric_dtype(values.dtype):
+            columns[name] = values.astype("float64")
+        elif pd.api.types.is_datetime64_any_dtype(values.dtype):
+            columns[name] = values.astype("datetime64[ns]")
+        else:
+            columns[name] = values.astype(object).where(values.notna(), None)
+    return pd.DataFrame(columns, index=example.index)
+
+
+def signature_of(fitted: models.FittedModel, example: Any) -> Any:
+    """Signature in which every column may be missing a value."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    from baton.encoding.native import Role
+
+    kinds = {
+        Role.NUMBER: DataType.double,
+        Role.FLAG: DataType.boolean,
+        Role.CATEGORY: DataType.string,
+        Role.DATETIME: DataType.datetime,
+    }
+    inputs = [
+        ColSpec(kinds[column.role], column.name, required=False)
+        for column in fitted.encoder.columns
+    ]
+    from mlflow.models import infer_signature
+
+    outputs = infer_signature(model_output=fitted.predict(example)).outputs
+    return ModelSignature(inputs=Schema(inputs), outputs=outputs)
+
+
+@task(name="log search", persist_result=False)
+def log_search(data: DatasetReady, key: str, trials: Any, pictures: Mapping[str, bytes]) -> None:
+    """Log a search: a run with its best hyperparameters and pictures, a nested run per trial.
+
+    Parameters
+    ----------
+    data : DatasetReady
+    key : str
+        Place of the table of trials: a search that is logged already is not logged again.
+    trials : Table
+        Made by :func:`baton.tuning.as_table`, with its lineage.
+    pictures : mapping of file name to bytes of a PNG
+    """
+    ensure_store()
+    facts, lines = lineage_of(trials.schema), trials.to_pylist()
+    best = next(line for line in lines if line["trial"] == facts["best"])
+    with _run(data, digest_of(key)[:32], "tune") as run_id:
+        client = _client()
+        found = {"study": facts["study"], "metric": facts["metric"], "best_trial": facts["best"]}
+        _log_params(client, run_id, found | facts["params"])
+        _log_values(client, run_id, {facts["metric"]: best["value"], "n_trials": len(lines)})
+        for line in lines[_logged_trials(client, run_id) :]:
+            _log_trial(client, run_id, line, facts["metric"])
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in pictures.items():
+                (Path(folder) / name).write_bytes(content)
+            client.log_artifacts(run_id, folder, "pictures")
+
+
+def _logged_trials(client: Any, run_id: str) -> int:
+    experiment = client.get_run(run_id).info.experiment_id
+    nested = f"tags.`{_PARENT_TAG}`='{run_id}' and attributes.status != 'RUNNING'"
+    found, token = 0, None
+    while True:
+        page = client.search_runs([experiment], nested, max_results=1000, page_token=token)
+        found, token = found + len(page), page.token
+        if not token:
+            return found
+
+
+def _log_trial(client: Any, parent: str, line: dict[str, Any], metric: str) -> None:
+    """Log one trial as a run below the search's, at the time when it ran."""
+    experiment = client.get_run(parent).info.experiment_id
+    began, ended = (int(line[end].timestamp() * 1000) for end in ("began", "ended"))
+    tags = {_PARENT_TAG: parent, "baton.trial": str(line["trial"]), "state": line["state"]}
+    run = client.create_run(
+        experiment, start_time=began, tags=tags, run_name=f"trial {line['trial']}"
+    )
+    params = {
+        name.removeprefix(tuning.PREFIX): value
+        for name, value in line.items()
+        if name.startswith(tuning.PREFIX) and value is not None
+    }
+    _log_params(client, run.info.run_id, params)
+    if line["value"] is not None:
+        _log_values(client, run.info.run_id, {metric: line["value"]})
+    status = "FAILED" if line["state"] == "fail" else "FINISHED"
+    client.set_terminated(run.info.run_id, status, end_time=ended)
+
+
+@task(name="load model", persist_result=False)
+def load_model(reference: ModelRef) -> models.FittedModel:
+    """Load a registered model after checking that it is the one that was announced.
+
+    Raises
+    ------
+    InputError
+        If the version is gone or its files were altered.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    ensure_store()
+    _client()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{reference.uri}/data/model", dst_path=folder
+            )
+        except (MlflowException, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"model {reference.uri} cannot be loaded: {reason}") from None
+        if digest_of_folder(Path(path)) != reference.digest:
+            raise InputError(
+                f"model {reference.uri} is not the one that was announced (SHA-256 differs)"
+            )
+        return models.load(Path(path))
+
+
+@task(name="log evaluation", persist_result=False)
+def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> None:
+    """Log metrics, tables, pictures, report and data set to the model's run.
+
+    Parameters
+    ----------
+    evaluated : ModelEvaluated
+    pictures : mapping of file name to bytes of a PNG
+    """
+    import mlflow
+
+    client, run_id, data = _client(), evaluated.model.run_id, evaluated.data
+    _log_metrics(client, run_id, evaluated)
+    for name, value in evaluated.scores.items():
+        client.set_model_version_tag(
+            evaluated.model.name, str(evaluated.model.version), name, f"{value:.6g}"
+        )
+    tables = {
+        "metrics": evaluated.metrics,
+        "permutation_importance": evaluated.permutation_importance,
+        "shap_global": evaluated.shap_global,
+    }
+    with tempfile.TemporaryDirectory() as folder:  # log_table would append to an earlier one
+        for name, table in tables.items():
+            frame = results.read(table).to_pandas()
+            frame.to_json(Path(folder) / f"{name}.json", orient="split", index=False)
+        client.log_artifacts(run_id, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in pictures.items():
+            (Path(folder) / name).write_bytes(content)
+        client.log_artifacts(run_id, folder, "pictures")
+    client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
+    dataset = mlflow.data.from_pandas(
+        results.head(data.features, 100).to_pandas(),
+        source=str(results.path_of(data.features.key)),
+        name=data.problem,
+        digest=data.features.digest[:8],
+    )
+    client.log_inputs(run_id, [_dataset_input(dataset)])
+
+
+def _log_metrics(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:
+    values = dict(evaluated.scores)
+    for name, (low, high) in evaluated.intervals.items():
+        values |= {f"{name}_low": low, f"{name}_high": high}
+    _log_values(client, run_id, values)
+
+
+def _log_values(client: Any, run_id: str, values: dict[str, float]) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, metrics=[Metric(name, v, now, 0) for name, v in values.items()])
+
+
+def _dataset_input(dataset: Any) -> Any:
+    from mlflow.entities import DatasetInput, InputTag
+
+    return DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+
+
+def champion_scores(problem: str) -> dict[str, float]:
+    """Held-out scores of the version that carries the alias ``champion``; empty if none does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        champion = _client().get_model_version_by_alias(model_name(problem), "champion")
+    except MlflowException:
+        return {}
+    return dict(_client().get_run(champion.run_id).data.metrics)
+
+
+if __name__ == "__main__":
+    ensure_store()

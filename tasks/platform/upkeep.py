@@ -1,0 +1,68 @@
+"""Keeping a server clean: what prefect.yaml no longer declares goes."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.events.schemas.automations import Automation
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from baton.chain.events import EventName
+from baton.chain.manifest import Manifest
+
+_TAG = "baton"
+
+
+def prune(chain: Manifest, api: str) -> list[str]:
+    """Remove deployments that are not declared, and automations that start what is gone.
+
+    Prefect leaves a deployment's automation behind, enabled, when the deployment is deleted.
+    Deployments are touched only if they carry the tag ``baton``, automations only if they wait
+    for an event of Baton's.
+
+    Parameters
+    ----------
+    chain : Manifest
+    api : str
+        Address of the Prefect API.
+
+    Returns
+    -------
+    list of str
+        What was removed.
+    """
+    removed = []
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        declared = {entry.name for entry in chain.deployments}
+        tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
+        for deployment in client.read_deployments(deployment_filter=tagged):
+            if deployment.name not in declared:
+                client.delete_deployment(deployment.id)
+                removed.append(f"deployment {deployment.name}")
+        for automation in client.read_automations():
+            if _is_ours(automation) and any(_is_gone(client, t) for t in _targets(automation)):
+                client.delete_automation(automation.id)
+                removed.append(f"automation {automation.name}")
+    return removed
+
+
+def _is_ours(automation: Automation) -> bool:
+    expected: set[str] = getattr(automation.trigger, "expect", set())
+    return bool(expected) and expected <= {name.value for name in EventName}
+
+
+def _targets(automation: Automation) -> set[UUID]:
+    targets = [getattr(action, "deployment_id", None) for action in automation.actions]
+    return {target for target in targets if target}
+
+
+def _is_gone(client: SyncPrefectClient, deployment: UUID) -> bool:
+    """Ask for each by its id: a list of deployments is one page of them."""
+    try:
+        client.read_deployment(deployment)
+    except ObjectNotFound:
+        return True
+    return False
