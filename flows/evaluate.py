@@ -8,10 +8,8 @@ from prefect.client.schemas import State
 
 from baton.chain.events import ModelTrained, Stage
 from tasks.evaluation import (
+    EvaluationPlan,
     bench,
-    bench_of,
-    evaluated,
-    keys_of,
     permutation_table,
     predict_rows,
     score,
@@ -19,51 +17,51 @@ from tasks.evaluation import (
     shap_local_table,
 )
 from tasks.platform.events import announce
-from tasks.platform.stage import exclusive, stage
-from tasks.platform.threads import aside
-from tasks.platform.tracking import log_evaluation
-from tasks.reporting import remember, write_artifacts, write_report
+from tasks.platform.stage import stage
+from tasks.platform.threads import in_thread
+from tasks.reporting import ReportPlan, model_evaluated, remember, show, write_artifacts
 
 
 @flow(name="performance", flow_run_name="performance {trained.problem}")
 async def performance(trained: ModelTrained) -> None:
     """Answer how good the model is."""
-    keys = keys_of(trained)
-    await bench_of(trained).together()
-    await aside(predict_rows, trained, key=keys["predictions"])
-    await aside(score, trained, key=keys["metrics"])
+    plan = EvaluationPlan(trained)
+    await in_thread(predict_rows, plan)
+    await in_thread(score, plan)
 
 
 @flow(name="importance", flow_run_name="importance {trained.problem}")
 async def importance(trained: ModelTrained) -> None:
     """Answer what drives the model overall."""
-    keys = keys_of(trained)
-    await bench_of(trained).together()
-    await aside(permutation_table, trained, key=keys["permutation_importance"])
-    await aside(shap_global_table, trained, key=keys["shap_global"])
+    plan = EvaluationPlan(trained)
+    await in_thread(permutation_table, plan)
+    await in_thread(shap_global_table, plan)
 
 
 @flow(name="explanations", flow_run_name="explanations {trained.problem}")
 async def explanations(trained: ModelTrained) -> None:
     """Answer what drove each single row."""
-    await bench_of(trained).together()
-    await aside(shap_local_table, trained, key=keys_of(trained)["shap_local"])
+    await in_thread(shap_local_table, EvaluationPlan(trained))
+
+
+async def side_by_side(trained: ModelTrained) -> None:
+    """Answer all of it at the same time."""
+    await gather(performance(trained), importance(trained), explanations(trained))
 
 
 @flow(name=Stage.EVALUATE.value)
 async def evaluate(trained: ModelTrained) -> State[Any]:
     """Score and explain the model on held-out rows, show it and announce it."""
     with stage(Stage.EVALUATE, trained.problem, trained.chain):
-        keys = keys_of(trained)
-        with exclusive(keys.folder):
-            cached = keys.exist
+        plan = ReportPlan(EvaluationPlan(trained))
+        with plan.lock:
+            cached = plan.is_done
             if not cached:
                 with bench(trained) as shared:
-                    await gather(performance(trained), importance(trained), explanations(trained))
-                    pictures = write_report(shared)
-                    log_evaluation(evaluated(trained), pictures)
-                keys.mark.touch()
-        found = evaluated(trained)
+                    if not plan.evaluation.is_done:
+                        await side_by_side(trained)
+                    show(plan, shared)
+        found = model_evaluated(plan)
         write_artifacts(found)
         remember(found)
         return announce(found, cached=cached)

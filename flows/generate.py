@@ -9,8 +9,8 @@ from baton.chain.events import Stage
 from baton.terms import Options
 from tasks.data import dataset_ready, load_raw, make_features, plan_dataset, read_sources
 from tasks.platform.events import announce
-from tasks.platform.results import exists
-from tasks.platform.stage import exclusive, stage
+from tasks.platform.stage import stage
+from tasks.platform.threads import in_thread
 
 
 @flow(name=Stage.GENERATE.value)
@@ -19,9 +19,10 @@ async def generate(
 ) -> State[Any]:
     """Make a problem's raw and feature tables and announce them."""
     with stage(Stage.GENERATE, problem) as chain:
-        plan = plan_dataset(problem, parameters or {}, chain)
-        with exclusive(plan.folder):
-            cached = exists(plan.features_key)
-            raw = load_raw(plan, read_sources(plan), key=plan.raw_key)
-            features = make_features(raw, plan, key=plan.features_key)
-        return announce(dataset_ready(plan, features, options or Options()), cached=cached)
+        plan = plan_dataset(problem, parameters, options, chain)
+        with plan.lock:
+            cached = plan.is_done
+            if not cached:
+                raw = load_raw(plan, read_sources(plan))
+                await in_thread(make_features, plan, raw)
+        return announce(dataset_ready(plan), cached=cached)

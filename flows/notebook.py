@@ -9,18 +9,18 @@ from baton.chain.events import ModelEvaluated, Stage
 from tasks.notebooks import make_page, notebook_ready, plan_notebook, write_link
 from tasks.platform.events import announce
 from tasks.platform.places import NOTEBOOKS
-from tasks.platform.stage import exclusive, stage
-from tasks.platform.threads import aside
+from tasks.platform.stage import stage
+from tasks.platform.threads import in_thread
 
 
 @flow(name=Stage.NOTEBOOK.value)
 async def notebook(evaluated: ModelEvaluated) -> State[Any]:
     """Run the notebook that the chain asked for, keep its page and announce it."""
     with stage(Stage.NOTEBOOK, evaluated.problem, evaluated.chain):
-        job = plan_notebook(evaluated, NOTEBOOKS)
-        with exclusive(job.key):
-            cached = job.is_done
+        plan = plan_notebook(evaluated, NOTEBOOKS)
+        with plan.lock:
+            cached = plan.is_done
             if not cached:
-                await aside(make_page, job)
-        write_link(job)
-        return announce(notebook_ready(job), cached=cached)
+                await in_thread(make_page, plan)
+        write_link(plan)
+        return announce(notebook_ready(plan), cached=cached)

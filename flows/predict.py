@@ -8,9 +8,8 @@ from prefect.client.schemas import State
 from baton.chain.events import Stage
 from baton.errors import NoModelError
 from tasks.platform.events import announce
-from tasks.platform.results import exists
-from tasks.platform.stage import exclusive, skipped, stage
-from tasks.platform.threads import aside
+from tasks.platform.stage import skipped, stage
+from tasks.platform.threads import in_thread
 from tasks.prediction import plan_prediction, predict_new_rows, predictions_ready, read_new_rows
 
 
@@ -24,11 +23,11 @@ async def predict(
     """
     with stage(Stage.PREDICT, problem) as chain:
         try:
-            job = plan_prediction(problem, parameters or {}, version, chain)
+            plan = plan_prediction(problem, parameters or {}, version, chain)
         except NoModelError as error:
             return skipped(error)
-        with exclusive(job.folder):
-            cached = exists(job.key)
-            rows = read_new_rows(job, key=job.raw_key)
-            await aside(predict_new_rows, rows, job, key=job.key)
-        return announce(predictions_ready(job), cached=cached)
+        with plan.lock:
+            cached = plan.is_done
+            if not cached:
+                await in_thread(predict_new_rows, plan, read_new_rows(plan))
+        return announce(predictions_ready(plan), cached=cached)

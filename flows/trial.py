@@ -4,7 +4,7 @@ from prefect import flow
 
 from baton.chain.events import TRIAL, DatasetReady
 from tasks.platform.stage import part
-from tasks.platform.threads import aside
+from tasks.platform.threads import in_thread
 from tasks.tuning import plan_search, try_trial
 
 
@@ -12,4 +12,4 @@ from tasks.tuning import plan_search, try_trial
 async def trial(data: DatasetReady, number: int) -> None:
     """Try the hyperparameters of one trial."""
     with part(f"{TRIAL} {number}", data.problem, data.chain):
-        await aside(try_trial, plan_search(data), number)
+        await in_thread(try_trial, plan_search(data), number)

@@ -12,34 +12,31 @@ from baton.terms import Engine
 from flows.trial import trial
 from tasks.platform.cluster import task_runner
 from tasks.platform.events import announce
-from tasks.platform.results import exists
-from tasks.platform.stage import exclusive, stage
-from tasks.platform.threads import aside
-from tasks.platform.tracking import log_search
+from tasks.platform.stage import stage
+from tasks.platform.threads import in_thread
+from tasks.reporting import show_search
 from tasks.tuning import (
-    Plan,
+    SearchPlan,
     begin_progress,
-    draw_search,
-    finished,
     keep_trials,
-    lines_of,
     on_worker,
     plan_search,
     plan_trials,
     show_progress,
+    study_finished,
     try_trial,
 )
 
 
 @flow(name="trials on dask")
-async def on_dask(plan: Plan, left: list[int], artifact: UUID) -> None:
+async def on_dask(plan: SearchPlan, left: list[int], artifact: UUID) -> None:
     """Run trials as tasks on the cluster of this flow's task runner."""
     for done in [try_trial.submit(plan, number) for number in left]:
-        await aside(done.wait)
+        await in_thread(done.wait)
         await show_progress(plan, artifact)
 
 
-async def run_trials(plan: Plan) -> None:
+async def run_trials(plan: SearchPlan) -> None:
     """Run the trials that are not over, where the chain asks for it."""
     left, artifact = plan_trials(plan), await begin_progress(plan)
     if plan.engine is Engine.DASK:
@@ -49,7 +46,7 @@ async def run_trials(plan: Plan) -> None:
         await side_by_side(plan, left, artifact)
 
 
-async def side_by_side(plan: Plan, left: list[int], artifact: UUID) -> None:
+async def side_by_side(plan: SearchPlan, left: list[int], artifact: UUID) -> None:
     """Run trials as subflows here, or as runs that workers take, so many at a time."""
     gate = Semaphore(plan.at_once)
 
@@ -66,11 +63,10 @@ async def tune(data: DatasetReady) -> State[Any]:
     """Search the model's hyperparameters and announce the best."""
     with stage(Stage.TUNE, data.problem, data.chain):
         plan = plan_search(data)
-        with exclusive(f"study-{plan.search.name}"):
-            cached = exists(plan.key)
+        with plan.lock:
+            cached = plan.is_done
             if not cached:
                 await run_trials(plan)
-                pictures = draw_search(plan)
-                log_search(data, plan.key, lines_of(plan), pictures)
-                await aside(keep_trials, plan, key=plan.key)
-        return announce(finished(plan), cached=cached)
+                show_search(plan)
+                await in_thread(keep_trials, plan)
+        return announce(study_finished(plan), cached=cached)

@@ -7,94 +7,80 @@ the report are in ``tasks/reporting.py``.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
-from baton.chain.events import DatasetReady, ModelEvaluated, ModelTrained, PageRef
-from baton.evaluation import importance, metrics, shapley
-from baton.lineage import code_version, folder, with_lineage
+from baton.chain.events import DatasetReady, ModelTrained
+from baton.evaluation import importance, measured, metrics, shapley
+from baton.fingerprint import fingerprint
+from baton.lineage import folder, with_lineage
+from baton.models.answers import answer, output_of
 from baton.terms import ROW, Split
-from tasks.data import features_of, read_groups, read_rows
-from tasks.platform import results
+from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
-from tasks.prediction import answer
+from tasks.rows import features_of, read_groups, read_rows
 from tasks.training import fitter
 
 log = logging.getLogger(__name__)
 
 ACTUAL = "actual"
+TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
+_BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
-_START_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Where the results of one evaluation stand."""
+class EvaluationPlan(Plan):
+    """Which model is to be scored and explained."""
 
-    folder: str
-
-    def __getitem__(self, table: str) -> str:
-        """Key of a table."""
-        return f"{self.folder}/{table}.parquet"
+    trained: ModelTrained
 
     @property
-    def tables(self) -> dict[str, str]:
-        """Key of every table."""
-        names = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
-        return {name: self[name] for name in names}
+    def code(self) -> str:
+        """Fingerprint of what makes the tables."""
+        return fingerprint(__name__)
 
     @property
-    def report(self) -> str:
-        """Key of the report."""
-        return f"{self.folder}/report.html"
-
-    @property
-    def exist(self) -> bool:
-        """Whether everything was made already."""
-        return self.mark.is_file() and all(results.exists(key) for key in self.tables.values())
-
-    @property
-    def mark(self) -> Path:
-        """File that says that all of it is made and logged."""
-        return results.report_path(self.report).with_name("evaluated")
-
-
-def keys_of(trained: ModelTrained) -> Keys:
-    """Keys that follow from the model, the rows, the options and the code."""
-    return Keys(
-        folder(
+    def folder(self) -> str:
+        """Folder of the tables."""
+        trained = self.trained
+        return folder(
             trained.problem,
             model=trained.model.model_dump(mode="json"),
             features=trained.data.features.key,
             options=trained.data.options.model_dump(mode="json", exclude={"notebook"}),
-            code=code_version(),
+            code=self.code,
         )
-    )
 
+    @property
+    def is_done(self) -> bool:
+        """Whether every table is there."""
+        return self.has(*TABLES)
 
-def lineage(trained: ModelTrained) -> dict[str, Any]:
-    """What the results are made from."""
-    return {
-        "chain": trained.chain,
-        "problem": trained.problem,
-        "features": trained.data.features.digest,
-        "model": trained.model.uri,
-        "model_digest": trained.model.digest,
-        "options": trained.data.options.model_dump(mode="json"),
-        "code": code_version(),
-    }
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What the tables are made from."""
+        trained = self.trained
+        return {
+            "chain": trained.chain,
+            "problem": trained.problem,
+            "features": trained.data.features.digest,
+            "model": trained.model.uri,
+            "model_digest": trained.model.digest,
+            "options": trained.data.options.model_dump(mode="json"),
+            "code": self.code,
+        }
 
 
 class Bench:
@@ -105,7 +91,6 @@ class Bench:
         self._made: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._new_lock = threading.Lock()
-        self._start = asyncio.Barrier(3)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Return what was made under this name, making it if nobody has."""
@@ -115,11 +100,6 @@ class Bench:
             if name not in self._made:
                 self._made[name] = make()
             return self._made[name]
-
-    async def together(self) -> None:
-        """Wait for the other two subflows, or else one's work would keep another from starting."""
-        with suppress(TimeoutError, asyncio.BrokenBarrierError):
-            await asyncio.wait_for(self._start.wait(), _START_SECONDS)
 
     @property
     def data(self) -> DatasetReady:
@@ -137,15 +117,15 @@ class Bench:
         return self.once("rows", lambda: read_rows(self.data, Split.TEST))
 
     @property
+    def train(self) -> Any:
+        """Rows that the model was fitted on, likewise."""
+        return self.once("train", lambda: read_rows(self.data, Split.TRAIN))
+
+    @property
     def background(self) -> Any:
         """Features of some training rows: what "not known" means to a model-agnostic method."""
-
-        def make() -> Any:
-            rows = read_rows(self.data, Split.TRAIN)
-            rows = rows.sample(min(len(rows), 1000), random_state=self.data.seed)
-            return features_of(rows, self.data)
-
-        return self.once("background", make)
+        n_rows = min(len(self.train), _BACKGROUND_ROWS)
+        return features_of(self.train.sample(n_rows, random_state=self.data.seed), self.data)
 
     def sample(self, most: int) -> Any:
         """Rows held out, a random part of them if there are more; in their order."""
@@ -158,7 +138,7 @@ class Bench:
     def output(self) -> Any:
         """The model's answer to all held-out rows: probabilities or numbers."""
         features = features_of(self.rows, self.data)
-        return self.once("output", lambda: metrics.model_output(self.model, features))
+        return self.once("output", lambda: output_of(self.model, features))
 
     @property
     def explained(self) -> Any:
@@ -172,7 +152,8 @@ class Bench:
 
     def _explain(self) -> shapley.ShapValues:
         features = features_of(self.explained, self.data)
-        background = None if self._is_exact else self.background
+        is_exact = models.family(self.model.family).explain is models.Explain.TREE
+        background = None if is_exact else self.background
         expected = shapley.estimate_seconds(self.model, features, background=background)
         log.info("explaining %d rows, about %.0f s", len(features), expected)
         with progress(f"explain {self.data.problem}", expected) as report:
@@ -180,53 +161,18 @@ class Bench:
                 self.model, features, background=background, seed=self.data.seed, progress=report
             )
 
-    @property
-    def shap_global(self) -> Any:
-        """Mean |Shapley value| by feature and class."""
-        return self.once("shap_global", lambda: shapley.global_importance(self.shap))
 
-    @property
-    def _is_exact(self) -> bool:
-        return models.family(self.model.family).explain is models.Explain.TREE
-
-    @property
-    def permuted(self) -> importance.Importance:
-        """Permutation importance on held-out rows."""
-        return self.once("permuted", self._shuffle)  # type: ignore[no-any-return]
-
-    def _shuffle(self) -> importance.Importance:
-        options = self.data.options
-        rows = self.sample(options.importance_rows)
-        # Announced as long: how long it takes is known only once it runs.
-        expected = _LONG_SECONDS if rows.size * options.n_repeats > 1_000_000 else 0.0
-        with progress(f"shuffle {self.data.problem}", expected) as report:
-            return importance.permutation_importance(
-                self.model,
-                features_of(rows, self.data),
-                rows[self.data.target],
-                self.data.headline,
-                options.n_repeats,
-                self.data.seed,
-                progress=report,
-            )
-
-
-_benches: dict[str, Bench] = {}
+_bench: ContextVar[Bench] = ContextVar("bench")
 
 
 @contextmanager
 def bench(trained: ModelTrained) -> Iterator[Bench]:
-    """Set up the bench of an evaluation, for its subflows to find by its chain."""
-    _benches[trained.chain] = found = Bench(trained)
+    """Share a bench among the subflows that begin in this context."""
+    token = _bench.set(Bench(trained))
     try:
-        yield found
+        yield _bench.get()
     finally:
-        del _benches[trained.chain]
-
-
-def bench_of(trained: ModelTrained) -> Bench:
-    """Bench of an evaluation that is going on."""
-    return _benches[trained.chain]
+        _bench.reset(token)
 
 
 @contextmanager
@@ -252,108 +198,95 @@ def progress(what: str, expected: float) -> Iterator[Callable[[int, int], None]]
 
 
 def _silent(_done: int, _total: int) -> None:
-    """PageRef nothing."""
+    """Report nothing."""
 
 
-@result_task(name="predict held-out rows")
-def predict_rows(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("predictions", name="predict held-out rows")
+def predict_rows(plan: EvaluationPlan) -> pa.Table:
     """Predictions of the held-out rows: row id, actual, predicted and class probabilities."""
-    bench = bench_of(trained)
-    rows = bench.rows
-    columns = {ROW: pa.array(rows[ROW]), ACTUAL: pa.array(rows[bench.data.target])}
+    bench = _bench.get()
+    columns = {ROW: pa.array(bench.rows[ROW]), ACTUAL: pa.array(bench.rows[bench.data.target])}
     columns |= answer(bench.model, bench.output)
-    return with_lineage(pa.table(columns), lineage(trained))
+    return with_lineage(pa.table(columns), plan.lineage)
 
 
-@result_task(name="score predictions")
-def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("metrics", name="score predictions")
+def score(plan: EvaluationPlan) -> pa.Table:
     """Metrics with their 95 % intervals, beside those of a model that ignores every column."""
-    bench, data = bench_of(trained), trained.data
+    bench, data = _bench.get(), plan.trained.data
     actual, classes = bench.rows[data.target].to_numpy(), bench.model.classes
     found = metrics.evaluate(data.kind, actual, bench.output, classes)
-    spread = metrics.intervals(data.kind, actual, bench.output, classes, seed=data.seed)
-    train = read_rows(data, Split.TRAIN)
-    baseline = metrics.baseline(data.kind, train[data.target], actual, classes)
-    folds = _cross_validated(train.drop(columns=ROW), trained)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
-    columns = {
-        "metric": list(found),
-        "value": list(found.values()),
-        "low": [spread.get(name, (None, None))[0] for name in found],
-        "high": [spread.get(name, (None, None))[1] for name in found],
-        "baseline": [baseline.get(name) for name in found],
-        "cv_mean": [folds.mean.get(name) for name in found],
-        "cv_std": [folds.std.get(name) for name in found],
-    }
-    schema = pa.schema(
-        [("metric", pa.string()), *((name, pa.float64()) for name in list(columns)[1:])]
+    lines = measured.metric_lines(
+        found,
+        metrics.intervals(data.kind, actual, bench.output, classes, seed=data.seed),
+        metrics.baseline(data.kind, bench.train[data.target], actual, classes),
+        _cross_validated(bench),
     )
-    return with_lineage(pa.table(columns, schema=schema), lineage(trained))
+    return with_lineage(measured.as_table(lines), plan.lineage)
 
 
-def _cross_validated(train: Any, trained: ModelTrained) -> metrics.CrossValidation:
-    data = trained.data
+def _cross_validated(bench: Bench) -> metrics.CrossValidation:
+    data = bench.data
     if not data.options.folds:
         return metrics.CrossValidation({})
-    name = bench_of(trained).model.family
     return metrics.cross_validate(
-        train,
+        bench.train.drop(columns=ROW),
         data.target,
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
         groups=read_groups(data, Split.TRAIN),
-        fit=fitter(data, name),
+        fit=fitter(data, bench.model.family),
     )
 
 
-@result_task(name="permutation importance")
-def permutation_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("permutation_importance", name="permutation importance")
+def permutation_table(plan: EvaluationPlan) -> pa.Table:
     """By how much the headline metric gets worse when a column is shuffled, and each repeat."""
-    found = bench_of(trained).permuted
+    found = _shuffled(_bench.get())
     frame = found.frame()
     order = [found.features.index(name) for name in frame["feature"]]
     repeats = {f"repeat_{n}": found.raw[order, n] for n in range(found.raw.shape[1])}
     table = pa.Table.from_pandas(frame.assign(**repeats), preserve_index=False)
-    return with_lineage(table, lineage(trained) | {"metric": found.metric, "score": found.score})
+    return with_lineage(table, plan.lineage | {"metric": found.metric, "score": found.score})
 
 
-@result_task(name="mean |SHAP|")
-def shap_global_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
+def _shuffled(bench: Bench) -> importance.Importance:
+    data, options = bench.data, bench.data.options
+    rows = bench.sample(options.importance_rows)
+    # Announced as long: how long it takes is known only once it runs.
+    expected = _LONG_SECONDS if rows.size * options.n_repeats > 1_000_000 else 0.0
+    with progress(f"shuffle {data.problem}", expected) as report:
+        return importance.permutation_importance(
+            bench.model,
+            features_of(rows, data),
+            rows[data.target],
+            data.headline,
+            options.n_repeats,
+            data.seed,
+            progress=report,
+        )
+
+
+@result_task("shap_global", name="mean |SHAP|")
+def shap_global_table(plan: EvaluationPlan) -> pa.Table:
     """Mean absolute Shapley value of every feature, by class."""
-    frame = bench_of(trained).shap_global
+    frame = shapley.global_importance(_bench.get().shap)
     labels = frame["class"].map(lambda label: None if label is None else str(label))
     frame = frame.assign(**{"class": labels})
-    return with_lineage(pa.Table.from_pandas(frame, preserve_index=False), lineage(trained))
+    return with_lineage(pa.Table.from_pandas(frame, preserve_index=False), plan.lineage)
 
 
-@result_task(name="Shapley values")
-def shap_local_table(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("shap_local", name="Shapley values")
+def shap_local_table(plan: EvaluationPlan) -> pa.Table:
     """Shapley values of the explained rows: row id, class, base value, a column per feature."""
-    bench = bench_of(trained)
+    bench = _bench.get()
     frame = bench.shap.frame(bench.explained[ROW].to_numpy())
     if "_class" in frame:
         frame["_class"] = frame["_class"].astype(str)
     facts = {"scale": bench.shap.scale.value, "method": bench.shap.method.value}
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    return with_lineage(table, lineage(trained) | facts)
-
-
-def evaluated(trained: ModelTrained) -> ModelEvaluated:
-    """Announcement of an evaluation, once all of it can be read back."""
-    keys = keys_of(trained)
-    tables = {name: results.require(key) for name, key in keys.tables.items()}
-    lines = results.read(tables["metrics"]).to_pylist()
-    return ModelEvaluated(
-        **trained.model_dump(),
-        **tables,
-        report=PageRef(
-            key=keys.report, digest=results.digest_of_file(results.report_path(keys.report))
-        ),
-        scores={line["metric"]: line["value"] for line in lines},
-        intervals={
-            line["metric"]: (line["low"], line["high"]) for line in lines if line["low"] is not None
-        },
-    )
+    return with_lineage(table, plan.lineage | facts)

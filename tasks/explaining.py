@@ -9,13 +9,13 @@ from typing import Any
 from baton.chain.events import ModelEvaluated
 from baton.errors import InputError
 from baton.evaluation import shapley
+from baton.models.answers import PREDICTED
 from baton.showing import plots
 from baton.terms import ROW, Split
-from tasks.data import features_of, read_rows
 from tasks.evaluation import ACTUAL
 from tasks.platform import results
 from tasks.platform.tracking import load_model
-from tasks.prediction import PREDICTED
+from tasks.rows import features_of, read_rows
 
 
 @dataclass(frozen=True)

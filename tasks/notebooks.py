@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from baton.lineage import digest_of
 from baton.settings import settings
 from baton.showing import notebooks
 from tasks.platform import results
+from tasks.platform.plan import Plan
+from tasks.platform.stage import exclusive
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class NotebookPlan(Plan):
     """A notebook, and the evaluation that it is to look at."""
 
     evaluated: ModelEvaluated
@@ -35,14 +38,24 @@ class Job:
     source: Path
 
     @property
-    def key(self) -> str:
-        """Place of its page: beside the report."""
-        return f"{self.evaluated.report.key.rpartition('/')[0]}/notebook_{self.name}.html"
+    def folder(self) -> str:
+        """Folder of its page: that of the report."""
+        return self.evaluated.report.key.rpartition("/")[0]
+
+    @property
+    def lock(self) -> AbstractContextManager[None]:
+        """Held by the one process that runs this notebook; another may run meanwhile."""
+        return exclusive(self.page_key)
+
+    @property
+    def page_key(self) -> str:
+        """Key of its page."""
+        return f"{self.folder}/notebook_{self.name}.html"
 
     @property
     def page(self) -> Path:
         """File of its page."""
-        return results.report_path(self.key)
+        return results.report_path(self.page_key)
 
     @property
     def failed(self) -> Path:
@@ -87,7 +100,7 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> Job:
+def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> NotebookPlan:
     """Find the notebook that the chain asks for.
 
     Parameters
@@ -105,11 +118,13 @@ def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> Job:
     if name is None:
         raise InputError(f"chain {evaluated.chain} asks for no notebook: add -p notebook=NAME")
     notebooks.require()
-    return Job(evaluated, name, notebooks.find(name, notebooks.places(settings(), shipped)))
+    return NotebookPlan(
+        evaluated, name, notebooks.find(name, notebooks.places(settings(), shipped))
+    )
 
 
 @task(name="make the notebook's page", persist_result=False)
-def make_page(job: Job) -> None:
+def make_page(plan: NotebookPlan) -> None:
     """Execute the notebook and keep its page; if a cell fails, what was executed up to there.
 
     Raises
@@ -121,41 +136,41 @@ def make_page(job: Job) -> None:
 
     from tasks.platform import kernel
 
-    parameters = {"chain": job.evaluated.chain}
+    parameters = {"chain": plan.evaluated.chain}
     with tempfile.TemporaryDirectory(prefix="baton-") as name:
         folder = Path(name)
         try:
-            done = kernel.run(notebooks.read(job.source), parameters, job.source.parent, folder)
+            done = kernel.run(notebooks.read(plan.source), parameters, plan.source.parent, folder)
         except kernel.CellError as error:
             executed: Any = nbformat.read(folder / "executed.ipynb", 4)
-            _write(job.failed, notebooks.page(executed, job.name))
+            _write(plan.failed, notebooks.page(executed, plan.name))
             raise kernel.CellError(
-                f"notebook {job.name!r}: {error}; it ran so far: {job.failed}"
+                f"notebook {plan.name!r}: {error}; it ran so far: {plan.failed}"
             ) from None
-    job.keep(notebooks.page(done, f"{job.name}, {job.evaluated.problem}"))
-    log.info("notebook %s", job.page)
+    plan.keep(notebooks.page(done, f"{plan.name}, {plan.evaluated.problem}"))
+    log.info("notebook %s", plan.page)
 
 
-def notebook_ready(job: Job) -> NotebookReady:
+def notebook_ready(plan: NotebookPlan) -> NotebookReady:
     """Announcement of a page, once it can be read."""
-    evaluated = job.evaluated
+    evaluated = plan.evaluated
     return NotebookReady(
         chain=evaluated.chain,
         problem=evaluated.problem,
         data=evaluated.data,
         model=evaluated.model,
-        name=job.name,
-        page=PageRef(key=job.key, digest=results.digest_of_file(job.page)),
+        name=plan.name,
+        page=PageRef(key=plan.page_key, digest=results.digest_of_file(plan.page)),
     )
 
 
 @task(name="link to the notebook's page", persist_result=False)
-def write_link(job: Job) -> None:
+def write_link(plan: NotebookPlan) -> None:
     """Write the way to the page as an artifact of Prefect."""
-    slug = f"{job.evaluated.problem}-{job.evaluated.chain}".replace("_", "-")
+    slug = f"{plan.evaluated.problem}-{plan.evaluated.chain}".replace("_", "-")
     create_link_artifact(
         key=f"notebook-{slug}",
-        link=job.page.as_uri(),
-        link_text=f"notebook {job.name} of chain {job.evaluated.chain}",
+        link=plan.page.as_uri(),
+        link_text=f"notebook {plan.name} of chain {plan.evaluated.chain}",
         description="an executed notebook as one page",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +11,20 @@ import pyarrow as pa
 from baton import models, problems
 from baton.chain.events import ModelRef, PredictionsReady
 from baton.errors import InputError
-from baton.evaluation import metrics
-from baton.lineage import code_version, folder, with_lineage
+from baton.fingerprint import fingerprint
+from baton.lineage import folder, with_lineage
+from baton.models.answers import answer, output_of
 from baton.problems import Params, Problem
-from baton.terms import ROW, SPLIT, Kind
-from tasks.platform import results
+from baton.terms import ROW, SPLIT
+from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model, newest_version
 
 log = logging.getLogger(__name__)
 
-PREDICTED = "predicted"
-
 
 @dataclass(frozen=True)
-class Job:
+class PredictionPlan(Plan):
     """What is to be predicted, by which model, and where the answer will stand."""
 
     problem: Problem[Any]
@@ -34,7 +32,8 @@ class Job:
     chain: str
     reference: ModelRef
     model: models.FittedModel
-    fingerprint: str
+    source: str
+    """Digest of what the new rows are made from."""
 
     @property
     def folder(self) -> str:
@@ -43,19 +42,14 @@ class Job:
             self.problem.name,
             model=self.reference.digest,
             parameters=self.params.model_dump(mode="json"),
-            source=self.fingerprint,
-            code=code_version(inspect.getfile(type(self.problem))),
+            source=self.source,
+            code=fingerprint(__name__, type(self.problem).__module__),
         )
 
     @property
-    def raw_key(self) -> str:
-        """Place of the rows as they came."""
-        return f"{self.folder}/new_rows.parquet"
-
-    @property
-    def key(self) -> str:
-        """Place of the answer."""
-        return f"{self.folder}/new_predictions.parquet"
+    def is_done(self) -> bool:
+        """Whether the answer is there, and the rows that it is about."""
+        return self.has("new_rows", "new_predictions")
 
     @property
     def lineage(self) -> dict[str, Any]:
@@ -64,7 +58,7 @@ class Job:
             "chain": self.chain,
             "problem": self.problem.name,
             "parameters": self.params.model_dump(mode="json"),
-            "source": self.fingerprint,
+            "source": self.source,
             "model": self.reference.uri,
             "model_digest": self.reference.digest,
         }
@@ -72,7 +66,7 @@ class Job:
 
 def plan_prediction(
     problem: str, parameters: dict[str, Any], version: int | None, chain: str
-) -> Job:
+) -> PredictionPlan:
     """Find the model and settle what it is asked.
 
     Parameters
@@ -95,48 +89,40 @@ def plan_prediction(
     if "parameters" not in model.origin:
         raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
     params = problems.parse(found, model.origin["parameters"] | parameters)
-    return Job(found, params, chain, reference, model, found.unseen_fingerprint(params))
+    return PredictionPlan(found, params, chain, reference, model, found.unseen_fingerprint(params))
 
 
-@result_task(name="read new rows", outside=True)
-def read_new_rows(job: Job, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("new_rows", name="read new rows", is_outside=True)
+def read_new_rows(plan: PredictionPlan) -> pa.Table:
     """Read the rows that are to be predicted."""
-    rows = job.problem.unseen(job.params)
+    rows = plan.problem.unseen(plan.params)
     log.info("%d rows to predict", len(rows))
     if rows.empty:
         raise InputError("there is no row to predict; choose others")
-    return with_lineage(pa.Table.from_pandas(rows, preserve_index=False), job.lineage)
+    return with_lineage(pa.Table.from_pandas(rows, preserve_index=False), plan.lineage)
 
 
-@result_task(name="predict new rows")
-def predict_new_rows(raw: pa.Table, job: Job, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("new_predictions", name="predict new rows")
+def predict_new_rows(plan: PredictionPlan, raw: pa.Table) -> pa.Table:
     """Answer the model gives for every row, beside the row as it came."""
     frame = raw.to_pandas()
-    model = job.model
-    features = job.problem.new_features(frame, job.params, job.model.origin["schema"])
+    model = plan.model
+    features = plan.problem.new_features(frame, plan.params, plan.model.origin["schema"])
     columns = {ROW: pa.array(features[ROW])}
-    columns |= answer(model, metrics.model_output(model, features))
+    columns |= answer(model, output_of(model, features))
     rows = raw.take(pa.array(features[ROW]))
     beside = [name for name in rows.column_names if name not in {*columns, SPLIT, model.target}]
     table = pa.table(columns | {name: rows[name] for name in beside})
-    return with_lineage(table, job.lineage)
+    return with_lineage(table, plan.lineage)
 
 
-def answer(model: models.FittedModel, output: Any) -> dict[str, pa.Array]:
-    """Columns of a model's output: what it predicts, and the probability of each class."""
-    if model.kind is not Kind.CLASSIFICATION:
-        return {PREDICTED: pa.array(output)}
-    proba = {f"p({label})": pa.array(output[:, n]) for n, label in enumerate(model.classes)}
-    return {PREDICTED: pa.array(model.labels(output)), **proba}
-
-
-def predictions_ready(job: Job) -> PredictionsReady:
+def predictions_ready(plan: PredictionPlan) -> PredictionsReady:
     """Announcement of an answer, once it can be read back."""
     return PredictionsReady(
-        chain=job.chain,
-        problem=job.problem.name,
-        model=job.reference,
-        target=job.model.target,
-        raw=results.require(job.raw_key),
-        predictions=results.require(job.key),
+        chain=plan.chain,
+        problem=plan.problem.name,
+        model=plan.reference,
+        target=plan.model.target,
+        raw=plan.table("new_rows"),
+        predictions=plan.table("new_predictions"),
     )

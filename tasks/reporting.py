@@ -1,94 +1,83 @@
-"""Showing an evaluation: pictures, the HTML report, Prefect's artifacts, the chain's record.
+"""Showing what a chain found: the HTML report, Prefect's artifacts, MLflow's, the chain's record.
 
-What the pictures and the page look like is thought in ``baton.showing``.
+What is drawn and said is thought in ``baton.showing``.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import shlex
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from baton import tuning
-from baton.chain.events import DatasetReady, ModelEvaluated, ModelTrained
-from baton.errors import InputError
-from baton.evaluation import metrics
-from baton.lineage import lineage_of
+from baton.chain.events import ModelEvaluated, PageRef
+from baton.evaluation import measured
+from baton.evaluation.importance import Importance
+from baton.evaluation.shapley import Method, Scale, ShapValues
+from baton.fingerprint import fingerprint
+from baton.lineage import folder, lineage_of
 from baton.settings import settings
-from baton.showing import plots, report
-from baton.terms import ROW, Kind
-from tasks.data import features_of
-from tasks.evaluation import Bench, keys_of
+from baton.showing import plots
+from baton.showing.findings import Findings
+from baton.showing.page import page_of
+from baton.terms import ROW
+from tasks.evaluation import TABLES, Bench, EvaluationPlan
 from tasks.platform import results
-from tasks.platform.tracking import champion_scores
+from tasks.platform.plan import Plan
+from tasks.platform.tracking import champion_scores, log_evaluation, log_search
+from tasks.rows import facts_of
+from tasks.tuning import SearchPlan, lines_of, said
 
 log = logging.getLogger(__name__)
 
-_SEARCH_PICTURES = 4
+_SHOWN_TRIALS = 50
 
 
-def draw(
-    bench: Bench, lines: dict[str, dict[str, Any]], champion: dict[str, float]
-) -> Iterator[plots.Picture]:
-    """Draw what a reader of the report wants to see, in the order of its questions."""
-    yield plots.metric_intervals(
-        {name: line["value"] for name, line in lines.items()},
-        _intervals(lines),
-        _baseline(lines),
-        champion,
-    )
-    is_class = bench.data.kind is Kind.CLASSIFICATION
-    yield from _of_classes(bench) if is_class else _of_numbers(bench)
-    yield from _of_importance(bench)
-    if bench.data.study:
-        study = tuning.in_memory(results.read(bench.data.study))
-        yield from plots.search_pictures(study, bench.data.headline, most=_SEARCH_PICTURES)
+@dataclass(frozen=True)
+class ReportPlan(Plan):
+    """Which evaluation is to be shown."""
+
+    evaluation: EvaluationPlan
+
+    @property
+    def folder(self) -> str:
+        """Folder of the page: a changed picture is drawn anew, and nothing is scored anew."""
+        problem, code = self.evaluation.trained.problem, fingerprint(__name__, is_page=True)
+        return folder(problem, evaluation=self.evaluation.folder, code=code)
+
+    @property
+    def report(self) -> str:
+        """Key of the page."""
+        return f"{self.folder}/report.html"
+
+    @property
+    def path(self) -> Path:
+        """File of the page."""
+        return results.report_path(self.report)
+
+    @property
+    def mark(self) -> Path:
+        """File that says that the page is written, and all of it logged."""
+        return self.path.with_name("evaluated")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was made, written and logged."""
+        return self.mark.is_file() and self.path.is_file() and self.evaluation.is_done
 
 
-def metric_lines(bench: Bench) -> dict[str, dict[str, Any]]:
-    """Line of every metric by its name."""
-    table = results.read(results.require(keys_of(bench.trained)["metrics"]))
-    return {line["metric"]: line for line in table.to_pylist()}
-
-
-def _of_classes(bench: Bench) -> Iterator[plots.Picture]:
-    actual, classes = bench.rows[bench.data.target], bench.model.classes
-    yield plots.confusion_matrix(
-        metrics.confusion(actual, bench.model.labels(bench.output), classes)
-    )
-    of_scores: list[tuple[Callable[[Any], plots.Picture], Callable[..., Any]]] = [
-        (plots.roc_curves, metrics.roc),
-        (plots.precision_recall_curves, metrics.precision_recall),
-        (plots.calibration_curve, metrics.calibration),
-    ]
-    for picture, curves in of_scores:
-        with suppress(InputError):  # one class among the held-out rows: there is no curve
-            yield picture(curves(actual, bench.output, classes))
-
-
-def _of_numbers(bench: Bench) -> Iterator[plots.Picture]:
-    actual, target = bench.rows[bench.data.target], bench.data.target
-    yield plots.predicted_vs_actual(actual, bench.output, target)
-    yield plots.residuals(actual, bench.output, target)
-
-
-def _of_importance(bench: Bench) -> Iterator[plots.Picture]:
-    explained = features_of(bench.explained, bench.data)
-    yield plots.permutation_importance(bench.permuted)
-    yield plots.shap_bar(bench.shap)
-    yield plots.shap_beeswarm(bench.shap, explained)
-    yield plots.shap_dependence(bench.shap, explained)
+def show(plan: ReportPlan, bench: Bench) -> None:
+    """Write the report and log the evaluation."""
+    pictures = write_report(plan, bench)
+    log_evaluation(model_evaluated(plan), pictures)
+    plan.mark.touch()
 
 
 @task(name="write report", persist_result=False)
-def write_report(bench: Bench) -> dict[str, bytes]:
+def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
     """Draw the pictures and write the report.
 
     Returns
@@ -96,176 +85,68 @@ def write_report(bench: Bench) -> dict[str, bytes]:
     dict of file name to PNG
         The pictures, for MLflow.
     """
-    lines, champion = metric_lines(bench), champion_scores(bench.data.problem)
-    pictures = list(draw(bench, lines, champion))
-    images = {picture.name: report.Image.of(picture) for picture in pictures}
-    explanations = tuple(_explanations(bench))
-    page = report.render(_report(bench, lines, champion, images, explanations))
-    path = results.report_path(keys_of(bench.trained).report)
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, "utf-8")
-    partial.replace(path)
-    log.info("report %s", path)
-    return {f"{name}.png": image.png for name, image in images.items()} | {
-        f"row_{one.row}.png": one.picture.png for one in explanations if one.picture
-    }
+    page = page_of(read_findings(plan.evaluation, bench))
+    plan.path.parent.mkdir(parents=True, exist_ok=True)
+    partial = plan.path.with_suffix(".partial")
+    partial.write_text(page.html, "utf-8")
+    partial.replace(plan.path)
+    log.info("report %s", plan.path)
+    return page.pictures
 
 
-_DRIVERS = ("permutation_importance", "shap_bar", "shap_beeswarm", "shap_dependence")
-
-
-def _report(
-    bench: Bench,
-    lines: dict[str, dict[str, Any]],
-    champion: dict[str, float],
-    images: dict[str, report.Image],
-    explanations: tuple[report.Explanation, ...],
-) -> report.Report:
-    data, model = bench.data, bench.trained.model
-    facts = lineage_of(results.schema(data.features))
-    folded = {name: line for name, line in lines.items() if line["cv_mean"] is not None}
-    by_class = report.class_importance_table(bench.shap_global)
-    return report.Report(
-        problem=data.problem,
-        kind=data.kind,
-        target=data.target,
-        headline=metrics.Metric(data.headline),
-        chain=data.chain,
-        created=datetime.now(UTC),
-        model=report.Model(
-            uri=model.uri,
-            version=model.version,
-            family=bench.model.family,
-            params=bench.model.params,
-            digest=model.digest,
+def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
+    """Read what an evaluation found from its tables."""
+    trained, data = plan.trained, plan.trained.data
+    tables = {name: results.read(plan.table(name)) for name in TABLES if name != "predictions"}
+    permuted, local = tables["permutation_importance"], tables["shap_local"]
+    of_permuted, of_local = lineage_of(permuted.schema), lineage_of(local.schema)
+    return Findings(
+        data=data,
+        reference=trained.model,
+        model=bench.model,
+        facts=facts_of(data),
+        rows=bench.rows,
+        output=bench.output,
+        lines=measured.of_table(tables["metrics"]),
+        permuted=Importance.of_frame(
+            permuted.to_pandas(), of_permuted["metric"], of_permuted["score"]
         ),
-        data=report.Data(
-            raw=report.File(**data.raw.model_dump()),
-            features=report.File(**data.features.model_dump()),
-            n_train=data.n_train,
-            n_test=data.n_test,
-            n_features=len(bench.model.encoder.column_names),
-            seed=data.seed,
+        shap=ShapValues.of_frame(
+            local.to_pandas(), scale=Scale(of_local["scale"]), method=Method(of_local["method"])
         ),
-        metrics=report.measured(
-            {name: line["value"] for name, line in lines.items()},
-            _intervals(lines),
-            _baseline(lines),
-            champion,
-        ),
-        command=_command(data, facts),
-        notes=tuple(facts["goal"]["notes"]),
-        performance=tuple(
-            image
-            for name, image in images.items()
-            if name not in _DRIVERS and not name.startswith("search_")
-        ),
-        drivers=tuple(image for name, image in images.items() if name in _DRIVERS),
-        importance=(
-            report.importance_table(bench.permuted, bench.shap_global),
-            *([by_class] if by_class else []),
-        ),
-        tables=(
-            *((_folds_table(data.options.folds, folded),) if folded else ()),
-            *_comparison_table(bench.trained),
-        ),
-        search=_search(data, images),
-        explanations=explanations,
-        environment=report.environment(),
+        shap_global=tables["shap_global"].to_pandas(),
+        shap_rows=frozenset(local[ROW].to_pylist()),
+        comparison=results.read(trained.comparison) if trained.comparison else None,
+        trials=results.read(data.study) if data.study else None,
+        champion=champion_scores(data.problem),
     )
 
 
-def _intervals(lines: dict[str, dict[str, Any]]) -> dict[str, tuple[float, float]]:
-    return {n: (line["low"], line["high"]) for n, line in lines.items() if line["low"] is not None}
-
-
-def _baseline(lines: dict[str, dict[str, Any]]) -> dict[str, float]:
-    return {n: line["baseline"] for n, line in lines.items() if line["baseline"] is not None}
-
-
-def _folds_table(folds: int, lines: dict[str, dict[str, Any]]) -> report.Table:
-    return report.Table(
-        caption=f"{folds}-fold cross-validation on the training rows",
-        columns=("metric", "mean", "standard deviation"),
-        rows=tuple((name, line["cv_mean"], line["cv_std"]) for name, line in lines.items()),
+def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
+    """Announcement of an evaluation, once all of it can be read back."""
+    tables = {name: plan.evaluation.table(name) for name in TABLES}
+    lines = measured.of_table(results.read(tables["metrics"]))
+    return ModelEvaluated(
+        **plan.evaluation.trained.model_dump(),
+        **tables,
+        report=PageRef(key=plan.report, digest=results.digest_of_file(plan.path)),
+        scores={line.metric: line.value for line in lines},
+        intervals={line.metric: line.interval for line in lines if line.interval},
     )
 
 
-def _comparison_table(trained: ModelTrained) -> Iterator[report.Table]:
-    if trained.comparison:
-        lines = results.read(trained.comparison).to_pylist()
-        yield report.Table(
-            caption="Families compared by 5-fold cross-validation on the training rows, best first",
-            columns=("model", f"{trained.data.headline}, mean", "standard deviation"),
-            rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
-        )
-
-
-def _search(data: DatasetReady, images: dict[str, report.Image]) -> report.Search | None:
-    """How the hyperparameters were found, if they were searched."""
-    if data.study is None:
-        return None
-    trials = results.read(data.study)
-    facts, lines = lineage_of(trials.schema), tuning.best_first(trials)
-    shown = [name for name in lines[0] if name not in {"error", "seconds"}]
-    return report.Search(
-        study=facts["study"],
-        metric=metrics.Metric(facts["metric"]),
-        n_trials=len(lines),
-        best=facts["best"],
-        value=facts["value"],
-        pictures=tuple(image for name, image in images.items() if name.startswith("search_")),
-        trials=report.Table(
-            caption=f"Trials by {facts['metric']}, the best first",
-            columns=tuple(shown),
-            rows=tuple(tuple(line[name] for name in shown) for line in lines),
-        ),
+@task(name="show search", persist_result=False)
+def show_search(plan: SearchPlan) -> None:
+    """Draw the study, log it, and show its best trials as an artifact."""
+    lines = lines_of(plan)
+    create_table_artifact(
+        key=f"trials-{plan.data.chain}",
+        table=tuning.best_first(lines)[:_SHOWN_TRIALS],
+        description=said(plan),
     )
-
-
-def _command(data: DatasetReady, facts: dict[str, Any]) -> str:
-    """Command that reproduces the chain: what was left to the problem is left to it again."""
-    asked = data.options.model_dump(mode="json", exclude_defaults=True)
-    if data.study:
-        asked["model_params"] = lineage_of(results.schema(data.study))["given"]
-    own = {name: facts["goal"][name] for name in ("model", "model_params")}
-    is_own = all(asked.get(name, {}) == own[name] for name in own)
-    for name in own if is_own else ["model"] if asked.get("compare") else []:
-        asked.pop(name, None)
-    pairs = [
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in (facts["parameters"] | asked).items()
-        if value not in (None, [], {}, "")
-    ]
-    options = [part for pair in pairs for part in ("-p", pair)]
-    return shlex.join(["baton", "run", data.problem, *options])
-
-
-def _explanations(bench: Bench) -> Iterator[report.Explanation]:
-    rows, found = bench.explained, bench.shap
-    features, output = features_of(rows, bench.data), bench.output[rows.index]
-    classes = bench.model.classes
-    worth = report.rows_worth_explaining(bench.data.kind, rows[bench.data.target], output, classes)
-    for place, why in worth:
-        line = rows.iloc[place]
-        code = int(output[place].argmax()) if classes else 0
-        shown = code if len(found.classes) > 1 else 0
-        picture = plots.shap_waterfall(found, features, place, int(line[ROW]), shown)
-        yield report.Explanation(
-            row=str(int(line[ROW])),
-            actual=_plain(line[bench.data.target]),
-            predicted=_plain(classes[code] if classes else output[place]),
-            probability=float(output[place, code]) if classes else None,
-            why=why,
-            scale=found.scale.value,
-            contributions=report.contributions(found, features, place, shown),
-            picture=report.Image.of(picture),
-        )
-
-
-def _plain(value: Any) -> Any:
-    """Turn a number of NumPy into Python's."""
-    return value.item() if hasattr(value, "item") else value
+    drawn = plots.search_pictures(tuning.in_memory(lines), plan.search.metric)
+    pictures = {f"{picture.name}.png": plots.png(picture.figure) for picture in drawn}
+    log_search(plan.data, plan.key("trials"), lines, pictures)
 
 
 @task(name="write artifacts", persist_result=False)

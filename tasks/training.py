@@ -1,51 +1,104 @@
-"""Fitting a model on a problem's training rows, and choosing one by cross-validation."""
+"""Fitting a model on a problem's training rows."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import pyarrow as pa
 from prefect import task
 
 from baton import models
-from baton.chain.events import DatasetReady, TableRef
-from baton.evaluation import metrics
-from baton.lineage import code_version, digest_of, folder, with_lineage
+from baton.chain.events import DatasetReady, ModelRef, ModelTrained
+from baton.fingerprint import fingerprint
+from baton.lineage import digest_of, folder
 from baton.models import cluster
 from baton.terms import ROW, Engine, Split
-from tasks.data import origin_of, read_groups, read_rows
 from tasks.platform import results
 from tasks.platform.cluster import client, cores
-from tasks.platform.results import result_task
+from tasks.platform.plan import Plan
+from tasks.platform.tracking import find_version, register
+from tasks.rows import example_of, origin_of, read_rows
 
 log = logging.getLogger(__name__)
 
-_FOLDS = 5
+
+@dataclass(frozen=True)
+class TrainingPlan(Plan):
+    """Which model is to be fitted."""
+
+    data: DatasetReady
+    comparison: Plan | None = None
+    """The comparison whose best family is taken, if one was asked for."""
+
+    @cached_property
+    def version_key(self) -> str:
+        """Key under which the model is registered: what decides it, digested."""
+        data = self.data
+        decides = {
+            "features": data.features.key,
+            "target": data.target,
+            "seed": data.seed,
+            "model": data.options.model,
+            "model_params": data.options.model_params,
+            "comparison": self.comparison.folder if self.comparison else None,
+            "study": data.study.digest if data.study else None,
+            "is_on_cluster": data.options.engine is Engine.DASK,
+            "code": fingerprint(__name__),
+        }
+        return digest_of(decides)[:32]
+
+    @property
+    def folder(self) -> str:
+        """Name of the place, for its lock; the model itself stands in the registry."""
+        return folder(self.data.problem, model=self.version_key)
+
+    @property
+    def version(self) -> ModelRef | None:
+        """The registered version, if there is one."""
+        return find_version(self.data.problem, self.version_key)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the model is registered, and the comparison that chose it is there."""
+        return (self.comparison is None or self.comparison.is_done) and self.version is not None
+
+    @property
+    def family(self) -> str:
+        """Family to fit: the best of those compared, or the one that was asked for."""
+        if self.comparison:
+            lines = results.read(self.comparison.table("comparison"), columns=["model"])
+            return str(lines["model"][0].as_py())
+        return self.data.options.model or models.DEFAULT
 
 
-def model_key(data: DatasetReady) -> str:
-    """Key under which a model is registered: what decides it, digested."""
-    decides = {
-        "features": data.features.key,
-        "target": data.target,
-        "seed": data.seed,
-        "model": data.options.model,
-        "model_params": data.options.model_params,
-        "compare": list(data.options.compare),
-        "study": data.study.digest if data.study else None,
-        "is_on_cluster": data.options.engine is Engine.DASK,
-        "code": code_version(),
-    }
-    return digest_of(decides)[:32]
+def fitter(
+    data: DatasetReady, name: str, origin: dict[str, Any] | None = None
+) -> Callable[[Any], models.FittedModel]:
+    """Return the way from training rows to a fitted model of this family."""
+    params = params_of(data, name)
+
+    def fit(rows: Any) -> models.FittedModel:
+        return models.fit(
+            rows, data.target, data.kind, name=name, params=params, seed=data.seed, origin=origin
+        )
+
+    return fit
+
+
+def params_of(data: DatasetReady, name: str) -> dict[str, Any]:
+    """Hyperparameters that were chosen for a family; none for any but the one they are of."""
+    return data.options.model_params if name == data.options.model else {}
 
 
 @task(name="fit model", persist_result=False)
-def fit_model(data: DatasetReady, name: str) -> models.FittedModel:
+def fit_model(plan: TrainingPlan) -> models.FittedModel:
     """Fit a family of models on the training rows."""
     began = time.perf_counter()
+    data, name = plan.data, plan.family
     if data.options.engine is Engine.DASK and _is_distributed(data, name):
         fitted = _fit_on_cluster(data, name)
     else:
@@ -57,8 +110,7 @@ def fit_model(data: DatasetReady, name: str) -> models.FittedModel:
 
 def _is_distributed(data: DatasetReady, name: str) -> bool:
     """Tell whether the cluster is worth asking for this fit, and say so if not."""
-    params = _params_of(data, name)
-    if cluster.can_fit(name, data.kind, data.n_train, params):
+    if cluster.can_fit(name, data.kind, data.n_train, params_of(data, name)):
         return True
     log.info("%s on %d rows is fitted here: the cluster would not help", name, data.n_train)
     return False
@@ -71,73 +123,16 @@ def _fit_on_cluster(data: DatasetReady, name: str) -> models.FittedModel:
             found,
             rows,
             data.kind,
-            params=_params_of(data, name),
+            params=params_of(data, name),
             seed=data.seed,
             origin=origin_of(data),
         )
 
 
-def _params_of(data: DatasetReady, name: str) -> dict[str, Any]:
-    return data.options.model_params if name == data.options.model else {}
-
-
-def fitter(
-    data: DatasetReady, name: str, origin: dict[str, Any] | None = None
-) -> Callable[[Any], models.FittedModel]:
-    """Return the way from training rows to a fitted model of this family."""
-    params = _params_of(data, name)
-
-    def fit(rows: Any) -> models.FittedModel:
-        return models.fit(
-            rows, data.target, data.kind, name=name, params=params, seed=data.seed, origin=origin
-        )
-
-    return fit
-
-
-def comparison_key(data: DatasetReady, table: str) -> str:
-    """Place of what a comparison of families finds."""
-    place = folder(data.problem, comparison=model_key(data))
-    return f"{place}/{table}.parquet"
-
-
-@result_task(name="cross-validate {name}")
-def cross_validate(data: DatasetReady, name: str, key: str) -> pa.Table:  # noqa: ARG001
-    """Score a family on folds of the training rows: a line for each fold."""
-    rows = read_rows(data, Split.TRAIN).drop(columns=ROW)
-    found = metrics.cross_validate(
-        rows,
-        data.target,
-        data.kind,
-        folds=_FOLDS,
-        seed=data.seed,
-        groups=read_groups(data, Split.TRAIN),
-        fit=fitter(data, name),
-    )
-    mean = found.mean.get(data.headline)
-    log.info("%s: %s %s over %d folds", name, data.headline, mean, _FOLDS)
-    return with_lineage(pa.table(dict(found.scores)), {"chain": data.chain, "model": name})
-
-
-@result_task(name="compare families")
-def compare_families(data: DatasetReady, names: tuple[str, ...], key: str) -> pa.Table:  # noqa: ARG001
-    """Headline metric of every family, the best first."""
-    lines = []
-    for name in names:
-        scores = results.read(results.require(comparison_key(data, f"candidate_{name}")))
-        found = scores[data.headline].to_numpy()
-        lines.append({"model": name, "mean": found.mean(), "std": found.std()})
-    sign = -1 if metrics.GREATER_IS_BETTER[metrics.parse(data.headline)] else 1
-    lines.sort(key=lambda line: sign * line["mean"])
-    facts = {"chain": data.chain, "problem": data.problem, "metric": data.headline}
-    return with_lineage(pa.Table.from_pylist(lines), facts)
-
-
-def chosen(data: DatasetReady, comparison: TableRef | None) -> str:
-    """Family to train: the best of those compared, or the one that was asked for."""
-    if comparison:
-        return str(results.read(comparison)["model"][0].as_py())
-    return data.options.model or models.DEFAULT
+def register_model(plan: TrainingPlan, fitted: models.FittedModel) -> None:
+    """Register the fitted model under the plan's key."""
+    data = plan.data
+    register(fitted, data, plan.version_key, parameters_of(fitted, data), example_of(data))
 
 
 def parameters_of(fitted: models.FittedModel, data: DatasetReady) -> dict[str, Any]:
@@ -154,3 +149,23 @@ def parameters_of(fitted: models.FittedModel, data: DatasetReady) -> dict[str, A
         "features_digest": data.features.digest,
         **fitted.params,
     }
+
+
+def model_trained(plan: TrainingPlan) -> ModelTrained:
+    """Announcement of a model, once it is registered.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not.
+    """
+    data, version = plan.data, plan.version
+    if version is None:
+        raise RuntimeError(f"the model of chain {data.chain} was not registered")
+    return ModelTrained(
+        chain=data.chain,
+        problem=data.problem,
+        data=data,
+        model=version,
+        comparison=plan.comparison.table("comparison") if plan.comparison else None,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,21 +19,22 @@ from prefect import task
 from prefect.artifacts import (
     acreate_progress_artifact,
     aupdate_progress_artifact,
-    create_table_artifact,
 )
 
 from baton import models, tuning
 from baton.chain.events import TRIAL, DatasetReady, StudyFinished, progress_key
 from baton.chain.recovery import ATTEMPTS
-from baton.lineage import code_version, folder, lineage_of, with_lineage
+from baton.fingerprint import fingerprint
+from baton.lineage import folder, lineage_of, with_lineage
 from baton.models.checks import known_parameters
 from baton.settings import settings
-from baton.showing import plots
 from baton.terms import ROW, Engine, Split
-from tasks.data import read_groups, read_rows
 from tasks.platform import results
 from tasks.platform.cluster import cores
+from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
+from tasks.platform.stage import exclusive
+from tasks.rows import facts_of, read_groups, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is searched, how many trials go at once, and where what they find will stand."""
+class SearchPlan(Plan):
+    """What is searched, and how many trials go at once."""
 
     data: DatasetReady
     search: tuning.Search
@@ -54,16 +56,25 @@ class Plan:
         return self.data.options.engine
 
     @property
-    def key(self) -> str:
-        """Place of the table of trials, decided by all that decides its content."""
-        place = folder(
+    def folder(self) -> str:
+        """Folder of the table of trials."""
+        return folder(
             self.data.problem,
             search=self.search.contract,
             study=self.search.name,
             n_trials=self.search.n_trials,
-            code=code_version(),
+            code=fingerprint(__name__),
         )
-        return f"{place}/trials.parquet"
+
+    @property
+    def lock(self) -> AbstractContextManager[None]:
+        """Held by the one process that runs the study, whatever number of trials it asks for."""
+        return exclusive(f"study-{self.search.name}")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the trials are over and kept."""
+        return self.has("trials")
 
     @property
     def threads(self) -> int | None:
@@ -71,7 +82,7 @@ class Plan:
         return None if self.at_once == 1 else max(1, cores() // self.at_once)
 
 
-def plan_search(data: DatasetReady) -> Plan:
+def plan_search(data: DatasetReady) -> SearchPlan:
     """Settle what is searched.
 
     What the user fixed is not searched; what the problem sets by itself is where the search
@@ -82,7 +93,7 @@ def plan_search(data: DatasetReady) -> Plan:
     InputError
         If the space is not the model's, or nothing is left to search.
     """
-    options, goal = data.options, lineage_of(results.schema(data.features))["goal"]
+    options, goal = data.options, facts_of(data)["goal"]
     name = options.model or models.DEFAULT
     own = goal["model_params"] if name == goal["model"] else {}
     fixed = {k: v for k, v in options.model_params.items() if k not in own or own[k] != v}
@@ -101,14 +112,14 @@ def plan_search(data: DatasetReady) -> Plan:
         study=options.study,
     )
     at_once = options.trials_at_once or goal.get("trials_at_once") or cores()
-    return Plan(data, search, at_once=min(at_once, options.n_trials))
+    return SearchPlan(data, search, at_once=min(at_once, options.n_trials))
 
 
 _studies: dict[str, tuning.Study] = {}
 _study_lock = threading.Lock()
 
 
-def open_study(plan: Plan) -> tuning.Study:
+def open_study(plan: SearchPlan) -> tuning.Study:
     """Study of a plan; a process opens its storage once."""
     with _study_lock:
         name = plan.search.name
@@ -121,7 +132,7 @@ def open_study(plan: Plan) -> tuning.Study:
 
 
 @task(name="plan trials", persist_result=False)
-def plan_trials(plan: Plan) -> list[int]:
+def plan_trials(plan: SearchPlan) -> list[int]:
     """Put the trials into the study; return the numbers of those that are not over."""
     left = open_study(plan).plan()
     log.info(
@@ -135,12 +146,12 @@ def plan_trials(plan: Plan) -> list[int]:
 
 
 @task(name="try hyperparameters", persist_result=False)
-def try_trial(plan: Plan, number: int) -> None:
+def try_trial(plan: SearchPlan, number: int) -> None:
     """Run one trial of the study, unless it is over."""
     run_trial(plan, number)
 
 
-def run_trial(plan: Plan, number: int) -> tuning.Outcome:
+def run_trial(plan: SearchPlan, number: int) -> tuning.Outcome:
     """Run one trial of the study in this process, unless it is over."""
     found = open_study(plan).run(number, objective(plan))
     metric, score = plan.search.metric, found.error if found.value is None else f"{found.value:.6g}"
@@ -148,7 +159,7 @@ def run_trial(plan: Plan, number: int) -> tuning.Outcome:
     return found
 
 
-def objective(plan: Plan) -> Callable[[dict[str, Any]], Iterator[float]]:
+def objective(plan: SearchPlan) -> Callable[[dict[str, Any]], Iterator[float]]:
     """Return the way from hyperparameters to the score after each step."""
     data, search = plan.data, plan.search
     known = known_parameters(models.family(search.family), data.kind)
@@ -185,20 +196,21 @@ def _arena(data: DatasetReady) -> tuple[Any, tuning.Validation]:
         return found
 
 
-async def begin_progress(plan: Plan) -> UUID:
+async def begin_progress(plan: SearchPlan) -> UUID:
     """Show how far the search is, as an artifact of the run."""
     key = progress_key(plan.data.chain)
-    return await acreate_progress_artifact(0.0, key=key, description=_said(plan))
+    return await acreate_progress_artifact(0.0, key=key, description=said(plan))
 
 
-async def show_progress(plan: Plan, artifact: UUID) -> None:
+async def show_progress(plan: SearchPlan, artifact: UUID) -> None:
     """Bring the artifact up to date."""
     over = len(open_study(plan).outcomes())
     percent = 100.0 * over / max(plan.search.n_trials, over)
-    await aupdate_progress_artifact(artifact, percent, description=_said(plan))
+    await aupdate_progress_artifact(artifact, percent, description=said(plan))
 
 
-def _said(plan: Plan) -> str:
+def said(plan: SearchPlan) -> str:
+    """Say how far the search is, and the best of it."""
     study = open_study(plan)
     over = study.outcomes()
     said = f"{len(over)} of {max(plan.search.n_trials, len(over))} trials"
@@ -208,7 +220,7 @@ def _said(plan: Plan) -> str:
     return said
 
 
-def lines_of(plan: Plan) -> pa.Table:
+def lines_of(plan: SearchPlan) -> pa.Table:
     """Return the trials that are over, a line for each, best and contract in the lineage."""
     study = open_study(plan)
     best = study.best()
@@ -226,34 +238,15 @@ def lines_of(plan: Plan) -> pa.Table:
     return with_lineage(tuning.as_table(study.outcomes(), plan.search.space), facts)
 
 
-@result_task(name="keep trials")
-def keep_trials(plan: Plan, key: str) -> pa.Table:  # noqa: ARG001
+@result_task("trials", name="keep trials")
+def keep_trials(plan: SearchPlan) -> pa.Table:
     """Keep the trials as a result."""
     return lines_of(plan)
 
 
-@task(name="draw search", persist_result=False)
-def draw_search(plan: Plan) -> dict[str, bytes]:
-    """Draw the study, and show its best trials as an artifact.
-
-    Returns
-    -------
-    dict of file name to PNG
-    """
-    lines = lines_of(plan)
-    create_table_artifact(
-        key=f"trials-{plan.data.chain}",
-        table=tuning.best_first(lines)[:_SHOWN_TRIALS],
-        description=_said(plan),
-    )
-    study = tuning.in_memory(lines)
-    pictures = plots.search_pictures(study, plan.search.metric)
-    return {f"{picture.name}.png": plots.png(picture.figure) for picture in pictures}
-
-
-def finished(plan: Plan) -> StudyFinished:
+def study_finished(plan: SearchPlan) -> StudyFinished:
     """Announcement of a search, once its trials can be read back."""
-    table, data = results.require(plan.key), plan.data
+    table, data = plan.table("trials"), plan.data
     best = lineage_of(results.schema(table))["params"]
     chosen = data.options.model_params | best
     options = data.options.model_copy(update={"model_params": chosen})

@@ -8,26 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LIBRARIES = (
-    "polars",
-    "scipy",
-    "sqlalchemy",
-    "lightgbm",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "scikit-learn",
-    "xgboost",
-)
-_NOT_THINKING = {"chain", "chains.py", "cli", "parent.py", "settings.py", "words"}
 METADATA_KEY = b"baton"
 
 
@@ -35,32 +20,6 @@ def digest_of(content: Any) -> str:
     """SHA-256 of a JSON-ready value, 64 hexadecimal digits, the same in every process."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def code_version(problem_file: str = "") -> str:
-    """Digest of the code that decides a result: Baton's thinking, the problem, the libraries.
-
-    Parameters
-    ----------
-    problem_file : str
-        Source file of the problem, counted in too when it is another package's.
-
-    Returns
-    -------
-    str of 12 hexadecimal digits.
-    """
-    root = Path(__file__).parent
-    files = {
-        path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in _NOT_THINKING
-    }
-    if problem_file:
-        files.add(Path(problem_file))
-    content = hashlib.sha256()
-    for path in sorted(files):
-        content.update(path.name.encode() + b"\0" + path.read_bytes())
-    content.update(json.dumps({name: version(name) for name in _LIBRARIES}).encode())
-    return content.hexdigest()[:12]
 
 
 def folder(problem: str, **decides: Any) -> str:

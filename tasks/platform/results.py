@@ -1,6 +1,6 @@
 """Results: tables persisted by Prefect as plain Parquet under readable, content-derived keys.
 
-A task that makes a table is a :func:`result_task` with a parameter ``key``, the file's place
+A task that makes a table is a :func:`result_task`: it takes a plan, which knows the file's place
 under the results folder. Beside each file stands its ledger: Prefect's metadata and the
 file's SHA-256. The ledger is written last, so a file without one was never finished, and one
 whose file is missing or altered counts as no result: the task runs again.
@@ -26,12 +26,13 @@ from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
 
-from baton.chain import events, stored
+from baton.chain import stored
+from baton.chain.events import Key, ReportKey, TableRef
 from baton.settings import settings
 
 P = ParamSpec("P")
-_KEY = TypeAdapter(events.Key)
-_REPORT_KEY = TypeAdapter(events.ReportKey)
+_KEY = TypeAdapter(Key)
+_REPORT_KEY = TypeAdapter(ReportKey)
 _LEDGER_SUFFIX = ".json"
 
 RETRY_SECONDS = (2.0, 10.0, 30.0)
@@ -99,18 +100,21 @@ class Ledger(LocalFileSystem):
 
 
 @dataclass
-class ByKey(CachePolicy):
-    """The cache key is the task's parameter ``key``, and so is the file's path."""
+class ByPlan(CachePolicy):
+    """The cache key is the place that the task's parameter ``plan`` has for the table."""
+
+    table: str = ""
+    """Name of the table; a field in braces is a parameter of the task."""
 
     def compute_key(
         self,
-        task_ctx: Any,  # noqa: ARG002
+        task_ctx: Any,  # noqa: ARG002  the signature is Prefect's
         inputs: dict[str, Any],
         flow_parameters: dict[str, Any],  # noqa: ARG002
         **_: Any,
     ) -> str | None:
-        """Return the parameter ``key``."""
-        return str(inputs["key"])
+        """Return the table's key, which is its file's path too."""
+        return str(inputs["plan"].key(self.table.format_map(inputs)))
 
 
 def _ledger() -> Ledger:
@@ -118,25 +122,27 @@ def _ledger() -> Ledger:
 
 
 def result_task(
-    name: str, *, outside: bool = False
+    table: str, name: str, *, is_outside: bool = False
 ) -> Callable[[Callable[P, pa.Table]], Task[P, pa.Table]]:
-    """Make a task of a function that returns a table and takes its ``key``.
+    """Make a task of a function that takes a ``plan`` and returns a table.
 
-    The table is persisted as Parquet at that key; where a whole file stands there already,
-    the task ends ``Cached`` and the function does not run.
+    The table is persisted as Parquet where the plan has it; where a whole file stands there
+    already, the task ends ``Cached`` and the function does not run.
 
     Parameters
     ----------
+    table : str
+        Name of the table; a field in braces is a parameter of the function.
     name : str
-        As Prefect shows it; a field in braces is a parameter of the function.
-    outside : bool
+        Name of the task, as Prefect shows it; likewise.
+    is_outside : bool
         True if it asks a network or a database: then it is tried again after an OSError.
     """
     return task(
         name=name,
         task_run_name=name,
-        **(again() if outside else {}),
-        cache_policy=ByKey().configure(key_storage=_ledger()),
+        **(retried() if is_outside else {}),
+        cache_policy=ByPlan(table=table).configure(key_storage=_ledger()),
         result_storage=settings().results,
         result_serializer=ParquetSerializer(),
         persist_result=True,
@@ -144,16 +150,16 @@ def result_task(
     )
 
 
-def again() -> dict[str, Any]:
+def retried() -> dict[str, Any]:
     """Options of a task that asks a network or a database: it is tried again."""
     return {
         "retries": len(RETRY_SECONDS),
         "retry_delay_seconds": list(RETRY_SECONDS),
-        "retry_condition_fn": is_passing,
+        "retry_condition_fn": is_transient,
     }
 
 
-def is_passing(task: Any, run: Any, state: State[Any]) -> bool:  # noqa: ARG001
+def is_transient(task: Any, run: Any, state: State[Any]) -> bool:  # noqa: ARG001
     """Tell whether a failure may be gone the next time: a mistake in the input will not be."""
     return isinstance(state.data, OSError) or isinstance(
         getattr(state.data, "exception", None), OSError
@@ -166,15 +172,6 @@ def digest_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def exists(key: str) -> bool:
-    """Tell whether a whole result stands at this key."""
-    try:
-        _ledger().read_path(key)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return False
-    return True
-
-
 def path_of(key: str) -> Path:
     """File of a result; the key's form keeps it below the results folder."""
     return settings().results / _KEY.validate_python(key)
@@ -185,7 +182,17 @@ def report_path(key: str) -> Path:
     return settings().results / _REPORT_KEY.validate_python(key)
 
 
-def require(key: str) -> events.TableRef:
+def find(key: str) -> TableRef | None:
+    """Reference to the result at this key; None if no whole one stands there."""
+    try:
+        entry = json.loads(_ledger().read_path(key))
+        rows = pq.read_metadata(path_of(key)).num_rows
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return TableRef(key=key, digest=entry["sha256"], n_rows=rows)
+
+
+def require(key: str) -> TableRef:
     """Reference to a result that was just persisted.
 
     Prefect ends a task ``Completed`` also when its result could not be stored; a stage asks
@@ -196,27 +203,25 @@ def require(key: str) -> events.TableRef:
     RuntimeError
         If no whole file stands at the key.
     """
-    if not exists(key):
+    found = find(key)
+    if found is None:
         raise RuntimeError(f"result {key} was not stored; see the run's log for the reason")
-    path = path_of(key)
-    entry = json.loads(path.with_name(path.name + _LEDGER_SUFFIX).read_bytes())
-    rows = pq.read_metadata(path).num_rows
-    return events.TableRef(key=key, digest=entry["sha256"], n_rows=rows)
+    return found
 
 
-def head(reference: events.TableRef, n_rows: int) -> pa.Table:
+def head(reference: TableRef, n_rows: int) -> pa.Table:
     """First rows of a table that was checked before, without reading the rest."""
     with pq.ParquetFile(path_of(reference.key)) as file:
         batches = list(itertools.islice(file.iter_batches(n_rows), 1))
         return pa.Table.from_batches(batches, file.schema_arrow)
 
 
-def schema(reference: events.TableRef) -> pa.Schema:
+def schema(reference: TableRef) -> pa.Schema:
     """Schema of a table that was checked before, with its lineage."""
     return pq.read_schema(path_of(reference.key))
 
 
-def read(reference: events.TableRef, **options: Any) -> pa.Table:
+def read(reference: TableRef, **options: Any) -> pa.Table:
     """Read a table by reference, after checking that it is the file that was announced.
 
     Parameters
@@ -233,7 +238,7 @@ def read(reference: events.TableRef, **options: Any) -> pa.Table:
     return stored.read_table(settings().results, reference, **options)
 
 
-def checked(reference: events.TableRef) -> Path:
+def checked(reference: TableRef) -> Path:
     """File of a table, after checking that it is the one that was announced.
 
     Raises

@@ -22,6 +22,7 @@ from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
 from baton.chain.stored import digest_of_folder
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
+from baton.models.answers import serving_example
 from baton.settings import settings
 from tasks.platform import results
 
@@ -131,19 +132,20 @@ def register(
     params: dict[str, Any],
     example: Any,
 ) -> ModelRef:
-    """Log the model with its parameters and register it as a version.
+    """Log the model with its parameters and register it as a version, once for each key.
 
     Parameters
     ----------
     fitted : FittedModel
     data : DatasetReady
     key : str
-        Key of the version; the caller saw that none is registered under it.
+        Key of the version; one that is registered under it already is left as it is.
     params : dict
     example : DataFrame
         A few rows of features, kept with the model as its input example.
     """
-    ensure_store()
+    if found := find_version(data.problem, key):
+        return found
     with tempfile.TemporaryDirectory() as folder, _run(data, key) as run_id:
         client = _client()
         _log_params(client, run_id, params)
@@ -230,23 +232,6 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
     return str(logged.model_uri)
 
 
-def serving_example(example: Any) -> Any:
-    """Return rows in the types that JSON can carry: numbers as float64, categories as text."""
-    import pandas as pd
-
-    columns = {}
-    for name, values in example.items():
-        if pd.api.types.is_bool_dtype(values.dtype):
-            columns[name] = values
-        elif pd.api.types.is_numeric_dtype(values.dtype):
-            columns[name] = values.astype("float64")
-        elif pd.api.types.is_datetime64_any_dtype(values.dtype):
-            columns[name] = values.astype("datetime64[ns]")
-        else:
-            columns[name] = values.astype(object).where(values.notna(), None)
-    return pd.DataFrame(columns, index=example.index)
-
-
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:
     """Signature in which every column may be missing a value."""
     from mlflow.models import ModelSignature
@@ -293,10 +278,7 @@ def log_search(data: DatasetReady, key: str, trials: Any, pictures: Mapping[str,
         _log_values(client, run_id, {facts["metric"]: best["value"], "n_trials": len(lines)})
         for line in lines[_logged_trials(client, run_id) :]:
             _log_trial(client, run_id, line, facts["metric"])
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in pictures.items():
-                (Path(folder) / name).write_bytes(content)
-            client.log_artifacts(run_id, folder, "pictures")
+        _log_pictures(client, run_id, pictures)
 
 
 def _logged_trials(client: Any, run_id: str) -> int:
@@ -376,6 +358,19 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
         client.set_model_version_tag(
             evaluated.model.name, str(evaluated.model.version), name, f"{value:.6g}"
         )
+    _log_tables(client, run_id, evaluated)
+    _log_pictures(client, run_id, pictures)
+    client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
+    dataset = mlflow.data.from_pandas(
+        results.head(data.features, 100).to_pandas(),
+        source=str(results.path_of(data.features.key)),
+        name=data.problem,
+        digest=data.features.digest[:8],
+    )
+    client.log_inputs(run_id, [_dataset_input(dataset)])
+
+
+def _log_tables(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:
     tables = {
         "metrics": evaluated.metrics,
         "permutation_importance": evaluated.permutation_importance,
@@ -386,18 +381,13 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
             frame = results.read(table).to_pandas()
             frame.to_json(Path(folder) / f"{name}.json", orient="split", index=False)
         client.log_artifacts(run_id, folder)
+
+
+def _log_pictures(client: Any, run_id: str, pictures: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, content in pictures.items():
             (Path(folder) / name).write_bytes(content)
         client.log_artifacts(run_id, folder, "pictures")
-    client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
-    dataset = mlflow.data.from_pandas(
-        results.head(data.features, 100).to_pandas(),
-        source=str(results.path_of(data.features.key)),
-        name=data.problem,
-        digest=data.features.digest[:8],
-    )
-    client.log_inputs(run_id, [_dataset_input(dataset)])
 
 
 def _log_metrics(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:

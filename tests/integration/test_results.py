@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import dataclass
 
 import duckdb
 import pandas as pd
@@ -13,21 +14,37 @@ from prefect import flow
 from baton.errors import InputError
 from baton.lineage import lineage_of, with_lineage
 from tasks.platform import results
+from tasks.platform.plan import Plan
 
 pytestmark = pytest.mark.usefixtures("prefect")
 CALLS = []
 FAILURES = []
 
 
-@results.result_task(name="count")
-def count(n: int, key: str) -> pa.Table:
+@dataclass(frozen=True)
+class Place(Plan):
+    """A plan of nothing but a place."""
+
+    place: str
+
+    @property
+    def folder(self):
+        return self.place
+
+    @property
+    def is_done(self):
+        return self.has("features")
+
+
+@results.result_task("features", name="count")
+def count(plan: Place, n: int) -> pa.Table:
     CALLS.append(n)
     return with_lineage(pa.table({"n": list(range(n))}), {"chain": "c"})
 
 
-@results.result_task(name="ask", outside=True)
-def ask(key: str) -> pa.Table:
-    CALLS.append(key)
+@results.result_task("features", name="ask", is_outside=True)
+def ask(plan: Place) -> pa.Table:
+    CALLS.append(plan.place)
     if FAILURES:
         raise FAILURES.pop()
     return pa.table({"n": [1]})
@@ -35,12 +52,16 @@ def ask(key: str) -> pa.Table:
 
 @flow
 async def asking(key: str):
-    return ask.with_options(retry_delay_seconds=0.1)(key=key)
+    return ask.with_options(retry_delay_seconds=0.1)(_place(key))
 
 
 @flow
 async def counting(n: int, key: str):
-    return count(n, key=key)
+    return count(_place(key), n)
+
+
+def _place(key):
+    return Place(key.rpartition("/")[0])
 
 
 @pytest.fixture
@@ -93,10 +114,10 @@ def test_a_damaged_result_is_made_again(key, event_loop_run, damage):
             ledger.unlink()
         case "bad ledger":
             ledger.write_text("{")
-    assert not results.exists(key)
+    assert results.find(key) is None
     assert event_loop_run(_run(3, key))["n"].to_pylist() == [0, 1, 2]
     assert CALLS == [3, 3]
-    assert results.exists(key)
+    assert results.find(key) == results.require(key)
 
 
 def test_a_pickle_in_place_of_a_result_is_never_loaded(key, event_loop_run, tmp_path):

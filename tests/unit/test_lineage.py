@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from baton.lineage import code_version, digest_of, folder, lineage_of, with_lineage
+from baton.lineage import digest_of, folder, lineage_of, with_lineage
 
 
 def test_a_digest_does_not_depend_on_the_order_of_keys():
@@ -27,13 +27,3 @@ def test_lineage_survives_in_the_schema_metadata_beside_that_of_others():
     assert lineage_of(found.schema) == {"chain": "x", "ümlaut": [1]}
     assert found.schema.metadata[b"pandas"] == b"{}"
     assert lineage_of(table.schema) == {}
-
-
-def test_the_code_version_counts_in_the_code_of_a_foreign_problem(tmp_path):
-    """A changed problem of another package changes the code version."""
-    file = tmp_path / "problem.py"
-    file.write_text("a = 1")
-    before = code_version(str(file))
-    file.write_text("a = 2")
-    code_version.cache_clear()
-    assert before != code_version(str(file)) != code_version()

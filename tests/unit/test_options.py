@@ -5,7 +5,7 @@ import pytest
 from baton import options, problems
 from baton.errors import InputError
 from baton.terms import Options
-from tasks.data import Plan, settled
+from tasks.data import DatasetPlan, with_model
 
 
 def test_a_comparison_names_each_family_once():
@@ -32,18 +32,18 @@ def test_what_a_comparison_would_pass_over_is_refused(values, said):
 def test_a_problem_keeps_the_settings_of_its_own_model():
     """Alone or in a comparison; another model does not take them over."""
     own = {"n_estimators": 5}
-    assert settled(Options(), "lightgbm", own).model_params == own
+    assert with_model(Options(), "lightgbm", own).model_params == own
     asked = Options(compare=("lightgbm", "xgboost"))
-    assert settled(asked, "lightgbm", own).model_params == own
-    assert settled(Options(model="xgboost"), "lightgbm", own).model_params == {}
+    assert with_model(asked, "lightgbm", own).model_params == own
+    assert with_model(Options(model="xgboost"), "lightgbm", own).model_params == {}
 
 
 def test_sources_of_any_name_have_places_of_their_own():
     """Names of other scripts, of other case, of any length."""
     problem = problems.get("spheres")
-    plan = Plan(problem, problems.parse(problem, {}), "c" * 12, "", "code")
+    plan = DatasetPlan(problem, problems.parse(problem, {}), Options(), "c" * 12, "")
     names = ["订单", "客户", "Order Items", "order_items", "_keys", "Keys", "x" * 99, "x" * 98]
-    assert len({plan.source_key(name) for name in names}) == len(names)
+    assert len({plan.key(f"source_{name}") for name in names}) == len(names)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from baton.errors import InputError
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -72,6 +73,26 @@ class Problem(ABC, Generic[P]):
     @abstractmethod
     def load(self, params: P) -> pd.DataFrame:
         """Raw table, as it came."""
+
+    def sources(self, params: P) -> tuple[str, ...]:  # noqa: ARG002
+        """Names of the tables that the raw table is joined from; none for most problems."""
+        return ()
+
+    def read(self, params: P, source: str) -> pd.DataFrame:  # noqa: ARG002
+        """One of these tables, as it came.
+
+        Raises
+        ------
+        InputError
+            If it does not exist; with what to do instead.
+        OSError
+            If trying again may help.
+        """
+        raise InputError(f"problem {self.name!r} has no source {source!r}")
+
+    def join(self, params: P, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:  # noqa: ARG002
+        """Raw table from the tables of `sources`, by name."""
+        return self.load(params)
 
     @abstractmethod
     def contract(self, params: P) -> DataFrameSchema:
@@ -137,15 +158,7 @@ class SourcedProblem(Problem[P]):
 
     @abstractmethod
     def read(self, params: P, source: str) -> pd.DataFrame:
-        """One of the tables, as it came.
-
-        Raises
-        ------
-        InputError
-            If it does not exist; with what to do instead.
-        OSError
-            If trying again may help.
-        """
+        """One of the tables, as it came."""
 
     @abstractmethod
     def join(self, params: P, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

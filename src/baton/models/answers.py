@@ -1,0 +1,63 @@
+"""What a fitted model is asked and answers: rows as JSON can carry them, outputs as columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton.terms import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from baton.models.fitted import FittedModel
+
+PREDICTED = "predicted"
+"""Column of a prediction: a label or a number."""
+
+
+def output_of(model: Any, table: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Output of a fitted model.
+
+    Parameters
+    ----------
+    model : FittedModel, or an estimator with its ``kind``
+    table : DataFrame of shape (n_rows, ≥ n_features)
+
+    Returns
+    -------
+    array of shape (n_rows, n_classes) or (n_rows,)
+        Probabilities of the classes, or predicted numbers.
+    """
+    if model.kind is Kind.CLASSIFICATION:
+        return np.asarray(model.predict_proba(table))
+    return np.asarray(model.predict(table))
+
+
+def answer(model: FittedModel, output: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+    """Columns of a model's output: what it predicts, and the probability of each class."""
+    import pyarrow as pa
+
+    if model.kind is not Kind.CLASSIFICATION:
+        return {PREDICTED: pa.array(output)}
+    proba = {f"p({label})": pa.array(output[:, n]) for n, label in enumerate(model.classes)}
+    return {PREDICTED: pa.array(model.labels(output)), **proba}
+
+
+def serving_example(example: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in the types that JSON can carry: numbers as float64, categories as text."""
+    import pandas as pd
+
+    columns = {}
+    for name, values in example.items():
+        if pd.api.types.is_bool_dtype(values.dtype):
+            columns[name] = values
+        elif pd.api.types.is_numeric_dtype(values.dtype):
+            columns[name] = values.astype("float64")
+        elif pd.api.types.is_datetime64_any_dtype(values.dtype):
+            columns[name] = values.astype("datetime64[ns]")
+        else:
+            columns[name] = values.astype(object).where(values.notna(), None)
+    return pd.DataFrame(columns, index=example.index)

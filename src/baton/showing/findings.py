@@ -1,0 +1,80 @@
+"""What an evaluation found: all that its pictures and its report are made of.
+
+What is drawn of it belongs in ``baton.showing.gallery``, what is said in ``baton.showing.page``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from baton.chain.events import DatasetReady, ModelRef
+from baton.evaluation.importance import Importance
+from baton.evaluation.measured import MetricLine
+from baton.evaluation.shapley import ShapValues
+from baton.models import FittedModel
+from baton.terms import ROW
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of one model on the rows held out."""
+
+    data: DatasetReady
+    reference: ModelRef
+    model: FittedModel
+    facts: dict[str, Any]
+    """What the feature table says of itself: parameters, goal and the rest."""
+    rows: pd.DataFrame
+    """Rows held out: row id, features and target."""
+    output: np.ndarray[Any, Any]
+    """The model's answer to them, probabilities or numbers, in their order."""
+    lines: tuple[MetricLine, ...]
+    permuted: Importance
+    shap: ShapValues
+    shap_global: pd.DataFrame
+    """Mean |Shapley value| by feature and class."""
+    shap_rows: frozenset[int]
+    """Ids of the rows that have Shapley values."""
+    comparison: pa.Table | None = None
+    """Families that were compared, the best first."""
+    trials: pa.Table | None = None
+    """Trials of the search that found the hyperparameters."""
+    champion: dict[str, float] | None = None
+    """Scores of the model in use, if there is one."""
+
+    @property
+    def actual(self) -> pd.Series:
+        """Target of the rows held out."""
+        return self.rows[self.data.target]
+
+    @cached_property
+    def explained(self) -> pd.DataFrame:
+        """Rows that have Shapley values, in their order; the index is the place in `rows`."""
+        rows = self.rows.reset_index(drop=True)
+        return rows[rows[ROW].isin(self.shap_rows)]
+
+    def features(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Columns of these rows that the model saw."""
+        return rows.drop(columns=[ROW, self.data.target])
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Value of each metric."""
+        return {line.metric: line.value for line in self.lines}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % interval of each metric that has one."""
+        return {line.metric: line.interval for line in self.lines if line.interval}
+
+    @property
+    def baseline(self) -> dict[str, float]:
+        """Value of each metric for a model that ignores every column."""
+        return {line.metric: line.baseline for line in self.lines if line.baseline is not None}

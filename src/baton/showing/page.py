@@ -1,0 +1,193 @@
+"""The report of an evaluation, put together from what it found.
+
+What a report consists of is in ``baton.showing.report``, reading the tables in ``tasks/``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from baton import tuning
+from baton.evaluation import metrics
+from baton.lineage import lineage_of
+from baton.showing import report
+from baton.showing.gallery import Gallery, waterfall
+from baton.terms import ROW
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from baton.showing.findings import Findings
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report as a file, and its pictures as files of their own."""
+
+    html: str
+    pictures: dict[str, bytes]
+    """PNG by file name."""
+
+
+def page_of(findings: Findings) -> Page:
+    """Draw the pictures and write the report."""
+    gallery, explanations = Gallery.of(findings), tuple(_explanations(findings))
+    html = report.render(_report(findings, gallery, explanations))
+    drawn = {f"{name}.png": image.png for name, image in gallery.images.items()}
+    rows = {f"row_{one.row}.png": one.picture.png for one in explanations if one.picture}
+    return Page(html, drawn | rows)
+
+
+def _report(
+    findings: Findings, gallery: Gallery, explanations: tuple[report.Explanation, ...]
+) -> report.Report:
+    data = findings.data
+    return report.Report(
+        problem=data.problem,
+        kind=data.kind,
+        target=data.target,
+        headline=metrics.Metric(data.headline),
+        chain=data.chain,
+        created=datetime.now(UTC),
+        model=_model(findings),
+        data=_data(findings),
+        metrics=report.measured(
+            findings.values, findings.intervals, findings.baseline, findings.champion
+        ),
+        command=_command(findings),
+        notes=tuple(findings.facts["goal"]["notes"]),
+        performance=tuple(gallery.performance.values()),
+        drivers=tuple(gallery.drivers.values()),
+        importance=tuple(_importance(findings)),
+        tables=tuple(_tables(findings)),
+        search=_search(findings, gallery),
+        explanations=explanations,
+        environment=report.environment(),
+    )
+
+
+def _model(findings: Findings) -> report.Model:
+    reference, model = findings.reference, findings.model
+    return report.Model(
+        uri=reference.uri,
+        version=reference.version,
+        family=model.family,
+        params=model.params,
+        digest=reference.digest,
+    )
+
+
+def _data(findings: Findings) -> report.Data:
+    data = findings.data
+    return report.Data(
+        raw=report.File(**data.raw.model_dump()),
+        features=report.File(**data.features.model_dump()),
+        n_train=data.n_train,
+        n_test=data.n_test,
+        n_features=len(findings.model.encoder.column_names),
+        seed=data.seed,
+    )
+
+
+def _importance(findings: Findings) -> Iterator[report.Table]:
+    yield report.importance_table(findings.permuted, findings.shap_global)
+    if by_class := report.class_importance_table(findings.shap_global):
+        yield by_class
+
+
+def _tables(findings: Findings) -> Iterator[report.Table]:
+    data = findings.data
+    if folded := [line for line in findings.lines if line.cv_mean is not None]:
+        yield report.Table(
+            caption=f"{data.options.folds}-fold cross-validation on the training rows",
+            columns=("metric", "mean", "standard deviation"),
+            rows=tuple((line.metric, line.cv_mean, line.cv_std) for line in folded),
+        )
+    if findings.comparison is not None:
+        lines = findings.comparison.to_pylist()
+        yield report.Table(
+            caption="Families compared by 5-fold cross-validation on the training rows, best first",
+            columns=("model", f"{data.headline}, mean", "standard deviation"),
+            rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
+        )
+
+
+def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
+    """How the hyperparameters were found, if they were searched."""
+    if findings.trials is None:
+        return None
+    facts = lineage_of(findings.trials.schema)
+    return report.Search(
+        study=facts["study"],
+        metric=metrics.Metric(facts["metric"]),
+        n_trials=findings.trials.num_rows,
+        best=facts["best"],
+        value=facts["value"],
+        pictures=tuple(gallery.search.values()),
+        trials=_trials(findings.trials, facts["metric"]),
+    )
+
+
+def _trials(trials: pa.Table, metric: str) -> report.Table:
+    lines = tuning.best_first(trials)
+    shown = [name for name in lines[0] if name not in {"error", "seconds"}]
+    return report.Table(
+        caption=f"Trials by {metric}, the best first",
+        columns=tuple(shown),
+        rows=tuple(tuple(line[name] for name in shown) for line in lines),
+    )
+
+
+def _command(findings: Findings) -> str:
+    """Command that reproduces the chain: what was left to the problem is left to it again."""
+    data, facts = findings.data, findings.facts
+    asked = data.options.model_dump(mode="json", exclude_defaults=True)
+    if findings.trials is not None:
+        asked["model_params"] = lineage_of(findings.trials.schema)["given"]
+    own = {name: facts["goal"][name] for name in ("model", "model_params")}
+    is_own = all(asked.get(name, {}) == own[name] for name in own)
+    for name in own if is_own else ["model"] if asked.get("compare") else []:
+        asked.pop(name, None)
+    pairs = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in (facts["parameters"] | asked).items()
+        if value not in (None, [], {}, "")
+    ]
+    options = [part for pair in pairs for part in ("-p", pair)]
+    return shlex.join(["baton", "run", data.problem, *options])
+
+
+def _explanations(findings: Findings) -> Iterator[report.Explanation]:
+    rows, classes = findings.explained, findings.model.classes
+    output = findings.output[rows.index]
+    actual = rows[findings.data.target]
+    for place, why in report.rows_worth_explaining(findings.data.kind, actual, output, classes):
+        code = int(output[place].argmax()) if classes else 0
+        yield _explanation(findings, place, code, why)
+
+
+def _explanation(findings: Findings, place: int, code: int, why: str) -> report.Explanation:
+    rows, found, classes = findings.explained, findings.shap, findings.model.classes
+    line, answer = rows.iloc[place], findings.output[rows.index[place]]
+    shown = code if len(found.classes) > 1 else 0
+    features = findings.features(rows)
+    return report.Explanation(
+        row=str(int(line[ROW])),
+        actual=_plain(line[findings.data.target]),
+        predicted=_plain(classes[code] if classes else answer),
+        probability=float(answer[code]) if classes else None,
+        why=why,
+        scale=found.scale.value,
+        contributions=report.contributions(found, features, place, shown),
+        picture=report.Image.of(waterfall(findings, place, shown)),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Turn a number of NumPy into Python's."""
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,53 @@
+"""Reading a data set's rows back, as a model or a person is to see them.
+
+Making them belongs in ``tasks/data.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from baton.chain.events import DatasetReady
+from baton.lineage import lineage_of
+from baton.terms import GROUP, ROW, SPLIT, Split
+from tasks.platform import results
+
+_EXAMPLE_ROWS = 5
+_HIDDEN = (SPLIT, GROUP)
+
+
+def read_rows(data: DatasetReady, side: Split) -> Any:
+    """Feature rows of one side, as a DataFrame: `ROW`, the features and the target."""
+    table = results.read(data.features, filters=[(SPLIT, "==", side.value)])
+    return table.drop_columns([n for n in _HIDDEN if n in table.column_names]).to_pandas()
+
+
+def read_groups(data: DatasetReady, side: Split) -> Any:
+    """Group of each of those rows, of those that belong together; None if each is by itself."""
+    if GROUP not in results.schema(data.features).names:
+        return None
+    table = results.read(data.features, columns=[GROUP], filters=[(SPLIT, "==", side.value)])
+    return table[GROUP].to_numpy()
+
+
+def example_of(data: DatasetReady) -> Any:
+    """First rows of the features, as a model takes them."""
+    table = results.head(data.features, _EXAMPLE_ROWS)
+    shown = table.drop_columns([name for name in _HIDDEN if name in table.column_names])
+    return features_of(shown.to_pandas(), data)
+
+
+def features_of(frame: Any, data: DatasetReady) -> Any:
+    """Columns that a model may see."""
+    return frame.drop(columns=[ROW, data.target])
+
+
+def facts_of(data: DatasetReady) -> dict[str, Any]:
+    """What the feature table says of itself: parameters, schema, goal and the rest."""
+    return lineage_of(results.schema(data.features))
+
+
+def origin_of(data: DatasetReady) -> dict[str, Any]:
+    """What a model must remember to read new rows as the training rows were read."""
+    facts = facts_of(data)
+    return {name: facts[name] for name in ("problem", "parameters", "schema")}

@@ -1,0 +1,219 @@
+"""Fingerprints: what changes a key, and what does not."""
+
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+import baton
+import tasks
+from baton import fingerprint as fingerprints
+from baton import problems, tuning
+from baton.chain.events import DatasetReady, ModelTrained
+from baton.fingerprint import fingerprint
+from baton.models import FittedModel
+from baton.terms import Options
+from tasks.comparison import ComparisonPlan
+from tasks.data import DatasetPlan
+from tasks.evaluation import EvaluationPlan
+from tasks.prediction import PredictionPlan
+from tasks.reporting import ReportPlan
+from tasks.training import TrainingPlan
+from tasks.tuning import SearchPlan
+from tests.unit.test_contracts import READY
+
+DATA = DatasetReady.model_validate(READY)
+MODEL = {"name": "baton-iris", "version": 1, "run_id": "e" * 32, "digest": "d" * 64}
+TRAINED = ModelTrained.model_validate(
+    {"chain": DATA.chain, "problem": DATA.problem, "data": DATA.payload(), "model": MODEL}
+)
+
+
+def all_keys():
+    """Key of every stage's results, for one and the same chain."""
+    iris = problems.get("iris")
+    params = problems.parse(iris, {})
+    search = tuning.Search(
+        problem="iris",
+        family="xgboost",
+        kind=DATA.kind,
+        metric="accuracy",
+        space={},
+        data="d" * 64,
+        seed=0,
+        n_trials=3,
+        start={},
+    )
+    evaluation = EvaluationPlan(TRAINED)
+    model = FittedModel("xgboost", DATA.kind, "species", None, (), None, {})
+    return {
+        "data": DatasetPlan(iris, params, Options(), "c" * 12, "s").folder,
+        "comparison": ComparisonPlan(DATA).folder,
+        "model": TrainingPlan(DATA).version_key,
+        "study": SearchPlan(DATA, search, 1).folder,
+        "evaluation": evaluation.folder,
+        "report": ReportPlan(evaluation).folder,
+        "prediction": PredictionPlan(iris, params, "c" * 12, TRAINED.model, model, "s").folder,
+    }
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A copy of the code for fingerprints to read, forgotten afterwards."""
+    for package in (baton, tasks):
+        copy = tmp_path / package.__name__
+        shutil.copytree(package.__path__[0], copy, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(package.__spec__, "submodule_search_locations", [str(copy)])
+    _forget()
+    yield tmp_path
+    _forget()
+
+
+def _forget():
+    for cached in vars(fingerprints).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+
+
+def changed(tree, file, old, new):
+    """Names of the keys that this change of the code changes."""
+    before = all_keys()
+    path = tree / file
+    text = path.read_text()
+    assert old in text, f"{file} says no longer {old!r}: plant another change"
+    path.write_text(text.replace(old, new, 1))
+    _forget()
+    after = all_keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+NOTHING = set()
+PAGE = {"report"}
+JUDGED = {"comparison", "study", "evaluation", "report"}
+FITTED = {"comparison", "model", "study", "evaluation", "report", "prediction"}
+EVERYTHING = FITTED | {"data"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "keys"),
+    [
+        ("baton/models/xgb.py", '"n_estimators": 300', '"n_estimators": 301', FITTED),
+        (
+            "baton/evaluation/metrics.py",
+            "classification(y_true, output,",
+            "classification(y_true, 1 * output,",
+            JUDGED,
+        ),
+        ("tasks/comparison.py", "_FOLDS = 5", "_FOLDS = 6", {"comparison"}),
+        ("tasks/evaluation.py", "_ROWS = 1000", "_ROWS = 500", {"evaluation", "report"}),
+        ("tasks/rows.py", '"=="', '"!="', FITTED - {"prediction"}),
+        ("baton/problems/iris.py", "1_000_000", "1_000_001", {"data", "prediction"}),
+        ("baton/terms.py", '"_row"', '"_id"', EVERYTHING),
+        ("baton/showing/plots/picture.py", "#0072B2", "#0072B3", PAGE),
+        ("baton/showing/templates/report.html.jinja", ">Metrics<", ">Figures<", PAGE),
+        ("baton/words/text.py", "}…{", "}...{", PAGE),
+    ],
+)
+def test_a_change_that_matters_changes_the_keys_of_what_it_decides(tree, file, old, new, keys):
+    """Those and no others: a colour trains nothing, and a metric serves no old number."""
+    assert changed(tree, file, old, new) == keys
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("baton/models/xgb.py", "\n\n\n", "\n\n\n# a comment, and a line less\n"),
+        ("baton/evaluation/metrics.py", '"""', '"""In other words: '),
+        ("baton/cli/__init__.py", "prefect", "Prefect"),
+        ("baton/settings.py", "4200", "4201"),
+        ("baton/problems/taxi.py", "taxi", "cab"),
+        ("baton/errors.py", "class", "class Another(Exception): pass\n\n\nclass"),
+        ("tasks/platform/stage.py", "logging.INFO", "logging.DEBUG"),
+        ("tasks/notebooks.py", "notebook", "book"),
+    ],
+)
+def test_a_change_that_does_not_matter_changes_no_key(tree, file, old, new):
+    """Comments, docstrings, the command, settings, another problem, how runs are carried."""
+    assert changed(tree, file, old, new) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("library", "keys"),
+    [
+        ("xgboost", FITTED),
+        ("pandas", EVERYTHING),
+        ("shap", {"evaluation", "report"}),
+        ("optuna", {"study", "report"}),
+        ("matplotlib", PAGE),
+        ("prefect", NOTHING),
+        ("mlflow", NOTHING),
+        ("rich", NOTHING),
+    ],
+)
+def test_another_version_of_a_library_changes_what_it_decides(monkeypatch, library, keys):
+    """A new shap explains anew and trains nothing; a new Prefect changes no result."""
+    _forget()
+    before = all_keys()
+    version = metadata.version
+    monkeypatch.setattr(
+        fingerprints, "version", lambda name: "9.9" if name == library else version(name)
+    )
+    _forget()
+    after = all_keys()
+    _forget()
+    assert {name for name in before if before[name] != after[name]} == keys
+
+
+def test_another_python_changes_every_key(monkeypatch):
+    """Its standard library computes too."""
+    before = all_keys()
+    monkeypatch.setattr(fingerprints.platform, "python_version", lambda: "9.9.9")
+    _forget()
+    after = all_keys()
+    _forget()
+    assert not set(before.values()) & set(after.values())
+
+
+def test_a_fingerprint_is_the_same_in_every_process():
+    """Whatever order its sets have there."""
+    command = "from baton.fingerprint import fingerprint as f; print(f('baton.evaluation.metrics'))"
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", command],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == fingerprint("baton.evaluation.metrics")
+
+
+def test_a_problem_of_another_package_counts_with_all_of_that_package(tmp_path, monkeypatch):
+    """Its own helpers and files of data, and what it uses of Baton."""
+    package = tmp_path / "moons_of_others"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "problem.py").write_text("from baton.problems.splits import stratified\n")
+    (package / "helper.py").write_text("n = 1\n")
+    (package / "names.csv").write_text("a,b\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = set()
+    for file, text in [("helper.py", "n = 2\n"), ("names.csv", "a,c\n"), ("names.csv", "a,b\n")]:
+        found.add(fingerprint("moons_of_others.problem"))
+        (package / file).write_text(text)
+        _forget()
+    assert len(found) == 3
+    assert "baton.problems.splits" in fingerprints._reached(["moons_of_others.problem"], ())
+
+
+def test_a_problem_in_one_file_counts_with_that_file(tmp_path, monkeypatch):
+    """A module that is no package."""
+    file = tmp_path / "moons_in_a_file.py"
+    file.write_text("n = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = fingerprint("moons_in_a_file")
+    file.write_text("n = 2\n")
+    _forget()
+    assert before != fingerprint("moons_in_a_file")
