@@ -57,7 +57,7 @@ def explain_row(evaluated: ModelEvaluated, row: int) -> tuple[ExplainedRow, Path
     train = features_of(read_rows(evaluated.data, Split.TRAIN).head(1000), evaluated.data)
     found = shapley.shap_values(model, features, background=train, seed=evaluated.data.seed)
     output = _output_of(found, line[PREDICTED])
-    picture = results.path_of(evaluated.predictions.key).with_name(f"row-{row}.png")
+    picture = results.report_path(evaluated.report.key).with_name(f"row-{row}.png")
     drawn = plots.shap_waterfall(found, features, 0, row, output)
     picture.write_bytes(plots.png(drawn.figure))
     return _explained(found, features, output, line), picture

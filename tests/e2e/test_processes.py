@@ -35,7 +35,7 @@ def test_a_chain_survives_kill_9_of_the_serve_process_in_the_middle_of_training(
     )
     wait_for(lambda: home.runs("train", state={"type": {"any_": ["RUNNING"]}}), 150)
     time.sleep(1)
-    os.kill(_pid(home, "serving.serve"), signal.SIGKILL)
+    os.kill(_pid(home, "-m serving "), signal.SIGKILL)
     assert home.process.wait(60) == 1
     assert "killed by signal 9" in (home.path / "up.out").read_text()
     runner.kill()
