@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from baton import models, problems
-from baton.evaluation import metrics, shapley
+from baton.evaluation import intervals, metrics, shapley, validation
 from baton.showing import plots
 from baton.words import progress
 
@@ -74,9 +74,9 @@ scores
 # what is usual, and how long they are: few rows make long bars.
 
 # %%
-intervals = metrics.intervals(goal.kind, actual, answers, model.classes, seed=seed)
+spread = intervals.bootstrap(goal.kind, actual, answers, model.classes, seed=seed)
 baseline = metrics.baseline(goal.kind, train[goal.target], actual, model.classes)
-plots.metric_intervals(scores, intervals, baseline)
+plots.metric_intervals(scores, spread, baseline)
 
 # %% [markdown]
 # Is another family better? Compare by cross-validation on the training rows only: a model chosen
@@ -91,7 +91,9 @@ with progress.bar("cross-validation") as report:
         def fit(rows, name=name):
             return models.fit(rows, goal.target, goal.kind, name=name, seed=seed)
 
-        folds = metrics.cross_validate(train, goal.target, goal.kind, folds=5, seed=seed, fit=fit)
+        folds = validation.cross_validate(
+            train, goal.target, goal.kind, folds=5, seed=seed, fit=fit
+        )
         means[name] = {"mean": folds.mean[goal.headline], "std": folds.std[goal.headline]}
         report(done, 2)
 pd.DataFrame(means).T

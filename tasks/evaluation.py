@@ -22,7 +22,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelEvaluated, ModelTrained, PageRef
-from baton.evaluation import importance, metrics, shapley
+from baton.evaluation import importance, intervals, metrics, shapley, validation
 from baton.lineage import code_version, folder, with_lineage
 from baton.terms import ROW, Split
 from tasks.data import features_of, read_groups, read_rows
@@ -271,7 +271,7 @@ def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     bench, data = bench_of(trained), trained.data
     actual, classes = bench.rows[data.target].to_numpy(), bench.model.classes
     found = metrics.evaluate(data.kind, actual, bench.output, classes)
-    spread = metrics.intervals(data.kind, actual, bench.output, classes, seed=data.seed)
+    spread = intervals.bootstrap(data.kind, actual, bench.output, classes, seed=data.seed)
     train = read_rows(data, Split.TRAIN)
     baseline = metrics.baseline(data.kind, train[data.target], actual, classes)
     folds = _cross_validated(train.drop(columns=ROW), trained)
@@ -293,12 +293,12 @@ def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     return with_lineage(pa.table(columns, schema=schema), lineage(trained))
 
 
-def _cross_validated(train: Any, trained: ModelTrained) -> metrics.CrossValidation:
+def _cross_validated(train: Any, trained: ModelTrained) -> validation.CrossValidation:
     data = trained.data
     if not data.options.folds:
-        return metrics.CrossValidation({})
+        return validation.CrossValidation({})
     name = bench_of(trained).model.family
-    return metrics.cross_validate(
+    return validation.cross_validate(
         train,
         data.target,
         data.kind,

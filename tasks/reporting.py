@@ -19,7 +19,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from baton import tuning
 from baton.chain.events import DatasetReady, ModelEvaluated, ModelTrained
 from baton.errors import InputError
-from baton.evaluation import metrics
+from baton.evaluation import curves, metrics
 from baton.lineage import lineage_of
 from baton.settings import settings
 from baton.showing import plots, report
@@ -61,16 +61,16 @@ def metric_lines(bench: Bench) -> dict[str, dict[str, Any]]:
 def _of_classes(bench: Bench) -> Iterator[plots.Picture]:
     actual, classes = bench.rows[bench.data.target], bench.model.classes
     yield plots.confusion_matrix(
-        metrics.confusion(actual, bench.model.labels(bench.output), classes)
+        curves.confusion(actual, bench.model.labels(bench.output), classes)
     )
     of_scores: list[tuple[Callable[[Any], plots.Picture], Callable[..., Any]]] = [
-        (plots.roc_curves, metrics.roc),
-        (plots.precision_recall_curves, metrics.precision_recall),
-        (plots.calibration_curve, metrics.calibration),
+        (plots.roc_curves, curves.roc),
+        (plots.precision_recall_curves, curves.precision_recall),
+        (plots.calibration_curve, curves.calibration),
     ]
-    for picture, curves in of_scores:
+    for picture, curve in of_scores:
         with suppress(InputError):  # one class among the held-out rows: there is no curve
-            yield picture(curves(actual, bench.output, classes))
+            yield picture(curve(actual, bench.output, classes))
 
 
 def _of_numbers(bench: Bench) -> Iterator[plots.Picture]:

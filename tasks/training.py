@@ -12,7 +12,7 @@ from prefect import task
 
 from baton import models
 from baton.chain.events import DatasetReady, TableRef
-from baton.evaluation import metrics
+from baton.evaluation import metrics, validation
 from baton.lineage import code_version, digest_of, folder, with_lineage
 from baton.models import cluster
 from baton.terms import ROW, Engine, Split
@@ -105,7 +105,7 @@ def comparison_key(data: DatasetReady, table: str) -> str:
 def cross_validate(data: DatasetReady, name: str, key: str) -> pa.Table:  # noqa: ARG001
     """Score a family on folds of the training rows: a line for each fold."""
     rows = read_rows(data, Split.TRAIN).drop(columns=ROW)
-    found = metrics.cross_validate(
+    found = validation.cross_validate(
         rows,
         data.target,
         data.kind,

@@ -23,6 +23,7 @@ from baton.evaluation.shapley import (
     margin,
     shap_values,
 )
+from baton.settings import settings
 from baton.terms import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -351,22 +352,22 @@ def test_wide_rows_are_explained_in_parts(monkeypatch):
         model = models.fit(table, "label", Kind.REGRESSION, name=name, params=params)
         whole = shap_values(model, table[:50], background=table).values
         with monkeypatch.context() as patch:
-            patch.setattr("baton.evaluation.shapley._CHUNK_CELLS", 3000)
+            patch.setattr("baton.evaluation.shapley.explain.CHUNK_CELLS", 3000)
             parts = shap_values(model, table[:50], background=table).values
         np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
 
 
 def test_permutations_converge_to_every_subset():
     """Where a column's effect does not depend on others, ten orders are exact."""
-    from baton.evaluation.shapley import _enumerated, _permuted
+    from baton.evaluation.shapley.background import enumerated, permuted
 
     weights = np.arange(1.0, 6.0)
 
     def expect(chosen):
         return (chosen @ weights)[:, None] + 3.0
 
-    np.testing.assert_allclose(_enumerated(expect, 5)[:, 0], weights)
-    np.testing.assert_allclose(_permuted(expect, 5, [0, 1])[:, 0], weights)
+    np.testing.assert_allclose(enumerated(expect, 5)[:, 0], weights)
+    np.testing.assert_allclose(permuted(expect, 5, [0, 1])[:, 0], weights)
 
 
 def test_xgboost_needs_no_shap():
@@ -451,3 +452,55 @@ def test_a_frame_has_a_line_per_row_and_class():
     assert frame["_row"].tolist() == np.repeat([7, 8, 9, 10], 3).tolist()
     sums = frame[["_base_value", "x0", "x1", "x2", "x3"]].sum(axis=1)
     np.testing.assert_allclose(sums, margin(model, X[:4]).ravel(), atol=1e-5)
+
+
+# --- what shap does not promise to keep
+
+
+def test_the_dictionary_of_trees_is_needed():
+    """shap knows no gradient boosting of several classes but as a dictionary of its trees."""
+    import shap
+
+    X, y = data("multiclass")
+    model = ensemble.GradientBoostingClassifier(n_estimators=3).fit(X, y)
+    with pytest.raises(ValueError, match="only supported for binary classification"):
+        shap.TreeExplainer(model)
+    assert shap_values(model, X[:5]).method is Method.TREE
+
+
+@pytest.fixture(params=["gone", "switched off"])
+def without_internals(request, monkeypatch):
+    """shap knows no dictionaries any more, or is not to be asked."""
+    import shap
+
+    theirs = shap.TreeExplainer
+
+    def refusing(model, *args, **kwargs):
+        if isinstance(model, dict):
+            raise shap.utils._exceptions.InvalidModelError("Model type not yet supported")
+        return theirs(model, *args, **kwargs)
+
+    if request.param == "gone":
+        monkeypatch.setattr(shap, "TreeExplainer", refusing)
+    else:
+        monkeypatch.setenv("BATON_INTERNALS", "0")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrapper", "method"),
+    [
+        ("binary", ensemble.GradientBoostingClassifier, Method.TREE),
+        ("regression", ensemble.GradientBoostingRegressor, Method.TREE),
+        ("multiclass", ensemble.GradientBoostingClassifier, Method.ENUMERATED),
+    ],
+)
+def test_without_the_dictionary_values_still_add_up(without_internals, kind, wrapper, method):
+    """shap reads the estimator itself; where it does not know it, a background stands in."""
+    X, y = data(kind)
+    model = wrapper(n_estimators=3).fit(X, y)
+    found = shap_values(model, X[:5])
+    assert found.method is method
+    adds_up(model, X[:5], found, kind)

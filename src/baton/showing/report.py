@@ -319,7 +319,7 @@ def importance_table(
     shap_global : DataFrame, optional
         From :func:`baton.evaluation.shapley.global_importance`; several classes are averaged.
     """
-    from baton.showing.plots.explanations import loss_label
+    from baton.showing.plots.importance import loss_label
 
     columns = ["feature"]
     lines: dict[str, list[Cell]] = {}

@@ -15,6 +15,7 @@ import numpy as np
 
 from baton.errors import InputError
 from baton.evaluation import metrics
+from baton.evaluation.validation import split_folds
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def validation_of(target: pd.Series, kind: Kind, seed: int, groups: Any = None) 
     InputError
         If the rows are too few.
     """
-    folds = metrics.parted(target, kind, FOLDS, seed, groups)
+    folds = split_folds(target, kind, FOLDS, seed, groups)
     if len(target) <= FOLDED_ROWS:
         return Validation(tuple(folds), is_folded=True)
     rest, held = folds[0]
