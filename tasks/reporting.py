@@ -183,18 +183,18 @@ def _baseline(lines: dict[str, dict[str, Any]]) -> dict[str, float]:
     return {n: line["baseline"] for n, line in lines.items() if line["baseline"] is not None}
 
 
-def _folds_table(folds: int, lines: dict[str, dict[str, Any]]) -> report.Table:
-    return report.Table(
+def _folds_table(folds: int, lines: dict[str, dict[str, Any]]) -> report.ReportTable:
+    return report.ReportTable(
         caption=f"{folds}-fold cross-validation on the training rows",
         columns=("metric", "mean", "standard deviation"),
         rows=tuple((name, line["cv_mean"], line["cv_std"]) for name, line in lines.items()),
     )
 
 
-def _comparison_table(trained: ModelTrained) -> Iterator[report.Table]:
+def _comparison_table(trained: ModelTrained) -> Iterator[report.ReportTable]:
     if trained.comparison:
         lines = results.read(trained.comparison).to_pylist()
-        yield report.Table(
+        yield report.ReportTable(
             caption="Families compared by 5-fold cross-validation on the training rows, best first",
             columns=("model", f"{trained.data.headline}, mean", "standard deviation"),
             rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
@@ -215,7 +215,7 @@ def _search(data: DatasetReady, images: dict[str, report.Image]) -> report.Searc
         best=facts["best"],
         value=facts["value"],
         pictures=tuple(image for name, image in images.items() if name.startswith("search_")),
-        trials=report.Table(
+        trials=report.ReportTable(
             caption=f"Trials by {facts['metric']}, the best first",
             columns=tuple(shown),
             rows=tuple(tuple(line[name] for name in shown) for line in lines),

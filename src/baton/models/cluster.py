@@ -18,7 +18,7 @@ from baton.models.fitted import FittedModel, targets
 from baton.models.interface import Encoding
 from baton.models.registry import FAMILIES
 from baton.models.xgb import XGBoost
-from baton.terms import GROUP, ROW, SPLIT, Kind, Split
+from baton.terms import RESERVED, SPLIT, Kind, Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,8 +58,8 @@ class RowsOnDisk:
         """Columns to learn from."""
         import pyarrow.parquet as pq
 
-        hidden = {ROW, SPLIT, GROUP, self.target}
-        return [name for name in pq.read_schema(self.path).names if name not in hidden]
+        others = {*RESERVED, self.target}
+        return [name for name in pq.read_schema(self.path).names if name not in others]
 
     @property
     def positions(self) -> Any:
