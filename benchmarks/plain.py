@@ -34,7 +34,7 @@ def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
     table = pd.read_parquet(folder / "features.parquet")
     train = table[table[SPLIT] == "train"].drop(columns=[ROW, SPLIT])
     test = table[table[SPLIT] == "test"]
-    model = models.fit(train, goal.target, goal.kind, seed=seed)
+    model = models.fit(train, models.Recipe(goal.target, goal.kind, seed=seed))
     model.save(folder / "model")
 
     proba = model.predict_proba(test)

@@ -57,7 +57,7 @@ side = table.split(features, raw, params)
 columns = features.drop(columns=problems.ROW)
 train, test = columns[side == "train"], columns[side == "test"]
 
-model = models.fit(train, goal.target, goal.kind, seed=seed)
+model = models.fit(train, models.Recipe(goal.target, goal.kind, seed=seed))
 model
 
 # %% [markdown]
@@ -89,7 +89,7 @@ with progress.bar("cross-validation") as report:
     for done, name in enumerate(("xgboost", linear), start=1):
 
         def fit(rows, name=name):
-            return models.fit(rows, goal.target, goal.kind, name=name, seed=seed)
+            return models.fit(rows, models.Recipe(goal.target, goal.kind, family=name, seed=seed))
 
         folds = validation.cross_validate(
             train, goal.target, goal.kind, folds=5, seed=seed, fit=fit

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from tasks.platform import results
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
 from tasks.prediction import answer
-from tasks.training import fitter
+from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -305,7 +306,7 @@ def _cross_validated(train: Any, trained: ModelTrained) -> validation.CrossValid
         folds=data.options.folds,
         seed=data.seed,
         groups=read_groups(data, Split.TRAIN),
-        fit=fitter(data, name),
+        fit=partial(models.fit, recipe=recipe_of(data, name)),
     )
 
 

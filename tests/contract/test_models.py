@@ -16,7 +16,8 @@ from baton.evaluation import importance, metrics
 from baton.evaluation.metrics import model_output
 from baton.evaluation.shapley import margin, shap_values
 from baton.models.checks import check, known_parameters
-from baton.models.space import Categorical
+from baton.models.scikit import Scikit
+from baton.models.space import Categorical, Float
 from baton.terms import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -109,7 +110,8 @@ def table_of(task):
 def fit(name, task, table=None, seed=0, **params):
     table = table_of(task) if table is None else table
     return models.fit(
-        table, "label", kind_of(task), name=name, params=FEW[name] | params, seed=seed
+        table,
+        models.Recipe("label", kind_of(task), family=name, params=FEW[name] | params, seed=seed),
     )
 
 
@@ -160,7 +162,9 @@ def test_a_saved_model_answers_the_same_bits(name, task, tmp_path):
     table = table_of(task)
     params = FEW[name] | {"encoding": models.family(name).encodings[task == "classes" and -1]}
     origin = {"problem": "p", "params": {"folds": 3, "ü": None}}
-    model = models.fit(table, "label", kind_of(task), name=name, params=params, origin=origin)
+    model = models.fit(
+        table, models.Recipe("label", kind_of(task), family=name, params=params, origin=origin)
+    )
     model.save(tmp_path)
     again = models.load(tmp_path)
     assert again.predict(table).tolist() == model.predict(table).tolist()
@@ -313,7 +317,7 @@ def test_a_kind_that_a_family_cannot_do_is_refused(name, kind):
         assert models.family(name, kind) is models.FAMILIES[name]
         return
     with pytest.raises(InputError, match=f"{name} cannot do a {kind.value}; these can: .*voting"):
-        models.fit(table_of("regression"), "label", kind, name=name)
+        models.fit(table_of("regression"), models.Recipe("label", kind, family=name))
 
 
 @every_family
@@ -327,3 +331,60 @@ def test_a_folder_without_its_estimator_is_said_so(name, task, tmp_path):
     file.unlink()
     with pytest.raises(InputError, match="no model can be read from"):
         models.load(tmp_path)
+
+
+class Smooth(Scikit):
+    """As little as the guide asks for."""
+
+    kinds = (Kind.REGRESSION,)
+    explain = models.Explain.LINEAR
+
+    def estimator(self, kind):
+        from sklearn.linear_model import Ridge
+
+        return Ridge
+
+    def space(self, kind):
+        return {"alpha": Float(0.1, 10.0)}
+
+
+class Constant(models.Family):
+    """An engine of its own: answers the mean of what it saw, whatever it is asked."""
+
+    kinds = (Kind.REGRESSION,)
+
+    def __init__(self, value=None):
+        self.value = value
+
+    def parameters(self, kind):
+        return {"times": float}
+
+    def space(self, kind):
+        return {"times": Float(0.5, 2.0)}
+
+    def fit(self, X, y, spec):
+        return Constant(float(y.mean()) * spec.params.get("times", 1.0))
+
+    def predict(self, X):
+        return np.full(X.shape[0], self.value)
+
+    def save(self, estimator, folder):
+        (folder / "value.json").write_text(json.dumps(estimator.value))
+
+    def load(self, folder, kind):
+        return Constant(json.loads((folder / "value.json").read_text()))
+
+
+@pytest.mark.parametrize(("family", "params"), [(Smooth(), {"alpha": 3.0}), (Constant(), {})])
+def test_a_new_family_states_only_what_differs(family, params, monkeypatch, tmp_path):
+    """The guide's two ways: an estimator of scikit-learn's, and an engine of its own."""
+    monkeypatch.setitem(models.FAMILIES, "new", family)
+    table = table_of("regression")
+    model = models.fit(table, models.Recipe("label", Kind.REGRESSION, family="new", params=params))
+    assert model.params == {"encoding": "native", **params}
+    model.save(tmp_path)
+    np.testing.assert_array_equal(models.load(tmp_path).predict(table), model.predict(table))
+    with pytest.raises(InputError, match="new has no hyperparameter 'alfa'; it knows: "):
+        models.fit(table, models.Recipe("label", Kind.REGRESSION, "new", {"alfa": 1.0}))
+    with pytest.raises(InputError, match="new cannot do a classification"):
+        models.family("new", Kind.CLASSIFICATION)

@@ -33,7 +33,7 @@ def one_thread():
 
 def fitter(goal, name):
     """Fit a family with its defaults, which are scikit-learn's."""
-    return lambda rows: models.fit(rows, goal.target, goal.kind, name=name, seed=0)
+    return lambda rows: models.fit(rows, models.Recipe(goal.target, goal.kind, family=name, seed=0))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -280,7 +280,7 @@ def test_intervals_are_quick():
 
 def quick_fit(table):
     params = {"n_estimators": 10, "n_jobs": 1}
-    return models.fit(table, "y", Kind.CLASSIFICATION, params=params)
+    return models.fit(table, models.Recipe("y", Kind.CLASSIFICATION, params=params))
 
 
 def test_the_baseline_knows_frequencies_and_nothing_else():
@@ -368,7 +368,7 @@ def test_folds_keep_groups_together():
         def fit(rows, kind=kind, seen=seen):
             held = set(groups) - set(rows["group"])
             seen.append(held)
-            return models.fit(rows, "y", kind, name="decision_tree")
+            return models.fit(rows, models.Recipe("y", kind, family="decision_tree"))
 
         validation.cross_validate(table, "y", kind, folds=5, groups=groups, fit=fit)
         assert set.union(*seen) == set(groups)

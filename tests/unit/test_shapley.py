@@ -306,7 +306,9 @@ def test_a_fitted_model_is_explained_in_the_users_columns(kind, tmp_path):
     table = mixed_table()
     if kind is Kind.REGRESSION:
         table["label"] = table["size [m]<"].fillna(0) + table["is_new"]
-    model = models.fit(table, "label", kind, params={"n_estimators": 15, "n_jobs": 1})
+    model = models.fit(
+        table, models.Recipe("label", kind, params={"n_estimators": 15, "n_jobs": 1})
+    )
     found = shap_values(model, table)
     output = margin(model, table)
     assert found.features == ("size [m]<", "colour", "when", "is_new")
@@ -334,7 +336,10 @@ def test_a_category_of_thousands_of_levels_is_one_column(name):
     settings = {"adaboost": "n_estimators", "xgboost": "n_estimators", "lightgbm": "n_estimators"}
     params = {settings[name]: 4} if name in settings else {}
     model = models.fit(
-        table, "label", Kind.REGRESSION, name=name, params=params | {"encoding": "one_hot"}
+        table,
+        models.Recipe(
+            "label", Kind.REGRESSION, family=name, params=params | {"encoding": "one_hot"}
+        ),
     )
     begun = time.perf_counter()
     found = shap_values(model, table[:20], background=table)
@@ -349,7 +354,9 @@ def test_wide_rows_are_explained_in_parts(monkeypatch):
     table = wide_table(400)
     for name in ("xgboost", "lightgbm", "linear_regression"):
         params = {} if name == "linear_regression" else {"encoding": "one_hot", "n_estimators": 4}
-        model = models.fit(table, "label", Kind.REGRESSION, name=name, params=params)
+        model = models.fit(
+            table, models.Recipe("label", Kind.REGRESSION, family=name, params=params)
+        )
         whole = shap_values(model, table[:50], background=table).values
         with monkeypatch.context() as patch:
             patch.setattr("baton.evaluation.shapley.explain.CHUNK_CELLS", 3000)

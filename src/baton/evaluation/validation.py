@@ -75,7 +75,7 @@ def cross_validate(
     InputError
         If there are fewer rows, or fewer rows of every class, than folds.
     """
-    learn = fit or (lambda rows: models.fit(rows, target, kind, seed=seed))
+    learn = fit or (lambda rows: models.fit(rows, models.Recipe(target, kind, seed=seed)))
     found = []
     for train, test in split_folds(table[target], kind, folds, seed, groups):
         model, held = learn(table.iloc[train]), table.iloc[test]
