@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from baton import models, problems
-from baton.evaluation import importance, metrics, shapley
+from baton.evaluation import curves, importance, intervals, metrics, shapley
 from baton.showing import plots
 from baton.terms import ROW, SPLIT, Options
 
@@ -34,7 +34,7 @@ def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
     table = pd.read_parquet(folder / "features.parquet")
     train = table[table[SPLIT] == "train"].drop(columns=[ROW, SPLIT])
     test = table[table[SPLIT] == "test"]
-    model = models.fit(train, goal.target, goal.kind, seed=seed)
+    model = models.fit(train, models.Recipe(goal.target, goal.kind, seed=seed))
     model.save(folder / "model")
 
     proba = model.predict_proba(test)
@@ -43,15 +43,15 @@ def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
     predictions.columns = predictions.columns.astype(str)
     predictions.to_parquet(folder / "predictions.parquet")
     found = metrics.classification(actual, proba, model.classes)
-    spread = metrics.intervals(goal.kind, actual, proba, model.classes, seed=seed)
+    spread = intervals.bootstrap(goal.kind, actual, proba, model.classes, seed=seed)
     baseline = metrics.baseline(goal.kind, train[goal.target], actual, model.classes)
     pd.DataFrame({"value": found, "baseline": baseline}).to_parquet(folder / "metrics.parquet")
     pictures = [
         plots.metric_intervals(found, spread, baseline),
-        plots.confusion_matrix(metrics.confusion(actual, model.labels(proba), model.classes)),
-        plots.roc_curves(metrics.roc(actual, proba, model.classes)),
-        plots.precision_recall_curves(metrics.precision_recall(actual, proba, model.classes)),
-        plots.calibration_curve(metrics.calibration(actual, proba, model.classes)),
+        plots.confusion_matrix(curves.confusion(actual, model.labels(proba), model.classes)),
+        plots.roc_curves(curves.roc(actual, proba, model.classes)),
+        plots.precision_recall_curves(curves.precision_recall(actual, proba, model.classes)),
+        plots.calibration_curve(curves.calibration(actual, proba, model.classes)),
         *explain(model, test, goal, seed, folder),
     ]
     for picture in pictures:

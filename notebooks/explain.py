@@ -15,6 +15,7 @@ import pandas as pd
 
 from baton import chains, models
 from baton.evaluation import importance, metrics, shapley
+from baton.models.answers import output_of
 from baton.showing import plots
 from baton.terms import Kind
 from baton.words import progress
@@ -31,7 +32,7 @@ else:
     test = patients.sample(frac=0.25, random_state=0)
     train = patients.drop(index=test.index)
     settings = {"n_estimators": 60, "max_depth": 3}
-    model = models.fit(train, target, Kind.REGRESSION, params=settings)
+    model = models.fit(train, models.Recipe(target, Kind.REGRESSION, params=settings))
 
 test = test.sample(min(n_rows, len(test)), random_state=0)
 columns, actual = test.drop(columns=target), test[target]
@@ -41,7 +42,7 @@ model
 # First see that it is worth explaining. An explanation of a bad model explains noise.
 
 # %%
-metrics.evaluate(model.kind, actual, metrics.model_output(model, columns), model.classes)
+metrics.evaluate(model.kind, actual, output_of(model, columns), model.classes)
 
 # %% [markdown]
 # ## 1. Which columns matter?
@@ -128,7 +129,9 @@ def with_twin(table):
     return table.assign(**{f"twin of {strongest}": twin})
 
 
-twins = models.fit(with_twin(train), target, model.kind, name=model.family, params=model.params)
+twins = models.fit(
+    with_twin(train), models.Recipe(target, model.kind, family=model.family, params=model.params)
+)
 both = with_twin(test).drop(columns=target)
 shared = importance.permutation_importance(twins, both, actual, headline, n_repeats=5)
 compared = {"alone": lost, "beside its twin": shared}

@@ -16,7 +16,7 @@ chain = ""  # id of a chain that ended, or its first digits; empty: run one now
 
 # %%
 from baton import chains
-from baton.evaluation import metrics
+from baton.evaluation import curves
 from baton.showing import plots
 
 done = chains.find(chain) if chain else chains.run("spheres", rows=2000)
@@ -69,7 +69,7 @@ plots.metric_intervals(done.scores, done.intervals, done.baseline)
 # %%
 actual, predicted = done.predictions["actual"], done.predictions["predicted"]
 if done.kind == "classification":
-    counts = metrics.confusion(actual, predicted, done.model.classes)
+    counts = curves.confusion(actual, predicted, done.model.classes)
     picture = plots.confusion_matrix(counts)
 else:
     picture = plots.predicted_vs_actual(actual, predicted, done.target)

@@ -18,7 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from baton import models, problems
-from baton.evaluation import metrics, shapley
+from baton.evaluation import intervals, metrics, shapley, validation
+from baton.models.answers import output_of
 from baton.showing import plots
 from baton.words import progress
 
@@ -57,14 +58,14 @@ side = table.split(features, raw, params)
 columns = features.drop(columns=problems.ROW)
 train, test = columns[side == "train"], columns[side == "test"]
 
-model = models.fit(train, goal.target, goal.kind, seed=seed)
+model = models.fit(train, models.Recipe(goal.target, goal.kind, seed=seed))
 model
 
 # %% [markdown]
 # ## 3. Score it on the rows held out
 
 # %%
-answers = metrics.model_output(model, test.drop(columns=goal.target))
+answers = output_of(model, test.drop(columns=goal.target))
 actual = test[goal.target]
 scores = metrics.evaluate(goal.kind, actual, answers, model.classes)
 scores
@@ -74,9 +75,9 @@ scores
 # what is usual, and how long they are: few rows make long bars.
 
 # %%
-intervals = metrics.intervals(goal.kind, actual, answers, model.classes, seed=seed)
+spread = intervals.bootstrap(goal.kind, actual, answers, model.classes, seed=seed)
 baseline = metrics.baseline(goal.kind, train[goal.target], actual, model.classes)
-plots.metric_intervals(scores, intervals, baseline)
+plots.metric_intervals(scores, spread, baseline)
 
 # %% [markdown]
 # Is another family better? Compare by cross-validation on the training rows only: a model chosen
@@ -89,9 +90,11 @@ with progress.bar("cross-validation") as report:
     for done, name in enumerate(("xgboost", linear), start=1):
 
         def fit(rows, name=name):
-            return models.fit(rows, goal.target, goal.kind, name=name, seed=seed)
+            return models.fit(rows, models.Recipe(goal.target, goal.kind, family=name, seed=seed))
 
-        folds = metrics.cross_validate(train, goal.target, goal.kind, folds=5, seed=seed, fit=fit)
+        folds = validation.cross_validate(
+            train, goal.target, goal.kind, folds=5, seed=seed, fit=fit
+        )
         means[name] = {"mean": folds.mean[goal.headline], "std": folds.std[goal.headline]}
         report(done, 2)
 pd.DataFrame(means).T

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
+from baton import models
 from baton.chain.events import DatasetReady
-from baton.evaluation import metrics
+from baton.evaluation import metrics, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.terms import ROW, Split
@@ -16,7 +18,7 @@ from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.rows import read_groups, read_rows
-from tasks.training import fitter
+from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +67,14 @@ def plan_comparison(data: DatasetReady) -> ComparisonPlan | None:
 def cross_validate(plan: ComparisonPlan, name: str) -> pa.Table:
     """Score a family on folds of the training rows: a line for each fold."""
     data = plan.data
-    found = metrics.cross_validate(
+    found = validation.cross_validate(
         read_rows(data, Split.TRAIN).drop(columns=ROW),
         data.target,
         data.kind,
         folds=_FOLDS,
         seed=data.seed,
         groups=read_groups(data, Split.TRAIN),
-        fit=fitter(data, name),
+        fit=partial(models.fit, recipe=recipe_of(data, name)),
     )
     mean = found.mean.get(data.headline)
     log.info("%s: %s %s over %d folds", name, data.headline, mean, _FOLDS)

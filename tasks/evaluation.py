@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
-from baton.evaluation import importance, measured, metrics, shapley
+from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.models.answers import answer, output_of
@@ -30,7 +31,7 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
 from tasks.rows import features_of, read_groups, read_rows
-from tasks.training import fitter
+from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -221,25 +222,25 @@ def score(plan: EvaluationPlan) -> pa.Table:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
     lines = measured.metric_lines(
         found,
-        metrics.intervals(data.kind, actual, bench.output, classes, seed=data.seed),
+        intervals.bootstrap(data.kind, actual, bench.output, classes, seed=data.seed),
         metrics.baseline(data.kind, bench.train[data.target], actual, classes),
         _cross_validated(bench),
     )
     return with_lineage(measured.as_table(lines), plan.lineage)
 
 
-def _cross_validated(bench: Bench) -> metrics.CrossValidation:
+def _cross_validated(bench: Bench) -> validation.CrossValidation:
     data = bench.data
     if not data.options.folds:
-        return metrics.CrossValidation({})
-    return metrics.cross_validate(
+        return validation.CrossValidation({})
+    return validation.cross_validate(
         bench.train.drop(columns=ROW),
         data.target,
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
         groups=read_groups(data, Split.TRAIN),
-        fit=fitter(data, bench.model.family),
+        fit=partial(models.fit, recipe=recipe_of(data, bench.model.family)),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact
 
+from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, NotebookReady, PageRef
 from baton.errors import InputError
 from baton.lineage import digest_of
@@ -86,18 +87,12 @@ class NotebookPlan(Plan):
 
     def keep(self, html: str) -> None:
         """Write the page, and then the mark."""
-        _write(self.page, html)
-        _write(self.mark, json.dumps(self._said()))
+        write_bytes(self.page, html.encode())
+        write_bytes(self.mark, json.dumps(self._said()).encode())
         self.failed.unlink(missing_ok=True)
 
     def _said(self) -> dict[str, str]:
         return {"decides": self.decides, "sha256": results.digest_of_file(self.page)}
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
 
 
 def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> NotebookPlan:
@@ -143,7 +138,7 @@ def make_page(plan: NotebookPlan) -> None:
             done = kernel.run(notebooks.read(plan.source), parameters, plan.source.parent, folder)
         except kernel.CellError as error:
             executed: Any = nbformat.read(folder / "executed.ipynb", 4)
-            _write(plan.failed, notebooks.page(executed, plan.name))
+            write_bytes(plan.failed, notebooks.page(executed, plan.name).encode())
             raise kernel.CellError(
                 f"notebook {plan.name!r}: {error}; it ran so far: {plan.failed}"
             ) from None

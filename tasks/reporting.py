@@ -13,6 +13,7 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from baton import tuning
+from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, PageRef
 from baton.evaluation import measured
 from baton.evaluation.importance import Importance
@@ -21,8 +22,8 @@ from baton.fingerprint import fingerprint
 from baton.lineage import folder, lineage_of
 from baton.settings import settings
 from baton.showing import plots
+from baton.showing.builder import page_of
 from baton.showing.findings import Findings
-from baton.showing.page import page_of
 from baton.terms import ROW
 from tasks.evaluation import TABLES, Bench, EvaluationPlan
 from tasks.platform import results
@@ -87,9 +88,7 @@ def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
     """
     page = page_of(read_findings(plan.evaluation, bench))
     plan.path.parent.mkdir(parents=True, exist_ok=True)
-    partial = plan.path.with_suffix(".partial")
-    partial.write_text(page.html, "utf-8")
-    partial.replace(plan.path)
+    write_bytes(plan.path, page.html.encode())
     log.info("report %s", plan.path)
     return page.pictures
 
@@ -204,6 +203,4 @@ def remember(evaluated: ModelEvaluated) -> None:
     """Keep what a chain announced last, for the commands that look back."""
     folder = settings().chains
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{evaluated.chain}"
-    partial.write_text(evaluated.model_dump_json(indent=1), "utf-8")
-    partial.replace(folder / f"{evaluated.chain}.json")
+    write_bytes(folder / f"{evaluated.chain}.json", evaluated.model_dump_json(indent=1).encode())

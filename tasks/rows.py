@@ -9,17 +9,16 @@ from typing import Any
 
 from baton.chain.events import DatasetReady
 from baton.lineage import lineage_of
-from baton.terms import GROUP, ROW, SPLIT, Split
+from baton.terms import GROUP, ROW, SPLIT, Split, visible
 from tasks.platform import results
 
 _EXAMPLE_ROWS = 5
-_HIDDEN = (SPLIT, GROUP)
 
 
 def read_rows(data: DatasetReady, side: Split) -> Any:
     """Feature rows of one side, as a DataFrame: `ROW`, the features and the target."""
     table = results.read(data.features, filters=[(SPLIT, "==", side.value)])
-    return table.drop_columns([n for n in _HIDDEN if n in table.column_names]).to_pandas()
+    return table.select(visible(table.column_names)).to_pandas()
 
 
 def read_groups(data: DatasetReady, side: Split) -> Any:
@@ -33,8 +32,7 @@ def read_groups(data: DatasetReady, side: Split) -> Any:
 def example_of(data: DatasetReady) -> Any:
     """First rows of the features, as a model takes them."""
     table = results.head(data.features, _EXAMPLE_ROWS)
-    shown = table.drop_columns([name for name in _HIDDEN if name in table.column_names])
-    return features_of(shown.to_pandas(), data)
+    return features_of(table.select(visible(table.column_names)).to_pandas(), data)
 
 
 def features_of(frame: Any, data: DatasetReady) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -75,58 +74,40 @@ class TrainingPlan(Plan):
         return self.data.options.model or models.DEFAULT
 
 
-def fitter(
-    data: DatasetReady, name: str, origin: dict[str, Any] | None = None
-) -> Callable[[Any], models.FittedModel]:
-    """Return the way from training rows to a fitted model of this family."""
-    params = params_of(data, name)
-
-    def fit(rows: Any) -> models.FittedModel:
-        return models.fit(
-            rows, data.target, data.kind, name=name, params=params, seed=data.seed, origin=origin
-        )
-
-    return fit
-
-
-def params_of(data: DatasetReady, name: str) -> dict[str, Any]:
-    """Hyperparameters that were chosen for a family; none for any but the one they are of."""
-    return data.options.model_params if name == data.options.model else {}
+def recipe_of(data: DatasetReady, name: str) -> models.Recipe:
+    """What is to be learnt of a family: with the hyperparameters that were given, if for it."""
+    params = data.options.model_params if name == data.options.model else {}
+    return models.Recipe(data.target, data.kind, family=name, params=params, seed=data.seed)
 
 
 @task(name="fit model", persist_result=False)
 def fit_model(plan: TrainingPlan) -> models.FittedModel:
     """Fit a family of models on the training rows."""
     began = time.perf_counter()
-    data, name = plan.data, plan.family
-    if data.options.engine is Engine.DASK and _is_distributed(data, name):
-        fitted = _fit_on_cluster(data, name)
+    data = plan.data
+    recipe = replace(recipe_of(data, plan.family), origin=origin_of(data))
+    if data.options.engine is Engine.DASK and _is_distributed(data, recipe):
+        fitted = _fit_on_cluster(data, recipe)
     else:
-        fitted = fitter(data, name, origin_of(data))(read_rows(data, Split.TRAIN).drop(columns=ROW))
+        fitted = models.fit(read_rows(data, Split.TRAIN).drop(columns=ROW), recipe)
     seconds = time.perf_counter() - began
     log.info("fitted %s on %d rows in %.1f s", fitted.family, data.n_train, seconds)
     return fitted
 
 
-def _is_distributed(data: DatasetReady, name: str) -> bool:
+def _is_distributed(data: DatasetReady, recipe: models.Recipe) -> bool:
     """Tell whether the cluster is worth asking for this fit, and say so if not."""
-    if cluster.can_fit(name, data.kind, data.n_train, params_of(data, name)):
+    if cluster.can_fit(recipe, data.n_train):
         return True
-    log.info("%s on %d rows is fitted here: the cluster would not help", name, data.n_train)
+    log.info(
+        "%s on %d rows is fitted here: the cluster would not help", recipe.family, data.n_train
+    )
     return False
 
 
-def _fit_on_cluster(data: DatasetReady, name: str) -> models.FittedModel:
-    rows = cluster.RowsOnDisk(results.checked(data.features), data.target)
+def _fit_on_cluster(data: DatasetReady, recipe: models.Recipe) -> models.FittedModel:
     with client(cores()) as found:
-        return cluster.fit(
-            found,
-            rows,
-            data.kind,
-            params=params_of(data, name),
-            seed=data.seed,
-            origin=origin_of(data),
-        )
+        return cluster.fit(found, results.checked(data.features), recipe)
 
 
 def register_model(plan: TrainingPlan, fitted: models.FittedModel) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -168,12 +169,9 @@ def objective(plan: SearchPlan) -> Callable[[dict[str, Any]], Iterator[float]]:
         if plan.threads and "n_jobs" in known:
             params = {"n_jobs": plan.threads} | params
 
-        def fit(rows: Any) -> models.FittedModel:
-            return models.fit(
-                rows, data.target, data.kind, name=search.family, params=params, seed=data.seed
-            )
-
+        recipe = models.Recipe(data.target, data.kind, search.family, params, data.seed)
         rows, validation = _arena(data)
+        fit = partial(models.fit, recipe=recipe)
         return validation.scores(rows, data.target, search.metric, fit)
 
     return scores

@@ -26,7 +26,7 @@ from baton.evaluation.importance import Importance
 from baton.evaluation.metrics import Scores
 from baton.lineage import lineage_of
 from baton.settings import Settings, settings
-from baton.terms import GROUP, ROW, SPLIT, Kind, Split
+from baton.terms import ROW, SPLIT, Kind, Split, visible
 from baton.words import display
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class Chain:
     def rows(self, side: Split | str = Split.TEST) -> pd.DataFrame:
         """Features and target of the rows to train on or of those held out, by row id."""
         table = self._arrow("features", filters=[(SPLIT, "==", Split(side).value)])
-        hidden = [name for name in (SPLIT, GROUP) if name in table.column_names]
-        frame: pd.DataFrame = table.drop_columns(hidden).to_pandas().set_index(ROW)
+        shown = table.select(visible(table.column_names))
+        frame: pd.DataFrame = shown.to_pandas().set_index(ROW)
         return frame
 
     @cached_property

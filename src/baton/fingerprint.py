@@ -21,7 +21,15 @@ from types import CodeType
 
 _OURS = ("baton", "tasks")
 
-_SILENT = ("baton.chain", "baton.errors", "baton.lineage", "baton.settings", "tasks.platform")
+_SILENT = (
+    "baton.atomic",
+    "baton.chain",
+    "baton.errors",
+    "baton.internals",
+    "baton.lineage",
+    "baton.settings",
+    "tasks.platform",
+)
 """Rooms that carry results and refuse input; none of them decides what a result holds."""
 
 _SPEECH = ("baton.words",)

@@ -9,9 +9,12 @@ import csv
 import json
 from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROW = "_row"
 """Column of every feature table: the row's id, its position in the raw table."""
@@ -23,6 +26,13 @@ GROUP = "_group"
 """Column of some feature tables: which rows belong together, for the folds of a validation."""
 
 
+RESERVED = (ROW, SPLIT, GROUP)
+"""Columns that Baton keeps for itself: no feature, and no column of a user's, has such a name."""
+
+HIDDEN = (SPLIT, GROUP)
+"""Those that whoever reads the rows of one side is not shown."""
+
+
 class Kind(StrEnum):
     """What is predicted."""
 
@@ -30,11 +40,31 @@ class Kind(StrEnum):
     REGRESSION = "regression"
 
 
+class ColumnType(StrEnum):
+    """What a column's values are."""
+
+    NUMBER = "number"
+    FLAG = "flag"
+    CATEGORY = "category"
+    DATETIME = "datetime"
+
+
 class Split(StrEnum):
     """What a row is for."""
 
     TRAIN = "train"
     TEST = "test"
+
+
+def visible(names: Iterable[str]) -> list[str]:
+    """Names of a feature table's columns that are shown: the row's id, the features, the target.
+
+    Examples
+    --------
+    >>> visible(["_row", "x", "y", "_split", "_group"])
+    ['_row', 'x', 'y']
+    """
+    return [name for name in names if name not in HIDDEN]
 
 
 def _settings(value: Any) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
 
+from baton.atomic import write_bytes
 from baton.chain import stored
 from baton.chain.events import Key, ReportKey, TableRef
 from baton.settings import settings
@@ -85,9 +85,7 @@ class Ledger(LocalFileSystem):
         """Write the metadata and the data file's digest, at once or not at all."""
         entry = json.loads(content) | {"sha256": digest_of_file(self._resolve_path(path))}
         place = self._place(path)
-        partial = place.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(entry), "utf-8")
-        partial.replace(place)
+        write_bytes(place, json.dumps(entry).encode())
         return str(place)
 
     async def awrite_path(self, path: str, content: bytes) -> str:

@@ -237,16 +237,16 @@ def signature_of(fitted: models.FittedModel, example: Any) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    from baton.encoding.native import Role
+    from baton.terms import ColumnType
 
-    kinds = {
-        Role.NUMBER: DataType.double,
-        Role.FLAG: DataType.boolean,
-        Role.CATEGORY: DataType.string,
-        Role.DATETIME: DataType.datetime,
+    types = {
+        ColumnType.NUMBER: DataType.double,
+        ColumnType.FLAG: DataType.boolean,
+        ColumnType.CATEGORY: DataType.string,
+        ColumnType.DATETIME: DataType.datetime,
     }
     inputs = [
-        ColSpec(kinds[column.role], column.name, required=False)
+        ColSpec(types[column.role], column.name, required=False)
         for column in fitted.encoder.columns
     ]
     from mlflow.models import infer_signature

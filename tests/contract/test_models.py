@@ -13,10 +13,11 @@ from threadpoolctl import threadpool_limits
 from baton import models
 from baton.errors import InputError
 from baton.evaluation import importance, metrics
-from baton.evaluation.metrics import model_output
 from baton.evaluation.shapley import margin, shap_values
+from baton.models.answers import output_of
 from baton.models.checks import check, known_parameters
-from baton.models.space import Categorical
+from baton.models.scikit import Scikit
+from baton.models.space import Categorical, Float
 from baton.terms import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -109,7 +110,8 @@ def table_of(task):
 def fit(name, task, table=None, seed=0, **params):
     table = table_of(task) if table is None else table
     return models.fit(
-        table, "label", kind_of(task), name=name, params=FEW[name] | params, seed=seed
+        table,
+        models.Recipe("label", kind_of(task), family=name, params=FEW[name] | params, seed=seed),
     )
 
 
@@ -160,11 +162,13 @@ def test_a_saved_model_answers_the_same_bits(name, task, tmp_path):
     table = table_of(task)
     params = FEW[name] | {"encoding": models.family(name).encodings[task == "classes" and -1]}
     origin = {"problem": "p", "params": {"folds": 3, "ü": None}}
-    model = models.fit(table, "label", kind_of(task), name=name, params=params, origin=origin)
+    model = models.fit(
+        table, models.Recipe("label", kind_of(task), family=name, params=params, origin=origin)
+    )
     model.save(tmp_path)
     again = models.load(tmp_path)
     assert again.predict(table).tolist() == model.predict(table).tolist()
-    np.testing.assert_array_equal(model_output(again, table), model_output(model, table))
+    np.testing.assert_array_equal(output_of(again, table), output_of(model, table))
     assert (again.classes, again.params, again.encoder, again.origin) == (
         model.classes, model.params, model.encoder, origin,
     )  # fmt: skip
@@ -193,7 +197,7 @@ def test_the_seed_decides(name, task):
     table = table_of(task)
     options = DRAWN.get(name, {})
     first, again, other = (
-        model_output(fit(name, task, table, seed=seed, **options), table) for seed in (4, 4, 5)
+        output_of(fit(name, task, table, seed=seed, **options), table) for seed in (4, 4, 5)
     )
     np.testing.assert_array_equal(first, again)
     if name in DRAWN and name != "adaboost":
@@ -213,7 +217,7 @@ def test_rows_unlike_the_training_rows_are_answered(name, task, encoding):
             "is_new": [None, True, False],
         }
     )
-    found = model_output(model, rows)
+    found = output_of(model, rows)
     assert len(found) == 3
     assert np.isfinite(found).all()
 
@@ -223,10 +227,10 @@ def test_one_row_and_none(name, task):
     """One row is answered as it is among others, and no rows with nothing of the right shape."""
     table = table_of(task)
     model = fitted(name, task)
-    whole = model_output(model, table)
-    np.testing.assert_allclose(model_output(model, table[7:8]), whole[7:8], rtol=1e-12)
+    whole = output_of(model, table)
+    np.testing.assert_allclose(output_of(model, table[7:8]), whole[7:8], rtol=1e-12)
     assert model.predict(table[:0]).shape == (0,)
-    assert model_output(model, table[:0]).shape == (0, *whole.shape[1:])
+    assert output_of(model, table[:0]).shape == (0, *whole.shape[1:])
 
 
 @every_way
@@ -253,7 +257,7 @@ def test_importances_are_scikit_learns(name, task):
     metric = "rmse" if task == "regression" else "log_loss"
 
     def score(facade, X, y):
-        return -metrics.score(metric, np.asarray(y), model_output(model, X), model.classes)
+        return -metrics.score(metric, np.asarray(y), output_of(model, X), model.classes)
 
     class Facade:
         def fit(self):
@@ -313,7 +317,7 @@ def test_a_kind_that_a_family_cannot_do_is_refused(name, kind):
         assert models.family(name, kind) is models.FAMILIES[name]
         return
     with pytest.raises(InputError, match=f"{name} cannot do a {kind.value}; these can: .*voting"):
-        models.fit(table_of("regression"), "label", kind, name=name)
+        models.fit(table_of("regression"), models.Recipe("label", kind, family=name))
 
 
 @every_family
@@ -327,3 +331,60 @@ def test_a_folder_without_its_estimator_is_said_so(name, task, tmp_path):
     file.unlink()
     with pytest.raises(InputError, match="no model can be read from"):
         models.load(tmp_path)
+
+
+class Smooth(Scikit):
+    """As little as the guide asks for."""
+
+    kinds = (Kind.REGRESSION,)
+    explain = models.Explain.LINEAR
+
+    def estimator(self, kind):
+        from sklearn.linear_model import Ridge
+
+        return Ridge
+
+    def space(self, kind):
+        return {"alpha": Float(0.1, 10.0)}
+
+
+class Constant(models.Family):
+    """An engine of its own: answers the mean of what it saw, whatever it is asked."""
+
+    kinds = (Kind.REGRESSION,)
+
+    def __init__(self, value=None):
+        self.value = value
+
+    def parameters(self, kind):
+        return {"times": float}
+
+    def space(self, kind):
+        return {"times": Float(0.5, 2.0)}
+
+    def fit(self, X, y, spec):
+        return Constant(float(y.mean()) * spec.params.get("times", 1.0))
+
+    def predict(self, X):
+        return np.full(X.shape[0], self.value)
+
+    def save(self, estimator, folder):
+        (folder / "value.json").write_text(json.dumps(estimator.value))
+
+    def load(self, folder, kind):
+        return Constant(json.loads((folder / "value.json").read_text()))
+
+
+@pytest.mark.parametrize(("family", "params"), [(Smooth(), {"alpha": 3.0}), (Constant(), {})])
+def test_a_new_family_states_only_what_differs(family, params, monkeypatch, tmp_path):
+    """The guide's two ways: an estimator of scikit-learn's, and an engine of its own."""
+    monkeypatch.setitem(models.FAMILIES, "new", family)
+    table = table_of("regression")
+    model = models.fit(table, models.Recipe("label", Kind.REGRESSION, family="new", params=params))
+    assert model.params == {"encoding": "native", **params}
+    model.save(tmp_path)
+    np.testing.assert_array_equal(models.load(tmp_path).predict(table), model.predict(table))
+    with pytest.raises(InputError, match="new has no hyperparameter 'alfa'; it knows: "):
+        models.fit(table, models.Recipe("label", Kind.REGRESSION, "new", {"alfa": 1.0}))
+    with pytest.raises(InputError, match="new cannot do a classification"):
+        models.family("new", Kind.CLASSIFICATION)

@@ -137,7 +137,7 @@ def test_a_model_learns_on_one_side_and_is_scored_on_the_other(case):
     assert set(split.unique()) == {"train", "test"}
     rows = features.drop(columns=ROW)
     train, test = rows[split == "train"], rows[split == "test"]
-    model = models.fit(train, goal.target, goal.kind)
+    model = models.fit(train, models.Recipe(goal.target, goal.kind))
     assert len(model.predict(test)) == len(test)
     if goal.kind is Kind.CLASSIFICATION:
         assert set(test[goal.target]) <= set(train[goal.target])

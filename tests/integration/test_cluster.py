@@ -13,6 +13,7 @@ from baton import models
 from baton.errors import InputError
 from baton.evaluation import metrics
 from baton.models import cluster
+from baton.models.answers import output_of
 from baton.settings import settings
 from baton.terms import GROUP, ROW, SPLIT, Kind, Split
 from tasks.platform import cluster as clusters
@@ -69,14 +70,15 @@ def test_two_workers_fit_as_well_as_one_process(client, table, tmp_path, target,
     """The same quality on the rows held out, and a model that is saved and loaded like any."""
     rows = _rows(tmp_path, table, target)
     params = {"learning_rate": 0.2, "max_depth": 4}
-    fitted = cluster.fit(client, rows, kind, params=params, seed=1)
+    recipe = models.Recipe(target, kind, params=params, seed=1)
+    fitted = cluster.fit(client, rows.path, recipe)
     assert len(client.scheduler_info()["workers"]) == 2
     hidden = [ROW, SPLIT, GROUP, "label" if target == "amount" else "amount"]
     train = table[table[SPLIT] == Split.TRAIN.value].drop(columns=hidden)
     test = table[table[SPLIT] == Split.TEST.value]
-    local = models.fit(train, target, kind, params=params, seed=1)
+    local = models.fit(train, recipe)
     scores = {
-        name: metrics.score(metric, test[target], metrics.model_output(one, test), one.classes)
+        name: metrics.score(metric, test[target], output_of(one, test), one.classes)
         for name, one in (("cluster", fitted), ("local", local))
     }
     assert scores["cluster"] == pytest.approx(scores["local"], rel=0.02)
@@ -110,14 +112,16 @@ def test_each_worker_reads_its_own_row_groups(table, tmp_path):
 )
 def test_what_the_cluster_is_asked_for(name, n_rows, params, answer):
     """XGBoost on rows that are worth it, encoded densely."""
-    assert cluster.can_fit(name, Kind.REGRESSION, n_rows, params) is answer
+    recipe = models.Recipe("y", Kind.REGRESSION, name, params)
+    assert cluster.can_fit(recipe, n_rows) is answer
 
 
 def test_a_hyperparameter_that_xgboost_does_not_have_is_refused(client, table, tmp_path):
     """Before anything is read."""
     rows = _rows(tmp_path, table, "label")
     with pytest.raises(InputError, match="max_dept"):
-        cluster.fit(client, rows, Kind.CLASSIFICATION, params={"max_dept": 3})
+        recipe = models.Recipe("label", Kind.CLASSIFICATION, params={"max_dept": 3})
+        cluster.fit(client, rows.path, recipe)
 
 
 def test_an_address_where_nobody_answers_is_refused(monkeypatch):

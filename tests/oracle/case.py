@@ -8,7 +8,8 @@ import polars as pl
 from baton.relational.entityset import EntitySet
 from baton.relational.planner import Aggregation, Direct, Feature, Identity, Transform, plan
 from baton.relational.primitives import AGGREGATIONS, TRANSFORMS
-from baton.relational.schema import Column, Entity, Kind, Relationship, Schema
+from baton.relational.schema import Attribute, Entity, RelationalSchema, Relationship
+from baton.terms import ColumnType
 
 TARGET = "orders"
 PRIMITIVES = (*AGGREGATIONS, *TRANSFORMS)
@@ -18,26 +19,26 @@ DEEPER = 40
 STRANGER = 99
 """Customer of one order who is in no table."""
 
-_N, _F, _C, _D = Kind.NUMBER, Kind.FLAG, Kind.CATEGORY, Kind.DATETIME
+_N, _F, _C, _D = ColumnType.NUMBER, ColumnType.FLAG, ColumnType.CATEGORY, ColumnType.DATETIME
 
-SCHEMA = Schema(
+SCHEMA = RelationalSchema(
     (
-        Entity("customers", "customer_id", (Column("segment", _C), Column("age", _N))),
-        Entity("places", "place_id", (Column("city", _C), Column("distance_km", _N))),
-        Entity("products", "product_id", (Column("color", _C), Column("price", _N))),
+        Entity("customers", "customer_id", (Attribute("segment", _C), Attribute("age", _N))),
+        Entity("places", "place_id", (Attribute("city", _C), Attribute("distance_km", _N))),
+        Entity("products", "product_id", (Attribute("color", _C), Attribute("price", _N))),
         Entity(
             "orders",
             "order_id",
             (
-                Column("ordered", _D),
-                Column("shipped", _D),
-                Column("total", _N),
-                Column("is_online", _F),
-                Column("channel", _C),
+                Attribute("ordered", _D),
+                Attribute("shipped", _D),
+                Attribute("total", _N),
+                Attribute("is_online", _F),
+                Attribute("channel", _C),
             ),
             "ordered",
         ),
-        Entity("lines", "line_id", (Column("quantity", _N), Column("is_gift", _F))),
+        Entity("lines", "line_id", (Attribute("quantity", _N), Attribute("is_gift", _F))),
     ),
     (
         Relationship("customers", "customer_id", "orders", "customer_id"),
@@ -130,7 +131,7 @@ def question() -> dict:
                 "name": e.name,
                 "key": e.key,
                 "time_index": e.time_index,
-                "columns": {c.name: c.kind for c in e.columns},
+                "columns": {c.name: c.type for c in e.columns},
             }
             for e in SCHEMA.entities
         ],

@@ -27,7 +27,7 @@ def _text(html):
 
 def test_a_model_says_what_it_is():
     """Family, kind, target, columns and hyperparameters; a short repr in place of the trees."""
-    model = models.fit(TABLE, "y", Kind.CLASSIFICATION, params={"n_estimators": 3})
+    model = models.fit(TABLE, models.Recipe("y", Kind.CLASSIFICATION, params={"n_estimators": 3}))
     assert repr(model) == "FittedModel(xgboost: classification of 'y', 2 columns)"
     said = _text(model._repr_html_())
     for word in ("xgboost", "classification", "0 and 1", "n_estimators=3", EVIL, "b"):

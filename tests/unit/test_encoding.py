@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baton.encoding.native import MAX_LEVELS, OTHER, Encoder, Role
+from baton.encoding.native import MAX_LEVELS, OTHER, Encoder
 from baton.errors import InputError
+from baton.terms import ColumnType
 
 NAN = np.nan
 
@@ -38,8 +39,12 @@ def test_roles_follow_the_columns_types():
     )
     encoder = Encoder.fit(table)
     assert [column.role for column in encoder.columns] == [
-        Role.NUMBER, Role.NUMBER, Role.FLAG, Role.DATETIME, Role.CATEGORY,
-    ]  # fmt: skip
+        ColumnType.NUMBER,
+        ColumnType.NUMBER,
+        ColumnType.FLAG,
+        ColumnType.DATETIME,
+        ColumnType.CATEGORY,
+    ]
     assert encoder.names == ["n", "i", "b", "d (day)", "d (weekday)", "d (days)", "c"]
     assert encoder.sources.tolist() == [0, 1, 2, 3, 3, 3, 4]
     assert encoder.feature_types == ["q"] * 6 + ["c"]

@@ -38,7 +38,9 @@ def scored(raw, params):
     split = CHURN.split(table, raw, params)
     rows = table.drop(columns=ROW)
     train, test = rows[split == "train"], rows[split == "test"]
-    model = models.fit(train, goal.target, goal.kind, name=goal.model, params=goal.model_params)
+    model = models.fit(
+        train, models.Recipe(goal.target, goal.kind, family=goal.model, params=goal.model_params)
+    )
     return metrics.classification(test[goal.target], model.predict_proba(test), model.classes)
 
 

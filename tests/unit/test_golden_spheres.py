@@ -4,7 +4,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from baton import models, problems
-from baton.evaluation import metrics
+from baton.evaluation import metrics, validation
 from baton.terms import ROW
 
 TOLERANCE = 0.005
@@ -33,7 +33,7 @@ def one_thread():
 
 def fitter(goal, name):
     """Fit a family with its defaults, which are scikit-learn's."""
-    return lambda rows: models.fit(rows, goal.target, goal.kind, name=name, seed=0)
+    return lambda rows: models.fit(rows, models.Recipe(goal.target, goal.kind, family=name, seed=0))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -54,7 +54,7 @@ def test_cross_validation(spheres, name):
     goal, table, split = spheres
     mcc = PUBLISHED[name][-1]
     fit = fitter(goal, name)
-    found = metrics.cross_validate(
+    found = validation.cross_validate(
         table[split == "train"], goal.target, goal.kind, folds=5, seed=0, fit=fit
     )
     assert found.mean["mcc"] == pytest.approx(mcc, abs=TOLERANCE)

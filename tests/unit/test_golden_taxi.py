@@ -37,7 +37,9 @@ def months(shared):
 def rmse(months, name, params, seed=0):
     """Error on the second month of a model of the first, in minutes."""
     train, held = months
-    model = models.fit(train, "duration_min", Kind.REGRESSION, name=name, params=params, seed=seed)
+    model = models.fit(
+        train, models.Recipe("duration_min", Kind.REGRESSION, family=name, params=params, seed=seed)
+    )
     return metrics.regression(held["duration_min"], model.predict(held))["rmse"]
 
 

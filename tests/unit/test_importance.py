@@ -118,7 +118,7 @@ def mixed():
     is_late = table["when"].dt.hour > 12
     table["label"] = np.where(table["colour"] == "red", "r", np.where(is_late, "late", "early"))
     return table, models.fit(
-        table, "label", Kind.CLASSIFICATION, params={"n_estimators": 20, "n_jobs": 1}
+        table, models.Recipe("label", Kind.CLASSIFICATION, params={"n_estimators": 20, "n_jobs": 1})
     )
 
 
@@ -157,7 +157,9 @@ def test_a_sparse_model_equals_a_pipeline_of_scikit_learn(mixed):
         ColumnTransformer([("n", StandardScaler(), ["noise"]), ("c", OneHotEncoder(), ["colour"])]),
         LogisticRegression(max_iter=1000),
     ).fit(X, y)
-    model = models.fit(table, "label", Kind.CLASSIFICATION, name="logistic_regression")
+    model = models.fit(
+        table, models.Recipe("label", Kind.CLASSIFICATION, family="logistic_regression")
+    )
     found = permutation_importance(model, X, y, "log_loss", 3, 5)
     expected = theirs(pipeline, X, y, scoring="neg_log_loss", n_repeats=3, random_state=5)
     np.testing.assert_allclose(found.raw, expected.importances, atol=1e-6)

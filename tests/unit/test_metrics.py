@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from baton import models
 from baton.errors import InputError
-from baton.evaluation import metrics
+from baton.evaluation import curves, intervals, metrics, validation
 from baton.evaluation.metrics import Metric
 from baton.terms import Kind
 
@@ -189,7 +189,7 @@ def test_class_intervals_are_those_of_resampled_rows(n_classes, n_ties):
     if n_ties:
         proba = np.round(proba * n_ties) + 1
         proba /= proba.sum(axis=1, keepdims=True)
-    found = metrics.intervals(Kind.CLASSIFICATION, y, proba, range(n_classes), n_resamples=12)
+    found = intervals.bootstrap(Kind.CLASSIFICATION, y, proba, range(n_classes), n_resamples=12)
     rows = resampled_by_hand(Kind.CLASSIFICATION, y, proba, range(n_classes), 12, 0)
     names = ["log_loss", "brier", "roc_auc", "average_precision"]
     for name, expected in by_rows(rows, names).items():
@@ -201,7 +201,7 @@ def test_regression_intervals_are_those_of_resampled_rows():
     random = np.random.default_rng(1)
     y = random.normal(size=75) + 5
     guess = y + random.normal(size=75)
-    found = metrics.intervals(Kind.REGRESSION, y, guess, n_resamples=15)
+    found = intervals.bootstrap(Kind.REGRESSION, y, guess, n_resamples=15)
     rows = resampled_by_hand(Kind.REGRESSION, y, guess, (), 15, 0)
     for name, expected in by_rows(rows, metrics.names(Kind.REGRESSION)).items():
         assert found[name] == pytest.approx(expected, rel=1e-9), name
@@ -214,7 +214,7 @@ def test_confusion_metrics_are_scikit_learns(n_classes, n_rows, seed, strength):
     y, proba = predictions(n_rows, n_classes, seed, strength)
     guess = proba.argmax(axis=1)
     matrix = theirs.confusion_matrix(y, guess, labels=range(n_classes))
-    found = metrics._of_confusion(matrix[None].astype(float))
+    found = intervals._of_confusion(matrix[None].astype(float))
     expected = metrics.classification(y, proba, range(n_classes))
     for name, values in found.items():
         if name in expected:
@@ -227,7 +227,7 @@ def test_intervals_hold_the_value_and_shrink_with_rows():
     for n_rows in (200, 20_000):
         y, proba = predictions(n_rows, 3)
         values = metrics.classification(y, proba, range(3))
-        found = metrics.intervals(Kind.CLASSIFICATION, y, proba, range(3))
+        found = intervals.bootstrap(Kind.CLASSIFICATION, y, proba, range(3))
         assert set(found) == set(values)
         assert all(found[name][0] < values[name] < found[name][1] for name in values)
         widths.append(found["accuracy"][1] - found["accuracy"][0])
@@ -238,7 +238,7 @@ def test_intervals_depend_on_the_seed_only():
     """The same seed gives the same intervals, threads or not; another seed gives others."""
     y, proba = predictions(12_000, 3)
     first, again, other = (
-        metrics.intervals(Kind.CLASSIFICATION, y, proba, range(3), n_resamples=50, seed=seed)
+        intervals.bootstrap(Kind.CLASSIFICATION, y, proba, range(3), n_resamples=50, seed=seed)
         for seed in (1, 1, 2)
     )
     assert first == again != other
@@ -249,8 +249,8 @@ def test_intervals_of_hardly_any_rows_are_finite_or_absent(n_rows):
     """No row, one row and two rows give no NaN and no warning."""
     y, proba = predictions(n_rows, 2)
     for found in (
-        metrics.intervals(Kind.CLASSIFICATION, y, proba, [0, 1]),
-        metrics.intervals(Kind.REGRESSION, y, proba[:, 0]),
+        intervals.bootstrap(Kind.CLASSIFICATION, y, proba, [0, 1]),
+        intervals.bootstrap(Kind.REGRESSION, y, proba[:, 0]),
     ):
         assert np.isfinite(list(found.values())).all()
 
@@ -258,20 +258,20 @@ def test_intervals_of_hardly_any_rows_are_finite_or_absent(n_rows):
 def test_a_perfect_model_has_intervals_without_width():
     """All right on every row is all right on every resample."""
     y = np.arange(50) % 2
-    found = metrics.intervals(Kind.CLASSIFICATION, y, np.eye(2)[y], [0, 1])
+    found = intervals.bootstrap(Kind.CLASSIFICATION, y, np.eye(2)[y], [0, 1])
     assert found["accuracy"] == found["mcc"] == found["roc_auc"] == (1.0, 1.0)
 
 
 def test_very_many_rows_get_fewer_resamples_never_fewer_rows():
     """The number of resamples is public, 200 up to 1.5 million rows and at least 50."""
-    assert [metrics.resamples(n) for n in (0, 10**6, 3 * 10**6, 10**8)] == [200, 200, 100, 50]
+    assert [intervals.resamples(n) for n in (0, 10**6, 3 * 10**6, 10**8)] == [200, 200, 100, 50]
 
 
 def test_intervals_are_quick():
     """Fifty thousand rows of three classes take well under ten seconds on a loaded machine."""
     y, proba = predictions(50_000, 3)
     begun = time.perf_counter()
-    metrics.intervals(Kind.CLASSIFICATION, y, proba, range(3))
+    intervals.bootstrap(Kind.CLASSIFICATION, y, proba, range(3))
     assert time.perf_counter() - begun < 10
 
 
@@ -280,7 +280,7 @@ def test_intervals_are_quick():
 
 def quick_fit(table):
     params = {"n_estimators": 10, "n_jobs": 1}
-    return models.fit(table, "y", Kind.CLASSIFICATION, params=params)
+    return models.fit(table, models.Recipe("y", Kind.CLASSIFICATION, params=params))
 
 
 def test_the_baseline_knows_frequencies_and_nothing_else():
@@ -304,7 +304,7 @@ def test_cross_validation_scores_every_fold():
     y, proba = predictions(300, 3, strength=1.0)
     table = pd.DataFrame(np.log(proba), columns=["a", "b", "c"]).assign(y=y)
     found, again = (
-        metrics.cross_validate(table, "y", Kind.CLASSIFICATION, folds=5, seed=3, fit=quick_fit)
+        validation.cross_validate(table, "y", Kind.CLASSIFICATION, folds=5, seed=3, fit=quick_fit)
         for _ in range(2)
     )
     assert found == again
@@ -318,7 +318,7 @@ def test_cross_validation_of_a_class_of_one_row():
     y, proba = predictions(100, 2)
     table = pd.DataFrame(np.log(proba), columns=["a", "b"]).assign(y=np.where(y, "yes", "no"))
     table.loc[0, "y"] = "once"
-    found = metrics.cross_validate(table, "y", Kind.CLASSIFICATION, folds=3, fit=quick_fit)
+    found = validation.cross_validate(table, "y", Kind.CLASSIFICATION, folds=3, fit=quick_fit)
     assert "accuracy" in found.mean and "roc_auc" not in found.mean
 
 
@@ -326,12 +326,12 @@ def test_cross_validation_of_too_few_rows_names_the_fix():
     """More folds than rows fail in one line."""
     table = pd.DataFrame({"a": [1.0, 2.0], "y": [1.0, 2.0]})
     with pytest.raises(InputError, match="2 rows are too few for 5 folds; ask for fewer folds"):
-        metrics.cross_validate(table, "y", Kind.REGRESSION)
+        validation.cross_validate(table, "y", Kind.REGRESSION)
 
 
 def test_confusion_counts_true_by_predicted():
     """Rows are true labels, columns predicted ones, an unseen label comes last."""
-    found = metrics.confusion(["b", "b", "a", "z"], ["b", "a", "a", "a"], ["a", "b"])
+    found = curves.confusion(["b", "b", "a", "z"], ["b", "a", "a", "a"], ["a", "b"])
     assert found.to_numpy().tolist() == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]
     assert found.index.tolist() == found.columns.tolist() == ["a", "b", "z"]
 
@@ -340,7 +340,7 @@ def test_confusion_counts_true_by_predicted():
 def test_calibration_counts_every_row_once_per_curve(n_classes):
     """Bins of every curve hold all rows, and observed parts average to the class's part."""
     y, proba = predictions(500, n_classes)
-    found = metrics.calibration(y, proba, range(n_classes))
+    found = curves.calibration(y, proba, range(n_classes))
     assert set(found["class"]) == ({1} if n_classes == 2 else set(range(n_classes)))
     for label, curve in found.groupby("class"):
         assert curve["n_rows"].sum() == 500
@@ -352,7 +352,7 @@ def test_curves_leave_out_classes_without_rows():
     """ROC and precision-recall curves exist only where they are defined."""
     y, proba = predictions(200, 3)
     kept = y != 2
-    for curve in (metrics.roc, metrics.precision_recall):
+    for curve in (curves.roc, curves.precision_recall):
         assert set(curve(y[kept], proba[kept], range(3))["class"]) == {0, 1}
         assert curve(np.zeros(9, int), proba[:9], range(3)).empty
 
@@ -368,8 +368,8 @@ def test_folds_keep_groups_together():
         def fit(rows, kind=kind, seen=seen):
             held = set(groups) - set(rows["group"])
             seen.append(held)
-            return models.fit(rows, "y", kind, name="decision_tree")
+            return models.fit(rows, models.Recipe("y", kind, family="decision_tree"))
 
-        metrics.cross_validate(table, "y", kind, folds=5, groups=groups, fit=fit)
+        validation.cross_validate(table, "y", kind, folds=5, groups=groups, fit=fit)
         assert set.union(*seen) == set(groups)
         assert sum(map(len, seen)) == len(set(groups))

@@ -46,7 +46,7 @@ def odd_table(n_rows=200):
 
 
 def fit(table, kind=Kind.CLASSIFICATION, seed=0, **params):
-    return models.fit(table, "label", kind, params=QUICK | params, seed=seed)
+    return models.fit(table, models.Recipe("label", kind, params=QUICK | params, seed=seed))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,10 @@ def test_no_file_of_a_model_runs_code_when_read(tmp_path):
 def test_a_file_that_would_run_code_is_refused(tmp_path, func):
     """A function that is not a model's, bare or wrapped in what a model may hold, is named."""
     models.fit(
-        table_of(), "label", Kind.CLASSIFICATION, name="decision_tree", params={"max_depth": 2}
+        table_of(),
+        models.Recipe(
+            "label", Kind.CLASSIFICATION, family="decision_tree", params={"max_depth": 2}
+        ),
     ).save(tmp_path)
     skops.io.dump(FunctionTransformer(func), tmp_path / "model.skops")
     with pytest.raises(InputError, match=r"holds what is not a model: .*(print|system)"):
@@ -139,7 +142,7 @@ def test_linear_regression_is_exact_however_columns_are_scaled():
     random = np.random.default_rng(0)
     X = random.normal(size=(500, 3)) * [1e-4, 1.0, 1e6]
     table = pd.DataFrame(X, columns=list("abc")).assign(label=X @ [1e4, 2.0, 3e-6] + 5.0)
-    model = models.fit(table, "label", Kind.REGRESSION, name="linear_regression")
+    model = models.fit(table, models.Recipe("label", Kind.REGRESSION, family="linear_regression"))
     np.testing.assert_allclose(model.predict(table), table["label"], rtol=1e-9, atol=1e-9)
 
 
@@ -150,7 +153,10 @@ def test_one_model_per_class_is_scikit_learns():
     for choice, wrap in (("multinomial", lambda one: one), ("ovr", OneVsRestClassifier)):
         params = {"multi_class": choice, "standardize": False}
         model = models.fit(
-            table, "label", Kind.CLASSIFICATION, name="logistic_regression", params=params
+            table,
+            models.Recipe(
+                "label", Kind.CLASSIFICATION, family="logistic_regression", params=params
+            ),
         )
         expected = wrap(LogisticRegression(max_iter=1000)).fit(X, y).predict_proba(X)
         np.testing.assert_allclose(model.predict_proba(table), expected, atol=1e-4)
@@ -185,7 +191,9 @@ def test_what_a_library_refuses_is_said_in_one_line():
     }
     for name, params in wrong.items():
         with pytest.raises(InputError, match=f"^{name} refuses .*; it knows: ") as caught:
-            models.fit(table, "label", Kind.CLASSIFICATION, name=name, params=params)
+            models.fit(
+                table, models.Recipe("label", Kind.CLASSIFICATION, family=name, params=params)
+            )
         assert "\n" not in str(caught.value)
 
 
@@ -341,4 +349,4 @@ def test_parameters_are_the_defaults_and_the_users():
 def test_an_unknown_family_is_named_with_the_known_ones():
     """A misspelt model fails with the fact and the fix."""
     with pytest.raises(InputError, match=r"unknown model 'xgbost'; there are: .*xgboost"):
-        models.fit(table_of(), "label", Kind.CLASSIFICATION, name="xgbost")
+        models.fit(table_of(), models.Recipe("label", Kind.CLASSIFICATION, family="xgbost"))

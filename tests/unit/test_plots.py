@@ -2,7 +2,9 @@
 
 import io
 import logging
+import sys
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib
@@ -16,9 +18,10 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from baton.errors import InputError
-from baton.evaluation import metrics
+from baton.evaluation import curves, metrics
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import Scale, ShapValues
+from baton.settings import settings
 from baton.showing import plots
 
 LONG = "mean_amount_of_all_transactions_of_the_last_{:03d}_days_before_the_event"
@@ -91,10 +94,10 @@ def classification(n_classes):
     values = metrics.classification(y, proba, classes)
     spread = {name: (value - 0.02, value + 0.02) for name, value in values.items()}
     return {
-        "confusion": plots.confusion_matrix(metrics.confusion(y, predicted, classes)),
-        "roc": plots.roc_curves(metrics.roc(y, proba, classes)),
-        "pr": plots.precision_recall_curves(metrics.precision_recall(y, proba, classes)),
-        "calibration": plots.calibration_curve(metrics.calibration(y, proba, classes)),
+        "confusion": plots.confusion_matrix(curves.confusion(y, predicted, classes)),
+        "roc": plots.roc_curves(curves.roc(y, proba, classes)),
+        "pr": plots.precision_recall_curves(curves.precision_recall(y, proba, classes)),
+        "calibration": plots.calibration_curve(curves.calibration(y, proba, classes)),
         "metrics": plots.metric_intervals(values, spread, {"accuracy": 0.3}, {"accuracy": 0.8}),
     }
 
@@ -237,7 +240,7 @@ def test_the_confusion_matrix_says_what_is_confused():
 def test_many_classes_show_the_mean_and_the_worst_few():
     """Beyond ten classes, six curves and a line that says so."""
     y, proba, classes = labels_and_proba(26)
-    picture = plots.roc_curves(metrics.roc(y, proba, classes))
+    picture = plots.roc_curves(curves.roc(y, proba, classes))
     legend = [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()]
     assert len(legend) == 7
     assert legend[1].startswith("mean of 26")
@@ -248,8 +251,8 @@ def test_the_areas_in_the_legends_are_scikit_learns():
     """The thinned curves still hold ROC AUC and average precision."""
     y, proba, classes = labels_and_proba(2, n_rows=2000)
     positive = y == classes[1]
-    roc = plots.roc_curves(metrics.roc(y, proba, classes))
-    pr = plots.precision_recall_curves(metrics.precision_recall(y, proba, classes))
+    roc = plots.roc_curves(curves.roc(y, proba, classes))
+    pr = plots.precision_recall_curves(curves.precision_recall(y, proba, classes))
     assert f"{roc_auc_score(positive, proba[:, 1]):.3f}" in roc.alt
     assert f"{average_precision_score(positive, proba[:, 1]):.3f}" in pr.alt
 
@@ -288,7 +291,7 @@ def test_a_missing_value_has_no_unit():
 def test_png_is_the_same_each_time_and_small():
     """Same figure, same bytes; 1200 pixels wide for a page of 800."""
     y, proba, classes = labels_and_proba(3)
-    drawn = [plots.png(plots.roc_curves(metrics.roc(y, proba, classes)).figure) for _ in range(2)]
+    drawn = [plots.png(plots.roc_curves(curves.roc(y, proba, classes)).figure) for _ in range(2)]
     assert drawn[0] == drawn[1]
     image = Image.open(io.BytesIO(drawn[0])).convert("RGB")
     assert image.size == (1200, 810)
@@ -327,10 +330,10 @@ def test_drawing_leaves_the_process_as_it_was():
 def test_a_users_style_changes_nothing():
     """A picture on a dark theme is the same picture."""
     y, proba, classes = labels_and_proba(2)
-    curves = metrics.roc(y, proba, classes)
-    light = plots.png(plots.roc_curves(curves).figure)
+    points = curves.roc(y, proba, classes)
+    light = plots.png(plots.roc_curves(points).figure)
     with matplotlib.style.context("dark_background"):
-        assert plots.png(plots.roc_curves(curves).figure) == light
+        assert plots.png(plots.roc_curves(points).figure) == light
 
 
 def test_pictures_are_drawn_in_threads():
@@ -384,3 +387,70 @@ def test_metrics_that_share_no_scale_share_no_axis():
     )
     labels = [ax.get_xlabel() for ax in picture.figure.axes]
     assert labels == ["lower is better [min]", "higher is better", "lower is better"]
+
+
+# --- what matplotlib does not promise to keep
+
+
+@pytest.fixture
+def no_display(monkeypatch):
+    """A backend of the user's that can make no figure."""
+
+    class Canvas(FigureCanvasAgg):
+        @classmethod
+        def new_manager(cls, figure, num):
+            raise RuntimeError("no display")
+
+    backend = types.ModuleType("refusing")
+    backend.FigureCanvas = Canvas
+    monkeypatch.setitem(sys.modules, "refusing", backend)
+    before = plt.get_backend()
+    plt.switch_backend("module://refusing")
+    yield
+    plt.switch_backend(before)
+
+
+@pytest.fixture(params=["gone", "switched off"])
+def lose_internals(request, monkeypatch):
+    """Call it, and the list of figures is elsewhere, or is not to be reached for."""
+
+    def lose():
+        if request.param == "gone":
+            monkeypatch.setitem(sys.modules, "matplotlib._pylab_helpers", None)
+        else:
+            monkeypatch.setenv("BATON_INTERNALS", "0")
+        settings.cache_clear()
+
+    yield lose
+    settings.cache_clear()
+
+
+def test_the_list_of_figures_is_needed(no_display):
+    """pyplot asks the user's backend, which may have no display; pictures never do."""
+    with pytest.raises(RuntimeError, match="no display"):
+        plt.figure()
+    table = mixed()
+    assert plots.png(plots.shap_bar(explained(table)).figure)
+
+
+def test_without_the_list_of_figures_the_pictures_are_the_same(lose_internals):
+    """Drawn by a backend that needs no display; the user's is there again afterwards."""
+    table, backend = mixed(), plt.get_backend()
+
+    def drawn():
+        pictures = explanations(table, explained(table))
+        return {name: plots.png(one.figure) for name, one in pictures.items()}
+
+    wanted = drawn()
+    lose_internals()
+    assert drawn() == wanted
+    assert plt.get_backend() == backend
+    assert plt.get_fignums() == []
+
+
+def test_without_the_list_of_figures_no_display_is_needed(no_display, lose_internals):
+    """The user's backend is not asked for the figure."""
+    lose_internals()
+    table = mixed()
+    assert plots.png(plots.shap_bar(explained(table)).figure)
+    assert plt.get_backend() == "module://refusing"

@@ -14,13 +14,19 @@ from baton.relational.compute import compute
 from baton.relational.entityset import EntitySet
 from baton.relational.integrity import broken_keys, shared_keys
 from baton.relational.planner import plan
-from baton.relational.schema import Column, Entity, Kind, Relationship, Schema
+from baton.relational.schema import Attribute, Entity, RelationalSchema, Relationship
+from baton.terms import ColumnType
 from tests.oracle import case
 
-SHOP = Schema(
+SHOP = RelationalSchema(
     (
-        Entity("customers", "id", (Column("city", Kind.CATEGORY),)),
-        Entity("orders", "id", (Column("day", Kind.DATETIME), Column("total", Kind.NUMBER)), "day"),
+        Entity("customers", "id", (Attribute("city", ColumnType.CATEGORY),)),
+        Entity(
+            "orders",
+            "id",
+            (Attribute("day", ColumnType.DATETIME), Attribute("total", ColumnType.NUMBER)),
+            "day",
+        ),
     ),
     (Relationship("customers", "id", "orders", "customer"),),
 )
@@ -169,8 +175,8 @@ def test_an_unknown_primitive_is_refused_with_the_known_ones():
 
 def test_tables_that_refer_to_each_other_end():
     """A cycle of keys is no endless plan, nor is a table that refers to itself."""
-    round_about = Schema(
-        (Entity("a", "id", (Column("x", Kind.NUMBER),)), Entity("b", "id")),
+    round_about = RelationalSchema(
+        (Entity("a", "id", (Attribute("x", ColumnType.NUMBER),)), Entity("b", "id")),
         (
             Relationship("a", "id", "b", "a_id"),
             Relationship("b", "id", "a", "b_id"),
@@ -192,7 +198,7 @@ def test_a_table_or_column_that_is_not_there_is_named():
             {**shop([(0, (0, 0, 1.0))]).frames, "customers": pl.DataFrame({"x": [1]})},
         )
     with pytest.raises(InputError, match=r"names 'c'; the tables are: a"):
-        Schema((Entity("a", "id"),), (Relationship("c", "id", "a", "c_id"),))
+        RelationalSchema((Entity("a", "id"),), (Relationship("c", "id", "a", "c_id"),))
 
 
 def test_columns_are_read_by_their_values_and_names():
@@ -211,7 +217,7 @@ def test_columns_are_read_by_their_values_and_names():
             }
         )
     )
-    kinds = {c.name: c.kind.value for c in described(table, set())}
+    kinds = {c.name: c.type.value for c in described(table, set())}
     assert kinds == {
         "day": "datetime",
         "moment": "datetime",

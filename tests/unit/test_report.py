@@ -22,8 +22,8 @@ from baton.showing.report import (
     Measured,
     Model,
     Report,
+    ReportTable,
     Standing,
-    Table,
     class_importance_table,
     contributions,
     environment,
@@ -98,7 +98,7 @@ def full(image, text=EVIL):
     """Everything that a report can hold, each of its texts hostile."""
     table = File(key=text, digest=text, n_rows=1)
     evil = image.model_copy(update={"title": text, "alt": text, "caption": text})
-    lines = Table(caption=text, columns=(text, text), rows=((text, 1.5),) * 30, note=text)
+    lines = ReportTable(caption=text, columns=(text, text), rows=((text, 1.5),) * 30, note=text)
     return minimal(
         problem=text,
         target=text,
@@ -270,7 +270,7 @@ def luminance(colour):
 def test_a_long_table_opens_on_demand(image):
     """The first twenty lines are shown; all of them are in the file."""
     rows = tuple((f"feature {place}", 1.0) for place in range(200))
-    lines = Table(caption="Importance", columns=("feature", "value"), rows=rows)
+    lines = ReportTable(caption="Importance", columns=("feature", "value"), rows=rows)
     page = Page(render(minimal(importance=(lines,))))
     assert page.tags.count("details") == 1
     assert "180 more" in page.text

@@ -23,6 +23,7 @@ from baton.evaluation.shapley import (
     margin,
     shap_values,
 )
+from baton.settings import settings
 from baton.terms import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -305,7 +306,9 @@ def test_a_fitted_model_is_explained_in_the_users_columns(kind, tmp_path):
     table = mixed_table()
     if kind is Kind.REGRESSION:
         table["label"] = table["size [m]<"].fillna(0) + table["is_new"]
-    model = models.fit(table, "label", kind, params={"n_estimators": 15, "n_jobs": 1})
+    model = models.fit(
+        table, models.Recipe("label", kind, params={"n_estimators": 15, "n_jobs": 1})
+    )
     found = shap_values(model, table)
     output = margin(model, table)
     assert found.features == ("size [m]<", "colour", "when", "is_new")
@@ -333,7 +336,10 @@ def test_a_category_of_thousands_of_levels_is_one_column(name):
     settings = {"adaboost": "n_estimators", "xgboost": "n_estimators", "lightgbm": "n_estimators"}
     params = {settings[name]: 4} if name in settings else {}
     model = models.fit(
-        table, "label", Kind.REGRESSION, name=name, params=params | {"encoding": "one_hot"}
+        table,
+        models.Recipe(
+            "label", Kind.REGRESSION, family=name, params=params | {"encoding": "one_hot"}
+        ),
     )
     begun = time.perf_counter()
     found = shap_values(model, table[:20], background=table)
@@ -348,25 +354,27 @@ def test_wide_rows_are_explained_in_parts(monkeypatch):
     table = wide_table(400)
     for name in ("xgboost", "lightgbm", "linear_regression"):
         params = {} if name == "linear_regression" else {"encoding": "one_hot", "n_estimators": 4}
-        model = models.fit(table, "label", Kind.REGRESSION, name=name, params=params)
+        model = models.fit(
+            table, models.Recipe("label", Kind.REGRESSION, family=name, params=params)
+        )
         whole = shap_values(model, table[:50], background=table).values
         with monkeypatch.context() as patch:
-            patch.setattr("baton.evaluation.shapley._CHUNK_CELLS", 3000)
+            patch.setattr("baton.evaluation.shapley.explain.CHUNK_CELLS", 3000)
             parts = shap_values(model, table[:50], background=table).values
         np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
 
 
 def test_permutations_converge_to_every_subset():
     """Where a column's effect does not depend on others, ten orders are exact."""
-    from baton.evaluation.shapley import _enumerated, _permuted
+    from baton.evaluation.shapley.background import enumerated, permuted
 
     weights = np.arange(1.0, 6.0)
 
     def expect(chosen):
         return (chosen @ weights)[:, None] + 3.0
 
-    np.testing.assert_allclose(_enumerated(expect, 5)[:, 0], weights)
-    np.testing.assert_allclose(_permuted(expect, 5, [0, 1])[:, 0], weights)
+    np.testing.assert_allclose(enumerated(expect, 5)[:, 0], weights)
+    np.testing.assert_allclose(permuted(expect, 5, [0, 1])[:, 0], weights)
 
 
 def test_xgboost_needs_no_shap():
@@ -451,3 +459,55 @@ def test_a_frame_has_a_line_per_row_and_class():
     assert frame["_row"].tolist() == np.repeat([7, 8, 9, 10], 3).tolist()
     sums = frame[["_base_value", "x0", "x1", "x2", "x3"]].sum(axis=1)
     np.testing.assert_allclose(sums, margin(model, X[:4]).ravel(), atol=1e-5)
+
+
+# --- what shap does not promise to keep
+
+
+def test_the_dictionary_of_trees_is_needed():
+    """shap knows no gradient boosting of several classes but as a dictionary of its trees."""
+    import shap
+
+    X, y = data("multiclass")
+    model = ensemble.GradientBoostingClassifier(n_estimators=3).fit(X, y)
+    with pytest.raises(ValueError, match="only supported for binary classification"):
+        shap.TreeExplainer(model)
+    assert shap_values(model, X[:5]).method is Method.TREE
+
+
+@pytest.fixture(params=["gone", "switched off"])
+def without_internals(request, monkeypatch):
+    """shap knows no dictionaries any more, or is not to be asked."""
+    import shap
+
+    theirs = shap.TreeExplainer
+
+    def refusing(model, *args, **kwargs):
+        if isinstance(model, dict):
+            raise shap.utils._exceptions.InvalidModelError("Model type not yet supported")
+        return theirs(model, *args, **kwargs)
+
+    if request.param == "gone":
+        monkeypatch.setattr(shap, "TreeExplainer", refusing)
+    else:
+        monkeypatch.setenv("BATON_INTERNALS", "0")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrapper", "method"),
+    [
+        ("binary", ensemble.GradientBoostingClassifier, Method.TREE),
+        ("regression", ensemble.GradientBoostingRegressor, Method.TREE),
+        ("multiclass", ensemble.GradientBoostingClassifier, Method.ENUMERATED),
+    ],
+)
+def test_without_the_dictionary_values_still_add_up(without_internals, kind, wrapper, method):
+    """shap reads the estimator itself; where it does not know it, a background stands in."""
+    X, y = data(kind)
+    model = wrapper(n_estimators=3).fit(X, y)
+    found = shap_values(model, X[:5])
+    assert found.method is method
+    adds_up(model, X[:5], found, kind)

@@ -404,7 +404,9 @@ def _table(n_rows, seed=0):
 
 
 def _fit(rows):
-    return models.fit(rows, "y", CLASSES, name="decision_tree", params={"max_depth": 2})
+    return models.fit(
+        rows, models.Recipe("y", CLASSES, family="decision_tree", params={"max_depth": 2})
+    )
 
 
 def test_few_rows_are_cross_validated():

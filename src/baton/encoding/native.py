@@ -7,13 +7,13 @@ only weigh and add, belongs in ``baton.encoding.one_hot``; cleaning a raw table 
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel
 
 from baton.errors import InputError
+from baton.terms import ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,20 +36,11 @@ GREATEST = float(np.finfo(np.float32).max)
 """What a greater number, infinity too, becomes: trees compare in float32."""
 
 
-class Role(StrEnum):
-    """How a column is turned into numbers."""
-
-    NUMBER = "number"
-    FLAG = "flag"
-    CATEGORY = "category"
-    DATETIME = "datetime"
-
-
 class ColumnEncoding(BaseModel, frozen=True, extra="forbid"):
     """How one column of the user becomes one or more columns of the matrix."""
 
     name: str
-    role: Role
+    role: ColumnType
     levels: tuple[str, ...] = ()
     """Levels of a category; a level's place is its code."""
     keeps_rest: bool = True
@@ -60,7 +51,7 @@ class ColumnEncoding(BaseModel, frozen=True, extra="forbid"):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns that it becomes."""
-        if self.role is Role.DATETIME:
+        if self.role is ColumnType.DATETIME:
             return tuple(f"{self.name} ({part})" for part in self.parts)
         return (self.name,)
 
@@ -123,7 +114,7 @@ class Encoder(BaseModel, frozen=True, extra="forbid"):
     def feature_types(self) -> list[str]:
         """XGBoost's type of every column of the matrix: ``c`` for a category, else ``q``."""
         return [
-            "c" if column.role is Role.CATEGORY else "q"
+            "c" if column.role is ColumnType.CATEGORY else "q"
             for column in self.columns
             for _ in column.names
         ]
@@ -193,12 +184,12 @@ def _encoding(values: pd.Series) -> ColumnEncoding:
 
     name = str(values.name)
     if types.is_bool_dtype(values.dtype):
-        return ColumnEncoding(name=name, role=Role.FLAG)
+        return ColumnEncoding(name=name, role=ColumnType.FLAG)
     if types.is_numeric_dtype(values.dtype):
-        return ColumnEncoding(name=name, role=Role.NUMBER)
+        return ColumnEncoding(name=name, role=ColumnType.NUMBER)
     if types.is_datetime64_any_dtype(values.dtype):
-        return ColumnEncoding(name=name, role=Role.DATETIME, parts=_varying_parts(values))
-    return ColumnEncoding(name=name, role=Role.CATEGORY, levels=_levels(values))
+        return ColumnEncoding(name=name, role=ColumnType.DATETIME, parts=_varying_parts(values))
+    return ColumnEncoding(name=name, role=ColumnType.CATEGORY, levels=_levels(values))
 
 
 def level_counts(values: pd.Series) -> pd.Series:
@@ -227,13 +218,13 @@ def _varying_parts(values: pd.Series) -> tuple[str, ...]:
 def encode(values: pd.Series, column: ColumnEncoding) -> Iterator[Any]:
     """Yield what a column becomes, float64, NaN where a value is missing or unseen."""
     match column.role:
-        case Role.NUMBER:
+        case ColumnType.NUMBER:
             yield _numbers(values)
-        case Role.FLAG:
+        case ColumnType.FLAG:
             yield _numbers(_flags(values))
-        case Role.CATEGORY:
+        case ColumnType.CATEGORY:
             yield _codes(values, column.levels, keeps_rest=column.keeps_rest)
-        case Role.DATETIME:
+        case ColumnType.DATETIME:
             yield from _date_parts(values, column.parts)
 
 

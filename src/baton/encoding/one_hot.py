@@ -1,6 +1,6 @@
 """The other encoding: a column of zeros and ones per category level, in a sparse matrix.
 
-For models that weigh and add. Roles, dates and what a value is are ``baton.encoding.native``'s.
+For models that weigh and add. Dates and what a value is are ``baton.encoding.native``'s.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from baton.encoding.native import (
     GREATEST,
     ColumnEncoding,
     Encoder,
-    Role,
     column_encodings,
     encode,
     level_counts,
     median,
 )
 from baton.errors import InputError
+from baton.terms import ColumnType
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ class OneHotEncoder(Encoder, frozen=True, extra="forbid"):
         numbers = [
             _scale(values, standardize=standardize)
             for column in columns
-            if column.role is not Role.CATEGORY
+            if column.role is not ColumnType.CATEGORY
             for values in encode(table[column.name], column)
         ]
         if not numbers and not any(column.levels for column in columns):
@@ -84,7 +84,7 @@ class OneHotEncoder(Encoder, frozen=True, extra="forbid"):
 
     def names_of(self, column: ColumnEncoding) -> tuple[str, ...]:
         """Names of the matrix's columns that a column of the user becomes."""
-        if column.role is Role.CATEGORY:
+        if column.role is ColumnType.CATEGORY:
             return tuple(f"{column.name}={level}" for level in column.levels)
         return column.names
 
@@ -111,7 +111,7 @@ class OneHotEncoder(Encoder, frozen=True, extra="forbid"):
         blocks, numbers = [], iter(self.numbers)
         for column in self.columns:
             encoded = list(encode(table[column.name], column))
-            if column.role is Role.CATEGORY:
+            if column.role is ColumnType.CATEGORY:
                 blocks.append(_indicators(encoded[0], len(column.levels)))
             else:
                 blocks.append(_stored([_filled(values, next(numbers)) for values in encoded]))
@@ -119,7 +119,7 @@ class OneHotEncoder(Encoder, frozen=True, extra="forbid"):
 
 
 def _with_all_levels(column: ColumnEncoding, table: pd.DataFrame) -> ColumnEncoding:
-    if column.role is not Role.CATEGORY:
+    if column.role is not ColumnType.CATEGORY:
         return column
     levels = tuple(sorted(level_counts(table[column.name]).index))
     return column.model_copy(update={"levels": levels, "keeps_rest": False})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from baton.evaluation.metrics import CrossValidation
+    from baton.evaluation.validation import CrossValidation
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Models: fitting, predicting, and their files.
 
-Every family of models implements :class:`Family`; :class:`FittedModel` joins what it fitted
-with the encoder and the class labels. A new family is one module here and one line in
-``registry``. Metrics and explanations have modules of their own.
+Every family of models is a :class:`Family`. A :class:`Recipe` says what is to be learnt, and
+:class:`FittedModel` joins what was fitted with the encoder and the class labels. A new family is
+one module here and one line in ``registry``. Metrics and explanations have modules of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from baton.models.fitted import FittedModel, fit, load
-from baton.models.interface import Encoding, Explain, Family
+from baton.models.interface import Encoding, Explain, Family, FitSpec
+from baton.models.recipe import Recipe
 from baton.models.registry import DEFAULT, FAMILIES, family
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Encoding",
     "Explain",
     "Family",
+    "FitSpec",
     "FittedModel",
+    "Recipe",
     "family",
     "fit",
     "load",

@@ -14,11 +14,12 @@ import numpy as np
 
 from baton.encoding.native import Encoder, column_encodings
 from baton.models.checks import check, refusals
-from baton.models.fitted import FittedModel, targets
-from baton.models.interface import Encoding
+from baton.models.fitted import FittedModel, fitted_by, spec_of, targets
+from baton.models.interface import Encoding, FitSpec
+from baton.models.recipe import Recipe
 from baton.models.registry import FAMILIES
 from baton.models.xgb import XGBoost
-from baton.terms import GROUP, ROW, SPLIT, Kind, Split
+from baton.terms import RESERVED, SPLIT, Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,22 +28,18 @@ _NAME = "xgboost"
 _PARTS_PER_WORKER = 2
 
 
-def can_fit(name: str, kind: Kind, n_rows: int, params: dict[str, Any]) -> bool:
-    """Tell whether a family is fitted on a cluster; others are fitted here, with all their rows.
+def can_fit(recipe: Recipe, n_rows: int) -> bool:
+    """Tell whether a recipe is fitted on a cluster; others are fitted here, with all their rows.
 
     Parameters
     ----------
-    name : str
-        Family.
-    kind : Kind
+    recipe : Recipe
     n_rows : int
         Rows to learn from: few are not worth the way.
-    params : dict
-        Hyperparameters.
     """
-    if name != _NAME or n_rows < XGBoost.FOLDS_ROWS:
+    if recipe.family != _NAME or n_rows < XGBoost.FOLDS_ROWS:
         return False
-    settings = FAMILIES[_NAME].defaults(kind, n_rows) | params
+    settings = FAMILIES[_NAME].defaults(recipe.kind, n_rows) | recipe.params
     return bool(settings["encoding"] == Encoding.NATIVE)
 
 
@@ -58,8 +55,8 @@ class RowsOnDisk:
         """Columns to learn from."""
         import pyarrow.parquet as pq
 
-        hidden = {ROW, SPLIT, GROUP, self.target}
-        return [name for name in pq.read_schema(self.path).names if name not in hidden]
+        others = {*RESERVED, self.target}
+        return [name for name in pq.read_schema(self.path).names if name not in others]
 
     @property
     def positions(self) -> Any:
@@ -107,28 +104,16 @@ class _Part:
         return self.encoder.transform(frame), y
 
 
-def fit(
-    client: Any,
-    rows: RowsOnDisk,
-    kind: Kind,
-    *,
-    params: dict[str, Any] | None = None,
-    seed: int = 0,
-    origin: dict[str, Any] | None = None,
-) -> FittedModel:
+def fit(client: Any, path: Path, recipe: Recipe) -> FittedModel:
     """Fit XGBoost on a cluster, as :func:`baton.models.fit` does in one process.
 
     Parameters
     ----------
     client : distributed.Client
-    rows : RowsOnDisk
-        The file is read by this process and by the workers.
-    kind : Kind
-    params : dict, optional
-        Hyperparameters; the family's defaults fill the rest.
-    seed : int
-    origin : dict, optional
-        What the table was made from, kept with the model.
+    path : Path
+        Feature table in a Parquet file, read by this process and by the workers.
+    recipe : Recipe
+        Of XGBoost, as :func:`can_fit` says.
 
     Returns
     -------
@@ -140,42 +125,31 @@ def fit(
     InputError
         As :func:`baton.models.fit`.
     """
-    family, given = XGBoost(), params or {}
-    check(_NAME, family, kind, given)
+    family, rows = XGBoost(), RowsOnDisk(path, recipe.target)
+    check(_NAME, family, recipe.kind, recipe.params)
     positions = rows.positions
-    settings = family.defaults(kind, len(positions)) | given
-    classes, y = targets(rows.column(rows.target, positions)[rows.target], kind)
+    settings = family.defaults(recipe.kind, len(positions)) | recipe.params
+    classes, y = targets(rows.column(recipe.target, positions)[recipe.target], recipe.kind)
     encoder = Encoder(
         columns=tuple(
             one for name in rows.features for one in column_encodings(rows.column(name, positions))
         )
     )
-    part = _Part(rows, encoder, classes)
-    with refusals(_NAME, family, kind, given):
-        booster = _train(client, family, part, positions, y, kind, settings, seed)
-    estimator = family.of_bytes(booster.save_raw("ubj"), kind)
-    return FittedModel(
-        _NAME, kind, rows.target, encoder, classes, estimator, settings, origin or {}
-    )
+    part, spec = _Part(rows, encoder, classes), spec_of(recipe, settings, encoder, classes)
+    with refusals(_NAME, family, recipe.kind, recipe.params):
+        booster = _train(client, part, positions, y, spec)
+    estimator = family.of_bytes(booster.save_raw("ubj"), recipe.kind)
+    return fitted_by(recipe, settings, encoder, classes, estimator)
 
 
-def _train(
-    client: Any,
-    family: XGBoost,
-    part: _Part,
-    positions: Any,
-    y: Any,
-    kind: Kind,
-    settings: dict[str, Any],
-    seed: int,
-) -> Any:
+def _train(client: Any, part: _Part, positions: Any, y: Any, spec: FitSpec) -> Any:
     """Train a booster; with early stopping, on rows beside those that say when to stop."""
     from xgboost import callback, dask
 
-    learned = positions
+    family, learned = XGBoost(), positions
     watching: dict[str, Any] = {}
-    if settings["early_stopping"]:
-        fitted, watched = family.parted(y, kind, seed)
+    if spec.params["early_stopping"]:
+        fitted, watched = family.parted(y, spec)
         learned = positions[np.sort(fitted)]
         held = _matrix(client, part, positions[np.sort(watched)])
         watching = {
@@ -184,9 +158,9 @@ def _train(
         }
     found = dask.train(
         client,
-        family.of_training(settings, kind, len(part.classes), seed),
+        family.of_training(spec),
         _matrix(client, part, learned),
-        num_boost_round=settings["n_estimators"],
+        num_boost_round=spec.params["n_estimators"],
         verbose_eval=False,
         **watching,
     )

@@ -16,8 +16,9 @@ from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
 from baton.errors import InputError
 from baton.models.checks import check, refusals
-from baton.models.interface import Encoding, Family
-from baton.models.registry import DEFAULT, family
+from baton.models.interface import Encoding, Family, FitSpec
+from baton.models.recipe import Recipe
+from baton.models.registry import family
 from baton.terms import Kind
 from baton.words import display
 from baton.words.text import listed
@@ -101,52 +102,64 @@ class FittedModel:
         (folder / _CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), "utf-8")
 
 
-def fit(
-    table: pd.DataFrame,
-    target: str,
-    kind: Kind,
-    *,
-    name: str = DEFAULT,
-    params: dict[str, Any] | None = None,
-    seed: int = 0,
-    origin: dict[str, Any] | None = None,
-) -> FittedModel:
+def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     """Fit a model on training rows.
 
     Parameters
     ----------
-    table : DataFrame of shape (n, k + 1)
+    rows : DataFrame of shape (n, k + 1)
         The columns to learn from and the target, nothing else.
-    target : str
-    kind : Kind
-    name : str
-        Family, a key of `FAMILIES`.
-    params : dict, optional
-        Hyperparameters; the family's defaults fill the rest.
-    seed : int
-    origin : dict, optional
-        What the table was made from, kept with the model; ready for JSON.
-
-    Returns
-    -------
-    FittedModel
+    recipe : Recipe
 
     Raises
     ------
     InputError
-        If the table has no column to learn from, a target is missing or all are one class; if
+        If the rows have no column to learn from, a target is missing or all are one class; if
         there is no such family, or it cannot predict this kind or has no such hyperparameter.
     """
-    chosen, given = family(name, kind), params or {}
-    check(name, chosen, kind, given)
-    settings = chosen.defaults(kind, len(table)) | given
-    X = table.drop(columns=target)
+    chosen = family(recipe.family, recipe.kind)
+    check(recipe.family, chosen, recipe.kind, recipe.params)
+    settings = chosen.defaults(recipe.kind, len(rows)) | recipe.params
+    X = rows.drop(columns=recipe.target)
     encoder = _encoder(chosen, X, settings)
-    classes, y = targets(table[target], kind)
-    own = {one: value for one, value in settings.items() if one not in _OF_ENCODER}
-    with refusals(name, chosen, kind, given):
-        estimator = chosen.fit(encoder.transform(X), y, kind, encoder.feature_types, own, seed)
-    return FittedModel(name, kind, target, encoder, classes, estimator, settings, origin or {})
+    classes, y = targets(rows[recipe.target], recipe.kind)
+    with refusals(recipe.family, chosen, recipe.kind, recipe.params):
+        spec = spec_of(recipe, settings, encoder, classes)
+        estimator = chosen.fit(encoder.transform(X), y, spec)
+    return fitted_by(recipe, settings, encoder, classes, estimator)
+
+
+def spec_of(
+    recipe: Recipe, settings: dict[str, Any], encoder: Encoder, classes: tuple[Any, ...]
+) -> FitSpec:
+    """What the recipe's family is told: its own settings, and what the encoder found."""
+    return FitSpec(
+        kind=recipe.kind,
+        params={name: value for name, value in settings.items() if name not in _OF_ENCODER},
+        feature_types=tuple(encoder.feature_types),
+        n_classes=len(classes),
+        seed=recipe.seed,
+    )
+
+
+def fitted_by(
+    recipe: Recipe,
+    settings: dict[str, Any],
+    encoder: Encoder,
+    classes: tuple[Any, ...],
+    estimator: Any,
+) -> FittedModel:
+    """The model that a recipe has become."""
+    return FittedModel(
+        family=recipe.family,
+        kind=recipe.kind,
+        target=recipe.target,
+        encoder=encoder,
+        classes=classes,
+        estimator=estimator,
+        params=settings,
+        origin=recipe.origin,
+    )
 
 
 def _encoder(chosen: Family, X: pd.DataFrame, settings: dict[str, Any]) -> Encoder:

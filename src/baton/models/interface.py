@@ -1,9 +1,11 @@
-"""What a family of models is: the interface that every family in this folder implements."""
+"""What a family of models is: the base of every family in this folder, and what it is told."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from baton.terms import Kind
 
@@ -35,52 +37,68 @@ class Encoding(StrEnum):
     """Sparse, a category is a column of zeros and ones per level."""
 
 
-class Family(Protocol):
+@dataclass(frozen=True)
+class FitSpec:
+    """What a family is to fit: all but the rows."""
+
+    kind: Kind
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Its own hyperparameters, the defaults among them."""
+    feature_types: tuple[str, ...] = ()
+    """Type of every column of the matrix, as XGBoost writes it: ``c`` is a category."""
+    n_classes: int = 0
+    """Number of classes, whose codes are 0, 1, …; 0 for a regression."""
+    seed: int = 0
+
+    @property
+    def categories(self) -> list[int]:
+        """Places of the matrix's columns that are categories."""
+        return [place for place, one in enumerate(self.feature_types) if one == "c"]
+
+    def having(self, params: Mapping[str, Any]) -> FitSpec:
+        """Return the same with these hyperparameters in place of its own."""
+        return replace(self, params=params)
+
+    def without(self, *names: str) -> FitSpec:
+        """Return the same without some of its hyperparameters."""
+        return self.having({one: value for one, value in self.params.items() if one not in names})
+
+
+class Family(ABC):
     """One kind of estimator: how it is fitted, written and read."""
 
-    @property
-    def explain(self) -> Explain:
-        """How its predictions are explained."""
+    explain: Explain = Explain.ANY
+    """How its predictions are explained."""
+    kinds: tuple[Kind, ...] = BOTH
+    """What it can predict."""
+    encodings: tuple[Encoding, ...] = (Encoding.NATIVE, Encoding.ONE_HOT)
+    """Matrices that it takes, the one it takes by default first."""
+    takes_missing: bool = False
+    """Whether a dense matrix may hold NaN."""
+    standardizes: bool = False
+    """Whether it has the hyperparameter ``standardize``."""
 
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """What it can predict."""
-
-    @property
-    def encodings(self) -> tuple[Encoding, ...]:
-        """Matrices that it takes, the one it takes by default first."""
-
-    @property
-    def takes_missing(self) -> bool:
-        """Whether a dense matrix may hold NaN."""
-
-    @property
-    def standardizes(self) -> bool:
-        """Whether it has the hyperparameter ``standardize``."""
-
+    @abstractmethod
     def parameters(self, kind: Kind) -> Mapping[str, Any]:
         """Hyperparameters of its own and their types; ``Any`` where the library checks it."""
 
-    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
         """Hyperparameters that are used where the user gives none."""
+        return {"encoding": self.encodings[0].value}
 
+    @abstractmethod
     def space(self, kind: Kind) -> Space:
         """Hyperparameters that are worth tuning, and their values."""
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    @abstractmethod
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit an estimator with the scikit-learn interface."""
 
+    @abstractmethod
     def save(self, estimator: Any, folder: Path) -> None:
         """Write the estimator in a format that runs no code when it is read."""
 
+    @abstractmethod
     def load(self, folder: Path, kind: Kind) -> Any:
         """Read what `save` wrote."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from baton.errors import InputError
-from baton.models.interface import BOTH, Encoding, Explain, is_small
+from baton.models.interface import Explain, Family, FitSpec, is_small
 from baton.models.space import Float, Int
 from baton.terms import Kind
 
@@ -86,14 +86,11 @@ class BoostedClassifier(Boosted):
         return np.asarray(self.predict_proba(X).argmax(axis=1))
 
 
-class LightGBM:
+class LightGBM(Family):
     """Leaf-wise gradient-boosted trees; categories natively, missing values as they are."""
 
-    explain: Explain = Explain.TREE
-    kinds: tuple[Kind, ...] = BOTH
-    encodings: tuple[Encoding, ...] = (Encoding.NATIVE, Encoding.ONE_HOT)
-    takes_missing: bool = True
-    standardizes: bool = False
+    explain = Explain.TREE
+    takes_missing = True
 
     def parameters(self, kind: Kind) -> Mapping[str, Any]:
         """LightGBM's own names and types."""
@@ -101,11 +98,11 @@ class LightGBM:
             return {**_PARAMETERS, "is_unbalance": bool, "scale_pos_weight": float}
         return {**_PARAMETERS, "objective": _LOSSES, "alpha": float}
 
-    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:
         """LightGBM's own, but few rows may make leaves and groups of categories."""
         few = max(1, min(20, n_rows // 20))
         return {
-            "encoding": self.encodings[0].value,
+            **super().defaults(kind, n_rows),
             "n_estimators": 100,
             "learning_rate": 0.1,
             "num_leaves": 31,
@@ -131,35 +128,27 @@ class LightGBM:
             "feature_fraction": Float(0.2, 0.95, step=0.05),
         }
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit all rows with as many trees as are asked for."""
         import lightgbm
 
+        params = spec.params
         settings = {
             "num_threads": 1 if is_small(X) else 0,
-            **_objective(y, kind),
-            **{name: value for name, value in params.items() if name not in _NOT_ITS_OWN},
+            **_objective(spec),
+            **spec.without("n_estimators", "n_jobs").params,
             **({} if params.get("n_jobs") is None else {"num_threads": params["n_jobs"]}),
-            "seed": seed,
+            "seed": spec.seed,
             "deterministic": True,
             "force_row_wise": True,
             "verbosity": -1,
         }
-        places = [place for place, one in enumerate(feature_types) if one == "c"]
         try:
-            rows = lightgbm.Dataset(X, y, categorical_feature=places, params=settings)
+            rows = lightgbm.Dataset(X, y, categorical_feature=spec.categories, params=settings)
             booster = lightgbm.train(settings, rows, num_boost_round=params["n_estimators"])
         except lightgbm.basic.LightGBMError as error:
             raise ValueError(str(error)) from error
-        return self._wrapped(booster, kind)
+        return self._wrapped(booster, spec.kind)
 
     def save(self, estimator: Any, folder: Path) -> None:
         """Write LightGBM's own text."""
@@ -180,13 +169,9 @@ class LightGBM:
         return BoostedClassifier(booster) if kind is Kind.CLASSIFICATION else Boosted(booster)
 
 
-_NOT_ITS_OWN = {"n_estimators", "n_jobs"}
-
-
-def _objective(y: Any, kind: Kind) -> dict[str, Any]:
-    if kind is Kind.REGRESSION:
+def _objective(spec: FitSpec) -> dict[str, Any]:
+    if spec.kind is Kind.REGRESSION:
         return {"objective": "regression"}
-    n_classes = len(np.unique(y))
-    if n_classes == 2:
+    if spec.n_classes == 2:
         return {"objective": "binary"}
-    return {"objective": "multiclass", "num_class": n_classes}
+    return {"objective": "multiclass", "num_class": spec.n_classes}

@@ -8,9 +8,7 @@ from __future__ import annotations
 from abc import ABC
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from baton.models.interface import Encoding, Explain
+from baton.models.interface import Encoding, Explain, FitSpec
 from baton.models.scikit import Scikit
 from baton.models.space import Categorical, Float
 from baton.terms import Kind
@@ -58,23 +56,14 @@ class Logistic(_Weighing):
             "multi_class": Categorical(("multinomial", "ovr")),
         }
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
-        """Fit one model, or one per class against the rest; for two classes they are the same."""
+    def build(self, spec: FitSpec) -> Any:
+        """One model, or one per class against the rest; for two classes they are the same."""
+        made = super().build(spec.without("multi_class"))
+        if spec.params.get("multi_class") != "ovr" or spec.n_classes <= 2:
+            return made
         from sklearn.multiclass import OneVsRestClassifier
 
-        rest = {name: value for name, value in params.items() if name != "multi_class"}
-        made = self.build(kind, feature_types, rest, seed)
-        if params["multi_class"] == "ovr" and len(np.unique(y)) > 2:
-            made = OneVsRestClassifier(made)
-        return made.fit(X, y)
+        return OneVsRestClassifier(made)
 
 
 class Linear(_Weighing):
@@ -100,24 +89,15 @@ class Linear(_Weighing):
         """Nothing to tune but the intercept."""
         return {"fit_intercept": Categorical((True, False))}
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Solve exactly where the matrix is small enough to be dense, by LSQR where it is not."""
         if X.shape[0] * X.shape[1] > _DENSE_CELLS:
-            return super().fit(X, y, kind, feature_types, params, seed)
+            return super().fit(X, y, spec)
         # Directions are dropped by their size, which must not depend on a column's unit.
         rows = X.toarray()
         spread = rows.std(axis=0)
         spread[spread == 0] = 1.0
-        settings = {"tol": _DROPPED, **params}
-        fitted = super().fit(rows / spread, y, kind, feature_types, settings, seed)
+        fitted = super().fit(rows / spread, y, spec.having({"tol": _DROPPED, **spec.params}))
         fitted.coef_ = fitted.coef_ / spread
         return fitted
 

@@ -9,13 +9,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from baton.models import skops_files
-from baton.models.interface import BOTH, Encoding, Explain, is_small
+from baton.models.interface import Explain, Family, FitSpec, is_small
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from baton.models.space import Space
     from baton.terms import Kind
 
 _NOT_OFFERED = {
@@ -28,58 +27,33 @@ _NOT_OFFERED = {
 }
 
 
-class Scikit(ABC):
+class Scikit(Family, ABC):
     """Base of the families whose estimators are scikit-learn's."""
 
-    explain: Explain = Explain.TREE
-    kinds: tuple[Kind, ...] = BOTH
-    encodings: tuple[Encoding, ...] = (Encoding.NATIVE, Encoding.ONE_HOT)
-    takes_missing: bool = False
-    standardizes: bool = False
+    explain = Explain.TREE
 
     @abstractmethod
     def estimator(self, kind: Kind) -> Any:
         """Class of the estimator."""
-
-    @abstractmethod
-    def space(self, kind: Kind) -> Space:
-        """Hyperparameters that are worth tuning, and their values."""
-
-    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
-        """Return what differs from scikit-learn's defaults or is tuned most."""
-        return {"encoding": self.encodings[0].value}
 
     def parameters(self, kind: Kind) -> Mapping[str, Any]:
         """Those of the estimator, which checks their values itself."""
         names = self.estimator(kind)().get_params(deep=False)
         return {name: Any for name in names if name not in _NOT_OFFERED}
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit the estimator; on a small matrix in one thread."""
         parallel: dict[str, Any] = {}
-        if "n_jobs" in self.parameters(kind):
+        if "n_jobs" in self.parameters(spec.kind):
             parallel = {"n_jobs": 1 if is_small(X) else -1}
-        estimator = self.build(kind, feature_types, {**parallel, **params}, seed)
+        estimator = self.build(spec.having({**parallel, **spec.params}))
         return in_one_thread(estimator.fit(X, y))
 
-    def build(
-        self,
-        kind: Kind,
-        feature_types: list[str],  # noqa: ARG002
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    def build(self, spec: FitSpec) -> Any:
         """Make the estimator that is to be fitted."""
-        made = self.estimator(kind)(**params)
-        return made.set_params(random_state=seed) if "random_state" in made.get_params() else made
+        made = self.estimator(spec.kind)(**spec.params)
+        has_seed = "random_state" in made.get_params()
+        return made.set_params(random_state=spec.seed) if has_seed else made
 
     def save(self, estimator: Any, folder: Path) -> None:
         """Write a skops file."""

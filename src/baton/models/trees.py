@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from baton.models.interface import Encoding, Explain, is_small
+from baton.models.interface import Encoding, Explain, FitSpec, is_small
 from baton.models.scikit import Scikit
 from baton.models.space import Float, Int
 from baton.terms import Kind
@@ -108,12 +108,10 @@ class AdaBoost(Scikit):
             "max_depth": Int(1, 5),
         }
 
-    def build(self, kind: Kind, feature_types: list[str], params: dict[str, Any], seed: int) -> Any:
+    def build(self, spec: FitSpec) -> Any:
         """Make the ensemble of trees of the depth that is asked for."""
-        depth = params["max_depth"]
-        rest = {name: value for name, value in params.items() if name != "max_depth"}
-        made = super().build(kind, feature_types, rest, seed)
-        return made.set_params(estimator=DecisionTree().estimator(kind)(max_depth=depth))
+        tree = DecisionTree().estimator(spec.kind)(max_depth=spec.params["max_depth"])
+        return super().build(spec.without("max_depth")).set_params(estimator=tree)
 
 
 class GradientBoosting(Scikit):
@@ -180,23 +178,13 @@ class HistGradientBoosting(Scikit):
             "l2_regularization": Float(0.0, 10.0),
         }
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit; its threads only wait for each other on a small matrix."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1 if is_small(X) else None, user_api="openmp"):
-            return super().fit(X, y, kind, feature_types, params, seed)
+            return super().fit(X, y, spec)
 
-    def build(self, kind: Kind, feature_types: list[str], params: dict[str, Any], seed: int) -> Any:
+    def build(self, spec: FitSpec) -> Any:
         """Tell it which columns are categories."""
-        places = [place for place, one in enumerate(feature_types) if one == "c"]
-        made = super().build(kind, feature_types, params, seed)
-        return made.set_params(categorical_features=places or None)
+        return super().build(spec).set_params(categorical_features=spec.categories or None)

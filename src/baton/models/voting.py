@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from baton.models.interface import Encoding, Explain, is_small
+from baton.models.interface import Encoding, Explain, FitSpec
 from baton.models.linear import Linear, Logistic
 from baton.models.scikit import Scikit, in_one_thread
 from baton.models.space import Float, Int
@@ -64,32 +64,24 @@ class Voting(Scikit):
         is_class = kind is Kind.CLASSIFICATION
         return {**found, "C": Float(1e-3, 1e2, log=True)} if is_class else found
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
-        """Fit the three; forests in one thread on a small matrix."""
-        parallel = {"n_jobs": 1 if is_small(X) else -1}
-        fitted = self.build(kind, feature_types, {**parallel, **params}, seed).fit(X, y)
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
+        """Fit the three, and let each of them predict in one thread."""
+        fitted = super().fit(X, y, spec)
         for one in [*fitted.estimators_, *(one for _, one in fitted.estimators)]:
             in_one_thread(one)
         return fitted
 
-    def build(self, kind: Kind, feature_types: list[str], params: dict[str, Any], seed: int) -> Any:
+    def build(self, spec: FitSpec) -> Any:
         """Make the ensemble of three."""
-        of_forests = {name: value for name, value in params.items() if name in _OF_FORESTS}
+        params = spec.params
+        of_forests = spec.having({name: params[name] for name in _OF_FORESTS if name in params})
         members = [
-            ("random_forest", RandomForest().build(kind, feature_types, of_forests, seed)),
-            ("extra_trees", ExtraTrees().build(kind, feature_types, of_forests, seed)),
+            ("random_forest", RandomForest().build(of_forests)),
+            ("extra_trees", ExtraTrees().build(of_forests)),
         ]
-        if kind is Kind.CLASSIFICATION:
-            settings = {"C": params["C"], "max_iter": 1000}
-            members.append(("logistic", Logistic().build(kind, feature_types, settings, seed)))
-            return self.estimator(kind)(members, voting="soft", weights=params["weights"])
-        members.append(("linear", Linear().build(kind, feature_types, {}, seed)))
-        return self.estimator(kind)(members, weights=params["weights"])
+        if spec.kind is Kind.CLASSIFICATION:
+            of_logistic = spec.having({"C": params["C"], "max_iter": 1000})
+            members.append(("logistic", Logistic().build(of_logistic)))
+            return self.estimator(spec.kind)(members, voting="soft", weights=params["weights"])
+        members.append(("linear", Linear().build(spec.having({}))))
+        return self.estimator(spec.kind)(members, weights=params["weights"])

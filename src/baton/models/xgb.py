@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from baton.errors import InputError
-from baton.models.interface import BOTH, Encoding, Explain, is_small
+from baton.models.interface import Explain, Family, FitSpec, is_small
 from baton.models.space import Float, Int
 from baton.terms import Kind
 
@@ -50,14 +50,11 @@ _PARAMETERS: dict[str, Any] = {
 }
 
 
-class XGBoost:
+class XGBoost(Family):
     """Gradient-boosted trees; categories natively, missing values as they are."""
 
-    explain: Explain = Explain.TREE
-    kinds: tuple[Kind, ...] = BOTH
-    encodings: tuple[Encoding, ...] = (Encoding.NATIVE, Encoding.ONE_HOT)
-    takes_missing: bool = True
-    standardizes: bool = False
+    explain = Explain.TREE
+    takes_missing = True
 
     FOLDS_ROWS = 2_000
     _FOLDS = 5
@@ -69,10 +66,10 @@ class XGBoost:
         is_class = kind is Kind.CLASSIFICATION
         return {**_PARAMETERS, "scale_pos_weight": float} if is_class else _PARAMETERS
 
-    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:  # noqa: ARG002
+    def defaults(self, kind: Kind, n_rows: int) -> dict[str, Any]:
         """At most 300 trees, shallow ones on few rows."""
         return {
-            "encoding": self.encodings[0].value,
+            **super().defaults(kind, n_rows),
             "n_estimators": 300,
             "learning_rate": 0.1,
             "max_depth": 3 if n_rows < self.FOLDS_ROWS else 6,
@@ -92,15 +89,7 @@ class XGBoost:
             "reg_lambda": Float(1e-3, 10.0, log=True),
         }
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        kind: Kind,
-        feature_types: list[str],
-        params: dict[str, Any],
-        seed: int,
-    ) -> Any:
+    def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit with as many trees as rows that were not fitted find useful.
 
         Few rows are too precious, and too few, to set some aside: there the number of trees is
@@ -112,24 +101,24 @@ class XGBoost:
         settings = {
             "n_jobs": 1 if is_small(X) else None,
             "tree_method": "hist",
-            **{name: value for name, value in params.items() if name != "early_stopping"},
-            "random_state": seed,
-            "feature_types": feature_types,
-            "enable_categorical": "c" in feature_types,
+            **spec.without("early_stopping").params,
+            "random_state": spec.seed,
+            "feature_types": list(spec.feature_types),
+            "enable_categorical": bool(spec.categories),
         }
-        wrapper = self._wrapper(kind)
-        if not params.get("early_stopping", True):
+        wrapper = self._wrapper(spec.kind)
+        if not spec.params.get("early_stopping", True):
             return wrapper(**settings).fit(X, y)
-        if X.shape[0] < self.FOLDS_ROWS or self._has_lone_classes_only(y, kind):
-            rounds = self._rounds_of_folds(wrapper(**settings), X, y, kind, seed)
+        if X.shape[0] < self.FOLDS_ROWS or spec.n_classes == len(y):
+            rounds = self._rounds_of_folds(wrapper(**settings), X, y, spec)
             return wrapper(**settings | {"n_estimators": rounds}).fit(X, y)
-        fitted, watched = self.parted(y, kind, seed)
+        fitted, watched = self.parted(y, spec)
         stopping = xgboost.callback.EarlyStopping(rounds=self.ROUNDS, save_best=True)
         return wrapper(**settings, callbacks=[stopping]).fit(
             X[fitted], y[fitted], eval_set=[(X[watched], y[watched])], verbose=False
         )
 
-    def _rounds_of_folds(self, estimator: Any, X: Any, y: Any, kind: Kind, seed: int) -> int:
+    def _rounds_of_folds(self, estimator: Any, X: Any, y: Any, spec: FitSpec) -> int:
         """Number of trees at which the mean loss of the folds is least."""
         import xgboost
         from sklearn.model_selection import KFold
@@ -137,34 +126,30 @@ class XGBoost:
         most = int(estimator.n_estimators)
         if X.shape[0] < 2 * self._FOLDS:
             return most
-        n_classes = len(np.unique(y)) if kind is Kind.CLASSIFICATION else 0
-        settings = _of_booster(estimator, n_classes)
+        settings = _of_booster(estimator, spec.n_classes)
         rows = xgboost.DMatrix(X, y, feature_types=estimator.feature_types, enable_categorical=True)
         found = xgboost.cv(
             settings,
             rows,
             num_boost_round=most,
-            folds=list(KFold(self._FOLDS, shuffle=True, random_state=seed).split(X)),
+            folds=list(KFold(self._FOLDS, shuffle=True, random_state=spec.seed).split(X)),
             early_stopping_rounds=self.ROUNDS,
         )
         return len(found)
 
-    @staticmethod
-    def _has_lone_classes_only(y: Any, kind: Kind) -> bool:
-        return kind is Kind.CLASSIFICATION and len(np.unique(y)) == len(y)
-
-    def parted(self, y: Any, kind: Kind, seed: int) -> tuple[Any, Any]:
+    def parted(self, y: Any, spec: FitSpec) -> tuple[Any, Any]:
         """Rows to fit and rows to watch; every class keeps a row among the fitted."""
         from sklearn.model_selection import train_test_split
 
         rows = np.arange(len(y))
-        if kind is Kind.REGRESSION:
-            return tuple(train_test_split(rows, test_size=self._STOPPING_PART, random_state=seed))
+        if spec.kind is Kind.REGRESSION:
+            part = self._STOPPING_PART
+            return tuple(train_test_split(rows, test_size=part, random_state=spec.seed))
         frequent = np.bincount(y)[y] >= 2
         few = rows[~frequent]
         part = max(self._STOPPING_PART, 1.5 * len(np.unique(y[frequent])) / frequent.sum())
         fitted, watched = train_test_split(
-            rows[frequent], test_size=min(part, 0.5), random_state=seed, stratify=y[frequent]
+            rows[frequent], test_size=min(part, 0.5), random_state=spec.seed, stratify=y[frequent]
         )
         return np.concatenate([fitted, few]), watched
 
@@ -188,14 +173,11 @@ class XGBoost:
         estimator.load_model(bytearray(content))
         return estimator
 
-    def of_training(
-        self, params: dict[str, Any], kind: Kind, n_classes: int, seed: int
-    ) -> dict[str, Any]:
+    def of_training(self, spec: FitSpec) -> dict[str, Any]:
         """Hyperparameters in the terms of ``xgboost.train``."""
-        ours = {"encoding", "early_stopping"}
-        own = {name: value for name, value in params.items() if name not in ours}
-        estimator = self._wrapper(kind)(**{"tree_method": "hist", **own, "random_state": seed})
-        return _of_booster(estimator, n_classes)
+        own = {"tree_method": "hist", **spec.without("early_stopping").params}
+        estimator = self._wrapper(spec.kind)(**own, random_state=spec.seed)
+        return _of_booster(estimator, spec.n_classes)
 
     @staticmethod
     def _wrapper(kind: Kind) -> Callable[..., Any]:

@@ -28,8 +28,9 @@ from baton.relational.reflection import (
     related,
 )
 from baton.relational.schema import Relationship
+from baton.tables.refusals import unknown_column
 from baton.terms import ROW, Kind, names_in
-from baton.words.wording import counted, listed, unknown_column
+from baton.words.text import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -308,7 +309,7 @@ def _require_columns(keys: pd.DataFrame, params: ChurnParams) -> None:
     if params.orders not in tables:
         raise InputError(
             f"there is no table {params.orders!r} (parameter orders) in {params.url}; it has:"
-            f" {listed(tables, most=20, quote=False) or 'none'}"
+            f" {listed(tables, 20, last=', ') or 'none'}"
         )
     for parameter in ("order_key", "order_time", "customer_key"):
         _require_column(keys, params.orders, getattr(params, parameter), parameter)
@@ -394,7 +395,7 @@ def _on_features(count: int, entities: EntitySet) -> str:
         return f"{said}, as of each order's date."
     return (
         f"{said}, as of each order's date; without dates, and so taken as they stand today:"
-        f" {listed(timeless, most=20, quote=False)}."
+        f" {listed(timeless, 20, last=', ')}."
     )
 
 

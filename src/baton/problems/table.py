@@ -18,10 +18,10 @@ from baton.problems.splits import marked, shuffled, stratified
 from baton.tables.features import build
 from baton.tables.inference import infer
 from baton.tables.reading import read
+from baton.tables.refusals import unknown_column
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
 from baton.terms import ROW, SPLIT, Kind, Split, names_in
-from baton.words.wording import unknown_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class TableParams(Params):
     seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of the split")] = 0
 
 
-class Table(Problem[TableParams]):
+class TableProblem(Problem[TableParams]):
     """A user's own table."""
 
     name = "table"
@@ -221,4 +221,4 @@ def _by_file(features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> 
     return sides
 
 
-problem = Table()
+problem = TableProblem()

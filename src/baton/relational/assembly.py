@@ -16,8 +16,9 @@ from baton.relational.columns import datetimes, described, typed
 from baton.relational.entityset import EntitySet, parents_of
 from baton.relational.integrity import broken_keys, shared_keys
 from baton.relational.reflection import Related
-from baton.relational.schema import Column, Entity, Kind, Relationship, Schema
-from baton.words.wording import listed
+from baton.relational.schema import Attribute, Entity, RelationalSchema, Relationship
+from baton.terms import ColumnType
+from baton.words.text import listed
 
 KNOWN = "_known"
 """Column of the time from which on a row is known."""
@@ -74,7 +75,7 @@ def assemble(
     links = tuple(replace(r, is_history=r.is_history and r.child in known) for r in related.links)
     frames |= {name: frames[name].with_columns(times) for name, times in known.items()}
     entities = tuple(_entity(name, frames[name], primary, links, target) for name in tables)
-    found = EntitySet.build(Schema(entities, links), frames)
+    found = EntitySet.build(RelationalSchema(entities, links), frames)
     notes = [*_on_undated(sorted(undated)), *broken_keys(found), *shared_keys(found)]
     return Assembly(found, tuple(notes))
 
@@ -120,7 +121,8 @@ def _entity(
         index = KNOWN if KNOWN in frame.columns else None
         return Entity(name, str(key), described(frame, without), index)
     columns = described(frame, without | target.without)
-    return Entity(name, str(key), (Column(target.time, Kind.DATETIME), *columns), target.time)
+    time = Attribute(target.time, ColumnType.DATETIME)
+    return Entity(name, str(key), (time, *columns), target.time)
 
 
 def _known_from(
@@ -157,7 +159,7 @@ def _dates(
     if chosen is not None and chosen not in own:
         raise InputError(
             f"times: {name}.{chosen} is no column of dates; there are:"
-            f" {listed(own, quote=False) or 'none'}"
+            f" {listed(own, 5, last=', ') or 'none'}"
         )
     inherited = [
         known[link.parent].gather(parents_of(link, frames))

@@ -10,7 +10,8 @@ import re
 import polars as pl
 import polars.selectors as cs
 
-from baton.relational.schema import Column, Kind
+from baton.relational.schema import Attribute
+from baton.terms import ColumnType
 
 MAX_LEVELS = 255
 """Most different texts of a category; a column with more is a name, a number or a remark."""
@@ -72,23 +73,23 @@ def _whole(values: pl.Series) -> pl.Series:
     return values
 
 
-def described(frame: pl.DataFrame, without: set[str]) -> tuple[Column, ...]:
+def described(frame: pl.DataFrame, without: set[str]) -> tuple[Attribute, ...]:
     """Columns of a typed table that features can be made of, keys and empty ones left out."""
-    found = ((name, _kind(frame[name])) for name in frame.columns if name not in without)
-    return tuple(Column(name, kind) for name, kind in found if kind is not None)
+    found = ((name, _type(frame[name])) for name in frame.columns if name not in without)
+    return tuple(Attribute(name, one) for name, one in found if one is not None)
 
 
-def _kind(values: pl.Series) -> Kind | None:
+def _type(values: pl.Series) -> ColumnType | None:
     if values.null_count() == len(values):
         return None
     if values.dtype == pl.Boolean:
-        return Kind.FLAG
+        return ColumnType.FLAG
     if values.dtype.is_numeric():
-        return Kind.NUMBER
+        return ColumnType.NUMBER
     if isinstance(values.dtype, pl.Datetime):
-        return Kind.DATETIME
+        return ColumnType.DATETIME
     if values.dtype == pl.String and values.n_unique() <= MAX_LEVELS:
-        return Kind.CATEGORY
+        return ColumnType.CATEGORY
     return None
 
 

@@ -17,7 +17,8 @@ import polars as pl
 from baton.relational.entityset import PARENT, ROW, EntitySet
 from baton.relational.planner import Aggregation, Direct, Feature, Identity, Transform
 from baton.relational.primitives import CUTOFF
-from baton.relational.schema import Kind, Path, Relationship
+from baton.relational.schema import Path, Relationship
+from baton.terms import ColumnType
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def _own(entities: EntitySet, feature: Feature, instances: pl.DataFrame) -> pl.S
         return base.select(feature.primitive.expression(pl.col("x"))).to_series()
     values = entities.frames[feature.entity][feature.name].gather(instances[ROW])
     is_index = feature.name == entities.schema.entity(feature.entity).time_index
-    if feature.kind is not Kind.DATETIME or is_index:
+    if feature.type is not ColumnType.DATETIME or is_index:
         return values
     pairs = pl.DataFrame({"x": values, CUTOFF: instances[CUTOFF]})
     return pairs.select(pl.when(pl.col("x") < pl.col(CUTOFF)).then("x")).to_series()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from baton.errors import InputError
-from baton.relational.schema import Relationship, Schema
+from baton.relational.schema import RelationalSchema, Relationship
 
 ROW = "_row"
 PARENT = "_parent"
@@ -21,13 +21,13 @@ PARENT = "_parent"
 class EntitySet:
     """Tables in the order of their time index, then of their key."""
 
-    schema: Schema
+    schema: RelationalSchema
     frames: dict[str, pl.DataFrame]
     links: dict[Relationship, pl.Series]
     """For each row of the child the number of the parent's row; missing where there is none."""
 
     @classmethod
-    def build(cls, schema: Schema, frames: Mapping[str, pl.DataFrame]) -> EntitySet:
+    def build(cls, schema: RelationalSchema, frames: Mapping[str, pl.DataFrame]) -> EntitySet:
         """Put rows to a schema.
 
         Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baton.relational.entityset import EntitySet
-from baton.words.wording import counted
+from baton.words.text import counted
 
 
 def broken_keys(entities: EntitySet) -> Iterator[str]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from baton.relational.primitives import Primitive, chosen
-from baton.relational.schema import Kind, Path, Relationship, Schema
+from baton.relational.schema import Path, RelationalSchema, Relationship
+from baton.terms import ColumnType
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Feature:
 
     entity: str
     name: str
-    kind: Kind
+    type: ColumnType
     depth: int
 
 
@@ -55,7 +56,7 @@ class Aggregation(Feature):
 
 
 def plan(
-    schema: Schema,
+    schema: RelationalSchema,
     target: str,
     primitives: tuple[str, ...],
     depth: int,
@@ -65,7 +66,7 @@ def plan(
 
     Parameters
     ----------
-    schema : Schema
+    schema : RelationalSchema
     target : str
         Entity whose rows get features.
     primitives : tuple of str
@@ -85,13 +86,13 @@ def plan(
         If a primitive is unknown.
     """
     features = _Planner(schema, *chosen(primitives)).features(target, depth)
-    useful = [feature for feature in features if feature.kind is not Kind.DATETIME]
+    useful = [feature for feature in features if feature.type is not ColumnType.DATETIME]
     return sorted(useful, key=lambda feature: feature.depth)[:max_features]
 
 
 @dataclass(frozen=True)
 class _Planner:
-    schema: Schema
+    schema: RelationalSchema
     aggregations: list[Primitive]
     transforms: list[Primitive]
 
@@ -115,14 +116,14 @@ class _Planner:
 
     def _identities(self, entity: str) -> Iterator[Feature]:
         for column in self.schema.entity(entity).columns:
-            yield Identity(entity, column.name, column.kind, 0)
+            yield Identity(entity, column.name, column.type, 0)
 
     def _transforms(self, entity: str, depth: int) -> Iterator[Feature]:
         if depth < 1:
             return
         for primitive in self.transforms:
             for base in self._identities(entity):
-                if base.kind is primitive.takes:
+                if base.type is primitive.takes:
                     name = f"{primitive.name.upper()}({base.name})"
                     yield Transform(entity, name, primitive.gives, 1, primitive, base)
 
@@ -150,7 +151,7 @@ class _Planner:
             return
         child = self.schema.entity(path[-1].child)
         for base in self.features(child.name, depth):
-            if base.kind is not primitive.takes or _is_of(base, path[0].parent):
+            if base.type is not primitive.takes or _is_of(base, path[0].parent):
                 continue
             if primitive.of_time_index:
                 if isinstance(base, Identity) and base.name == child.time_index:
@@ -162,9 +163,9 @@ class _Planner:
         for link in self.schema.up(entity):
             name = self.schema.parent_name(link)
             for base in self.features(link.parent, depth - 1):
-                if base.kind is not Kind.DATETIME:
+                if base.type is not ColumnType.DATETIME:
                     yield Direct(
-                        entity, f"{name}.{base.name}", base.kind, base.depth + 1, link, base
+                        entity, f"{name}.{base.name}", base.type, base.depth + 1, link, base
                     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from baton.errors import InputError
-from baton.relational.schema import Kind
+from baton.terms import ColumnType
 
 CUTOFF = "_cutoff"
 """Column of the time as of which a row is seen."""
@@ -27,9 +27,9 @@ class Primitive:
     """A way to make one value: of the children's values, or of one row's."""
 
     name: str
-    takes: Kind | None
-    """Kind of its input; None counts rows."""
-    gives: Kind
+    takes: ColumnType | None
+    """Type of its input; None counts rows."""
+    gives: ColumnType
     expression: Callable[[pl.Expr], pl.Expr]
     of_no_rows: float | None = None
     """Value of a parent without children, where that is not missing."""
@@ -55,7 +55,8 @@ def _between(times: pl.Expr) -> pl.Expr:
     return pl.when(gaps > 0).then(_seconds(times.max() - times.min()) / gaps)
 
 
-_NUMBER, _FLAG, _CATEGORY, _TIME = Kind.NUMBER, Kind.FLAG, Kind.CATEGORY, Kind.DATETIME
+_NUMBER, _FLAG = ColumnType.NUMBER, ColumnType.FLAG
+_CATEGORY, _TIME = ColumnType.CATEGORY, ColumnType.DATETIME
 
 AGGREGATIONS: dict[str, Primitive] = {
     primitive.name: primitive

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from baton.errors import InputError
-
-
-class Kind(StrEnum):
-    """What a column's values are, and so which primitives take them."""
-
-    NUMBER = "number"
-    FLAG = "flag"
-    CATEGORY = "category"
-    DATETIME = "datetime"
+from baton.terms import ColumnType
 
 
 @dataclass(frozen=True)
-class Column:
+class Attribute:
     """A column that features may be made of; keys are not among them."""
 
     name: str
-    kind: Kind
+    type: ColumnType
 
 
 @dataclass(frozen=True)
@@ -38,13 +29,13 @@ class Entity:
 
     name: str
     key: str
-    columns: tuple[Column, ...] = ()
+    columns: tuple[Attribute, ...] = ()
     time_index: str | None = None
     """Column that says from when on a row is known."""
 
-    def names(self, kind: Kind) -> list[str]:
-        """Names of the columns of one kind."""
-        return [column.name for column in self.columns if column.kind is kind]
+    def names(self, wanted: ColumnType) -> list[str]:
+        """Names of the columns of one type."""
+        return [column.name for column in self.columns if column.type is wanted]
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ Path = tuple[Relationship, ...]
 
 
 @dataclass(frozen=True)
-class Schema:
+class RelationalSchema:
     """Entities and relationships.
 
     Raises

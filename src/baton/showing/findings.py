@@ -1,6 +1,6 @@
 """What an evaluation found: all that its pictures and its report are made of.
 
-What is drawn of it belongs in ``baton.showing.gallery``, what is said in ``baton.showing.page``.
+What is drawn of it belongs in ``baton.showing.gallery``, what is said in ``baton.showing.builder``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton import tuning
 from baton.errors import InputError
-from baton.evaluation import metrics
+from baton.evaluation import curves
 from baton.showing import plots
 from baton.showing.report import Image
 from baton.terms import ROW, Kind
@@ -65,16 +65,16 @@ def _performance(findings: Findings) -> Iterator[Picture]:
 
 def _of_classes(findings: Findings) -> Iterator[Picture]:
     actual, model = findings.actual, findings.model
-    counts = metrics.confusion(actual, model.labels(findings.output), model.classes)
+    counts = curves.confusion(actual, model.labels(findings.output), model.classes)
     yield plots.confusion_matrix(counts)
     of_scores: list[tuple[Callable[[Any], Picture], Callable[..., Any]]] = [
-        (plots.roc_curves, metrics.roc),
-        (plots.precision_recall_curves, metrics.precision_recall),
-        (plots.calibration_curve, metrics.calibration),
+        (plots.roc_curves, curves.roc),
+        (plots.precision_recall_curves, curves.precision_recall),
+        (plots.calibration_curve, curves.calibration),
     ]
-    for picture, curves in of_scores:
+    for picture, curve in of_scores:
         with suppress(InputError):  # one class among the held-out rows: there is no curve
-            yield picture(curves(actual, findings.output, model.classes))
+            yield picture(curve(actual, findings.output, model.classes))
 
 
 def _drivers(findings: Findings) -> Iterator[Picture]:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 from filelock import FileLock
 
+from baton.atomic import write_bytes
 from baton.errors import InputError
 
 _SECONDS_BETWEEN_WORDS = 5.0
@@ -85,7 +86,7 @@ def download(url: str, folder: Path, verify: Callable[[Path], None]) -> Path:
         partial = place.with_name(place.name + ".partial")
         remote = _receive(url, partial)
         _require_whole(partial, remote, verify)
-        _ledger(place).write_text(json.dumps(asdict(remote)), "utf-8")
+        _note(place, remote)
         partial.replace(place)
         _ledger(partial).unlink(missing_ok=True)
     return place
@@ -99,6 +100,10 @@ def place_of(url: str, folder: Path) -> Path:
 
 def _ledger(place: Path) -> Path:
     return place.with_name(place.name + ".json")
+
+
+def _note(place: Path, remote: Remote) -> None:
+    write_bytes(_ledger(place), json.dumps(asdict(remote)).encode())
 
 
 def _receive(url: str, partial: Path) -> Remote:
@@ -116,7 +121,7 @@ def _receive(url: str, partial: Path) -> Remote:
             _require_there(answer, url)
             goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
             remote = _remote(url, answer, have if goes_on else 0)
-            _ledger(partial).write_text(json.dumps(asdict(remote)), "utf-8")
+            _note(partial, remote)
             _write(answer, partial, remote, have if goes_on else 0)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConnectionError(f"{url} broke off ({error})") from None

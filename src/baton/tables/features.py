@@ -11,9 +11,9 @@ from baton.errors import InputError
 from baton.tables.levels import encode, text_of
 from baton.tables.parsing import parse
 from baton.tables.reading import column_names
+from baton.tables.refusals import unknown_column
 from baton.tables.roles import Column, Role, Schema
 from baton.terms import ROW, Kind
-from baton.words.wording import unknown_column
 
 if TYPE_CHECKING:
     import numpy as np

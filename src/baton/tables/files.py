@@ -17,7 +17,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.words.wording import listed
+from baton.words.text import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> str:
     if "[Content_Types].xml" in names or "mimetype" in names:
         raise InputError(f"{path} is a spreadsheet; save its sheet as CSV")
     if len(names) != 1:
-        raise InputError(f"{path} holds {len(names)} files ({listed(names)}); zip only one CSV")
+        raise InputError(f"{path} holds {len(names)} files ({quoted(names)}); zip only one CSV")
     return names[0]
 
 

@@ -13,11 +13,12 @@ from baton.tables.columns import infer_column
 from baton.tables.features import target_values
 from baton.tables.levels import levels_of, text_of
 from baton.tables.reading import NOTES, column_names
+from baton.tables.refusals import unknown_column
 from baton.tables.roles import Column, Role, Schema
 from baton.tables.target import require_known_classes, target_kind, target_role
 from baton.tables.text_columns import NEARLY_NUMBERS, readable_share
 from baton.terms import SPLIT, Kind, Split
-from baton.words.wording import counted, listed, unknown_column
+from baton.words.text import counted, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +133,7 @@ def _column_notes(columns: Sequence[Column]) -> list[str]:
             dropped.setdefault(column.note, []).append(column.name)
     kept = [column for column in columns if column.role is not Role.DROPPED and column.note]
     return [
-        *(f"dropped {listed(names)}: {reason}" for reason, names in dropped.items()),
+        *(f"dropped {quoted(names)}: {reason}" for reason, names in dropped.items()),
         *(f"'{column.name}' {column.note}" for column in kept[:20]),
         *([f"{len(kept) - 20} more columns were read in such ways"] if len(kept) > 20 else []),
     ]

@@ -16,7 +16,7 @@ from baton.tables.files import BROKEN, content, opened, unreadable
 from baton.tables.source import Format, Source
 from baton.tables.typed import MISSING, typed_table
 from baton.terms import SPLIT, Split
-from baton.words.wording import counted, listed
+from baton.words.text import counted, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def read(train: Source, test: Source | None = None) -> pd.DataFrame:
         sides = np.repeat([Split.TRAIN.value, Split.TEST.value], [len(table) for table in tables])
         raw = raw.assign(**{SPLIT: sides})
         extra = [name for name in test.columns if name not in train.columns]
-        notes += [f"ignored {listed(extra)}: only in {test.path.name}"] if extra else []
+        notes += [f"ignored {quoted(extra)}: only in {test.path.name}"] if extra else []
     raw.attrs[NOTES] = notes
     return raw
 

@@ -16,8 +16,8 @@ from baton.tables.arrow import is_unusable
 from baton.tables.csv_head import DELIMITERS, above_header, decimal_mark, header_names, sniff
 from baton.tables.encodings import encoding_of
 from baton.tables.files import content, require_file, unreadable
-from baton.terms import GROUP, ROW, SPLIT
-from baton.words.wording import listed
+from baton.terms import RESERVED
+from baton.words.text import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,12 +81,12 @@ def _require_sound_names(source: Source) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise InputError(
-            f"{source.path} has more than one column named {listed(twice)}; rename them"
+            f"{source.path} has more than one column named {quoted(twice)}; rename them"
         )
-    reserved = [name for name in (GROUP, ROW, SPLIT) if name in names]
+    reserved = [name for name in sorted(RESERVED) if name in names]
     if reserved:
         raise InputError(
-            f"{source.path} has a column {listed(reserved)}, a name Baton keeps for itself; "
+            f"{source.path} has a column {quoted(reserved)}, a name Baton keeps for itself; "
             "rename it"
         )
 

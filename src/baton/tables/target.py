@@ -10,7 +10,7 @@ from baton.tables.levels import levels_of, text_of
 from baton.tables.roles import Column, Role
 from baton.tables.text_columns import readable_share
 from baton.terms import Kind
-from baton.words.wording import counted, listed
+from baton.words.text import counted, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,5 +113,5 @@ def require_known_classes(target: str, kind: Kind, values: pd.Series, is_train: 
     if strange:
         raise InputError(
             f"the test file has classes of '{target}' that no training row has: "
-            f"{listed(strange)}; leave those rows out or train on some"
+            f"{quoted(strange)}; leave those rows out or train on some"
         )

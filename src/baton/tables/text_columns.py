@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from baton.tables.levels import Levels
 from baton.tables.parsing import ISO, parse
 from baton.tables.roles import Column, Role
-from baton.words.wording import counted
+from baton.words.text import counted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,6 +15,8 @@ import numpy as np
 
 from baton.errors import InputError
 from baton.evaluation import metrics
+from baton.evaluation.validation import split_folds
+from baton.models.answers import output_of
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Validation:
         found: list[float] = []
         for learned, held in self.steps:
             model, seen = fit(rows.iloc[learned]), rows.iloc[held]
-            output = metrics.model_output(model, seen)
+            output = output_of(model, seen)
             score = metrics.score(metric, seen[target], output, model.classes)
             if score is None:
                 raise InputError(f"{metric} is not defined on the rows of a validation step")
@@ -80,7 +82,7 @@ def validation_of(target: pd.Series, kind: Kind, seed: int, groups: Any = None) 
     InputError
         If the rows are too few.
     """
-    folds = metrics.parted(target, kind, FOLDS, seed, groups)
+    folds = split_folds(target, kind, FOLDS, seed, groups)
     if len(target) <= FOLDED_ROWS:
         return Validation(tuple(folds), is_folded=True)
     rest, held = folds[0]

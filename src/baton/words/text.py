@@ -12,7 +12,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 
 def number(value: float, digits: int = 3, *, is_padded: bool = False) -> str:
@@ -126,15 +126,34 @@ def _apart(names: list[str], length: int) -> list[str]:
     return [f"{name[: length - 5]}… ({place})" for place, name in enumerate(found, start=1)]
 
 
-def listed(items: Sequence[Any], most: int = 3) -> str:
+def listed(items: Iterable[Any], most: int = 3, *, last: str = " and ") -> str:
     """Write the first few of many.
+
+    Parameters
+    ----------
+    items : iterable
+    most : int
+        How many are written; the others are counted.
+    last : str
+        What stands before the last one where all are written: a sentence wants " and ".
 
     Examples
     --------
-    >>> listed(["a", "b"]), listed("abcde")
-    ('a and b', 'a, b, c and 2 more')
+    >>> listed(["a", "b"]), listed("abcde"), listed("abc", last=", ")
+    ('a and b', 'a, b, c and 2 more', 'a, b, c')
     """
-    shown = [str(item) for item in items[:most]]
-    if len(items) > most:
-        return f"{', '.join(shown)} and {len(items) - most} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    every = [str(item) for item in items]
+    if len(every) > most:
+        return f"{', '.join(every[:most])} and {len(every) - most} more"
+    return last.join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+
+
+def quoted(names: Iterable[Any], most: int = 5) -> str:
+    """Write names as the user wrote them, the first few of many.
+
+    Examples
+    --------
+    >>> quoted("ab"), quoted("abc", most=2)
+    ("'a', 'b'", "'a', 'b' and 1 more")
+    """
+    return listed((f"'{name}'" for name in names), most, last=", ")

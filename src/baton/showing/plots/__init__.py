@@ -6,24 +6,17 @@ need no display and work in any thread. Computing the numbers belongs in those m
 a page in ``baton.showing.report``.
 """
 
-from baton.showing.plots.explanations import (
-    permutation_importance,
-    shap_bar,
-    shap_beeswarm,
-    shap_dependence,
-    shap_waterfall,
-)
-from baton.showing.plots.performance import (
-    calibration_curve,
-    confusion_matrix,
-    metric_intervals,
-    precision_recall_curves,
-    predicted_vs_actual,
-    residuals,
-    roc_curves,
-)
+from baton.showing.plots.calibration import calibration_curve
+from baton.showing.plots.confusion import confusion_matrix
+from baton.showing.plots.curves import precision_recall_curves, roc_curves
+from baton.showing.plots.importance import permutation_importance
+from baton.showing.plots.metrics import metric_intervals
 from baton.showing.plots.picture import Picture, png
+from baton.showing.plots.regression import predicted_vs_actual, residuals
 from baton.showing.plots.search import search_pictures
+from baton.showing.plots.shap_feature import shap_dependence
+from baton.showing.plots.shap_overall import shap_bar, shap_beeswarm
+from baton.showing.plots.shap_row import shap_waterfall
 
 __all__ = [
     "Picture",

@@ -31,6 +31,12 @@ DPI = 150
 MAX_FEATURES = 20
 """Most features that one picture shows."""
 
+MAX_CURVES = 10
+"""Most classes that have a curve each; above it, the mean of all and the worst few."""
+
+WORST_CURVES = 5
+"""How many those few are."""
+
 SCATTERED_ROWS = 2_000
 """Most rows that are a point each."""
 
@@ -128,13 +134,19 @@ def drawn_in_style(draw: Callable[P, Picture]) -> Callable[P, Picture]:
     return drawn
 
 
-def new_figure(height: float, width: float = WIDTH, layout: Any = "constrained") -> Figure:
-    """Empty figure that needs no display."""
+def new_figure(
+    height: float,
+    width: float = WIDTH,
+    layout: Any = "constrained",
+    create: Callable[..., Figure] | None = None,
+) -> Figure:
+    """Empty figure that needs no display, created by matplotlib's class unless told otherwise."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    FigureCanvasAgg(figure)
+    figure = (create or Figure)(figsize=(width, height), dpi=DPI, layout=layout)
+    if not isinstance(figure.canvas, FigureCanvasAgg):
+        FigureCanvasAgg(figure)
     engine: Any = figure.get_layout_engine()
     if engine is not None:
         engine.set(w_pad=0.12, h_pad=0.08)

@@ -94,23 +94,23 @@ def _data(findings: Findings) -> report.Data:
     )
 
 
-def _importance(findings: Findings) -> Iterator[report.Table]:
+def _importance(findings: Findings) -> Iterator[report.ReportTable]:
     yield report.importance_table(findings.permuted, findings.shap_global)
     if by_class := report.class_importance_table(findings.shap_global):
         yield by_class
 
 
-def _tables(findings: Findings) -> Iterator[report.Table]:
+def _tables(findings: Findings) -> Iterator[report.ReportTable]:
     data = findings.data
     if folded := [line for line in findings.lines if line.cv_mean is not None]:
-        yield report.Table(
+        yield report.ReportTable(
             caption=f"{data.options.folds}-fold cross-validation on the training rows",
             columns=("metric", "mean", "standard deviation"),
             rows=tuple((line.metric, line.cv_mean, line.cv_std) for line in folded),
         )
     if findings.comparison is not None:
         lines = findings.comparison.to_pylist()
-        yield report.Table(
+        yield report.ReportTable(
             caption="Families compared by 5-fold cross-validation on the training rows, best first",
             columns=("model", f"{data.headline}, mean", "standard deviation"),
             rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
@@ -133,10 +133,10 @@ def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
     )
 
 
-def _trials(trials: pa.Table, metric: str) -> report.Table:
+def _trials(trials: pa.Table, metric: str) -> report.ReportTable:
     lines = tuning.best_first(trials)
     shown = [name for name in lines[0] if name not in {"error", "seconds"}]
-    return report.Table(
+    return report.ReportTable(
         caption=f"Trials by {metric}, the best first",
         columns=tuple(shown),
         rows=tuple(tuple(line[name] for name in shown) for line in lines),

@@ -1,39 +1,16 @@
-"""Wording: how names and counts are put into the sentences that users read.
+"""Errors that several modules and problems put in the same words.
 
-Only what several modules say alike; a sentence of one module stays there.
+A sentence of one module stays there.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from baton.errors import InputError
-
-
-def listed(names: Iterable[object], most: int = 5, *, quote: bool = True) -> str:
-    """Names in a row, the first few of many.
-
-    Examples
-    --------
-    >>> listed("abc", most=2)
-    "'a', 'b' and 1 more"
-    """
-    every = [f"'{name}'" if quote else str(name) for name in names]
-    more = len(every) - most
-    return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def counted(count: int, noun: str) -> str:
-    """Count and noun, in the plural where it is due.
-
-    Examples
-    --------
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+from baton.words.text import listed
 
 
 def unknown_column(what: str, name: str, known: Sequence[str], where: str) -> InputError:
@@ -51,7 +28,7 @@ def unknown_column(what: str, name: str, known: Sequence[str], where: str) -> In
     hint = "; the first line looks like data: add a header line" if headless else ""
     return InputError(
         f"{what} {name!r} is not a column of {where}: {lead} has: "
-        f"{listed(known, 20, quote=False)}{hint}"
+        f"{listed(known, 20, last=', ')}{hint}"
     )
 
 

@@ -1,0 +1,264 @@
+"""How uncertain metrics are: bootstrap intervals over the held-out rows.
+
+Pure functions of arrays. The metrics themselves belong in ``metrics``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton.evaluation.held_out import Classified, Estimated, classified, estimated
+from baton.evaluation.metrics import Metric, names
+from baton.terms import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+    Kernel = Callable[[Array], dict[Metric, float]]
+
+N_RESAMPLES = 200
+"""Bootstrap resamples of an interval, unless there are very many rows."""
+
+_RESAMPLED_ROWS = 300_000_000
+_FEWEST_RESAMPLES = 50
+_RANKED_CELLS = 3_000_000_000
+
+
+def resamples(n_rows: int, wanted: int = N_RESAMPLES) -> int:
+    """Resamples that :func:`bootstrap` draws: fewer, never below 50, above 1.5 million rows."""
+    return min(wanted, max(_FEWEST_RESAMPLES, _RESAMPLED_ROWS // max(n_rows, 1)))
+
+
+def bootstrap(
+    kind: Kind,
+    y_true: Any,
+    output: Any,
+    classes: Sequence[Any] = (),
+    *,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Percentile-bootstrap interval of every metric.
+
+    Parameters
+    ----------
+    kind, y_true, output, classes
+        As in :func:`baton.evaluation.metrics.evaluate`.
+    n_resamples : int
+        See :func:`resamples` for what very many rows make of it.
+    level : float in (0, 1)
+    seed : int
+
+    Returns
+    -------
+    dict of metric name to (low, high)
+        Of the metrics that `evaluate` gives, those defined in at least half of the resamples.
+        Above 3·10⁹ rows × classes × resamples, ROC AUC and average precision have
+        none: their cost is the only one that grows with the classes.
+
+    Notes
+    -----
+    All rows are resampled: a resample is a count for every row. What a metric needs is reduced
+    once, exactly, and weighted by the counts in each resample: means and sums by per-row losses;
+    accuracy, MCC and F1 by the confusion matrix, whose resamples are themselves multinomial;
+    ROC AUC, average precision and the median by one sort.
+    """
+    n_rows, n_drawn = len(y_true), resamples(len(y_true), n_resamples)
+    if n_rows == 0:
+        return {}
+    if kind is Kind.CLASSIFICATION:
+        held = classified(y_true, output, classes)
+        draws = _confusion_draws(held, n_drawn, np.random.default_rng(seed))
+        draws |= _row_draws(_classification_kernel(held, n_drawn), n_rows, n_drawn, seed)
+    else:
+        kernel = _regression_kernel(estimated(y_true, output))
+        draws = _row_draws(kernel, n_rows, n_drawn, seed)
+    ranges = {name.value: _range(draws[name], level) for name in names(kind) if name in draws}
+    return {name: found for name, found in ranges.items() if found is not None}
+
+
+def _range(values: Array, level: float) -> tuple[float, float] | None:
+    defined = values[np.isfinite(values)]
+    if len(defined) < len(values) / 2:
+        return None
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _row_draws(kernel: Kernel, n_rows: int, n_drawn: int, seed: int) -> dict[Metric, Array]:
+    """Metrics of every resample; each has a random stream of its own, so threads change nothing."""
+    import os
+    from concurrent.futures import ThreadPoolExecutor
+
+    def draw(child: np.random.SeedSequence) -> dict[Metric, float]:
+        rows = np.random.default_rng(child).integers(0, n_rows, n_rows)
+        return kernel(np.bincount(rows, minlength=n_rows))
+
+    children = np.random.SeedSequence([seed, 1]).spawn(n_drawn)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if n_rows < 10_000:  # threads would only wait for one another
+            found = [draw(child) for child in children]
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                found = list(pool.map(draw, children))
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
+
+
+def _confusion_draws(
+    held: Classified, n_drawn: int, rng: np.random.Generator
+) -> dict[Metric, Array]:
+    """Metrics of resampled confusion matrices."""
+    n_rows, size = len(held.codes), held.n_classes
+    cells, counts = np.unique(held.codes * size + held.predicted, return_counts=True)
+    drawn = rng.multinomial(n_rows, counts / n_rows, size=n_drawn)
+    matrices = np.zeros((n_drawn, size * size))
+    matrices[:, cells] = drawn
+    return _of_confusion(matrices.reshape(n_drawn, size, size))
+
+
+def _of_confusion(matrices: Array) -> dict[Metric, Array]:
+    """Metrics of confusion matrices of shape (m, k, k), rows true: arrays of shape (m,)."""
+    right = np.einsum("mkk->mk", matrices)
+    actual, predicted, total = matrices.sum(2), matrices.sum(1), matrices.sum((1, 2))
+    n_right = right.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        covariance = n_right * total - (actual * predicted).sum(1)
+        spread = (total**2 - (predicted**2).sum(1)) * (total**2 - (actual**2).sum(1))
+        has_two = (actual > 0).sum(1) > 1
+        mcc = np.where(spread > 0, covariance / np.sqrt(spread), 0.0)
+        return {
+            Metric.ACCURACY: n_right / total,
+            Metric.BALANCED_ACCURACY: np.nanmean(_quietly(right, actual), axis=1),
+            Metric.MCC: np.where(has_two, mcc, np.nan),
+            Metric.F1_MACRO: np.nanmean(_quietly(2 * right, actual + predicted), axis=1),
+        }
+
+
+def _quietly(part: Array, whole: Array) -> Array:
+    quotient: Array = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return quotient
+
+
+def _classification_kernel(held: Classified, n_drawn: int) -> Kernel:
+    n_rows, size = held.proba.shape
+    if size < 2:
+        return lambda counts: {}  # noqa: ARG005
+    losses = _losses(held)
+    is_ranked = held.is_complete and n_rows * size * n_drawn <= _RANKED_CELLS
+    rankings = list(_rankings(held)) if is_ranked else []
+
+    def kernel(counts: Array) -> dict[Metric, float]:
+        log_loss, brier = _weighted(losses, counts)
+        found = {Metric.LOG_LOSS: float(log_loss), Metric.BRIER: float(brier)}
+        if rankings:
+            few = counts.astype(np.uint8 if counts.max() < 256 else np.int64)
+            areas = np.mean([ranking.areas(few) for ranking in rankings], axis=0)
+            found |= {Metric.ROC_AUC: float(areas[0]), Metric.AVERAGE_PRECISION: float(areas[1])}
+        return found
+
+    return kernel
+
+
+def _losses(held: Classified) -> Array:
+    """Log loss and Brier score of every row: array of shape (2, n)."""
+    rows = np.arange(len(held.codes))
+    epsilon = np.finfo(np.float64).eps  # scikit-learn's clipping
+    of_true = held.proba[rows, held.codes]
+    squares = (held.proba**2).sum(axis=1) - of_true**2 + (1 - of_true) ** 2
+    halved = 0.5 if held.n_classes == 2 else 1.0
+    return np.stack([-np.log(np.clip(of_true, epsilon, 1 - epsilon)), halved * squares])
+
+
+def _rankings(held: Classified) -> Iterator[_Ranking]:
+    ranked = [1] if held.n_classes == 2 else range(held.n_classes)
+    for place in ranked:
+        yield _Ranking.of(held.proba[:, place], held.codes == place)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Rows of one class against the rest, best score first.
+
+    Within one score positives come first; `starts`, `ends` and `tied` are, for every score that
+    a positive has, the places where its positives begin and end and where the score ends.
+    """
+
+    order: Array
+    starts: Array
+    ends: Array
+    tied: Array
+
+    @classmethod
+    def of(cls, scores: Array, positive: Array) -> _Ranking:
+        order = np.lexsort((~positive, -scores))
+        ordered, is_positive = scores[order], positive[order]
+        new_score = np.flatnonzero(np.diff(ordered)) + 1
+        starts = np.concatenate([[0], new_score])
+        tied = np.concatenate([new_score, [len(order)]])
+        has_positive = is_positive[starts]
+        starts, tied = starts[has_positive], tied[has_positive]
+        until = np.concatenate([[0], np.cumsum(is_positive)])
+        ends = starts + until[tied] - until[starts]
+        return cls(order, starts, ends, tied)
+
+    def areas(self, counts: Array) -> tuple[float, float]:
+        """ROC AUC and average precision when row i counts `counts[i]` times."""
+        until = np.empty(len(self.order) + 1, dtype=np.int32)  # half the memory, half the time
+        until[0] = 0
+        np.cumsum(counts.take(self.order), out=until[1:])
+        begun, ended = until.take(self.starts), until.take(self.tied)
+        gained = until.take(self.ends)
+        gained -= begun
+        hits = np.cumsum(gained, dtype=np.int32)
+        n_positive = int(hits[-1])
+        n_negative = int(until[-1]) - n_positive
+        if n_positive == 0 or n_negative == 0:
+            return math.nan, math.nan
+        precision = hits / np.maximum(ended, 1)
+        above = begun - hits
+        above += gained
+        ended -= hits
+        weights = gained.astype(np.float64)
+        beaten = _dot(weights, above.astype(np.float64)) + _dot(weights, ended.astype(np.float64))
+        area = 1.0 - beaten / (2.0 * n_positive * n_negative)  # the mean of both: ties count half
+        return area, _dot(weights, precision) / n_positive
+
+
+def _dot(a: Array, b: Array) -> float:
+    """Product without BLAS, whose own threads only get in the way of ours."""
+    return float(np.einsum("i,i", a, b))
+
+
+def _weighted(values: Array, counts: Array) -> Array:
+    """Weighted mean of every line of `values`, shape (m, n), without BLAS."""
+    return np.asarray(np.einsum("mn,n->m", values, counts.astype(np.float64)) / values.shape[1])
+
+
+def _regression_kernel(held: Estimated) -> Kernel:
+    n_rows = len(held.actual)
+    errors = np.abs(held.actual - held.predicted)
+    centred = held.actual - held.actual.mean()
+    scale = np.abs(held.actual) if held.actual.all() else np.full(n_rows, np.nan)  # as MAPE
+    sums = np.stack([errors**2, errors, errors / scale, centred, centred**2])
+    order = np.argsort(errors)
+    middle = [(n_rows - 1) // 2 + 1, n_rows // 2 + 1]
+
+    def kernel(counts: Array) -> dict[Metric, float]:
+        square, absolute, part, first, second = _weighted(sums, counts)
+        ranks = np.searchsorted(np.cumsum(counts[order]), middle)
+        variance = second - first**2
+        return {
+            Metric.RMSE: math.sqrt(square),
+            Metric.MAE: float(absolute),
+            Metric.MEDIAN_AE: float(errors[order[ranks]].mean()),
+            Metric.R2: float(1 - square / variance) if variance > 1e-12 * second else math.nan,
+            Metric.MAPE: float(part),
+        }
+
+    return kernel

@@ -1,0 +1,123 @@
+"""Folds, and metrics over them.
+
+How a single set of hyperparameters is scored while a search runs belongs in
+``baton.tuning.validation``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton import models
+from baton.errors import InputError
+from baton.evaluation.held_out import coded
+from baton.evaluation.metrics import evaluate
+from baton.models.answers import output_of
+from baton.terms import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Metrics of every fold; those that some fold leaves undefined are not among them."""
+
+    scores: dict[str, tuple[float, ...]]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean of every metric over the folds."""
+        return {name: float(np.mean(values)) for name, values in self.scores.items()}
+
+    @property
+    def std(self) -> dict[str, float]:
+        """Standard deviation of every metric over the folds (as numpy's, ``ddof=0``)."""
+        return {name: float(np.std(values)) for name, values in self.scores.items()}
+
+
+def cross_validate(
+    table: pd.DataFrame,
+    target: str,
+    kind: Kind,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    groups: Any = None,
+    fit: Callable[[pd.DataFrame], Any] | None = None,
+) -> CrossValidation:
+    """Fit and score on shuffled folds, stratified for a classification.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n, k + 1)
+        The columns to learn from and the target.
+    target : str
+    kind : Kind
+    folds : int
+    seed : int
+        Of the folds and of the default `fit`.
+    groups : array-like of shape (n,), optional
+        Rows of one group are never on both sides of a fold.
+    fit : callable, optional
+        From training rows to a fitted model (`predict`, `predict_proba`, `classes`);
+        :func:`baton.models.fit` with its defaults if not given.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows, or fewer rows of every class, than folds.
+    """
+    learn = fit or (lambda rows: models.fit(rows, models.Recipe(target, kind, seed=seed)))
+    found = []
+    for train, test in split_folds(table[target], kind, folds, seed, groups):
+        model, held = learn(table.iloc[train]), table.iloc[test]
+        found.append(evaluate(kind, held[target], output_of(model, held), model.classes))
+    common = [name for name in found[0] if all(name in one for one in found)]
+    return CrossValidation({name: tuple(one[name] for one in found) for name in common})
+
+
+def split_folds(
+    y: pd.Series, kind: Kind, folds: int, seed: int, groups: Any = None
+) -> list[tuple[Array, Array]]:
+    """Shuffled folds, stratified for a classification: positions to fit and to score.
+
+    Parameters
+    ----------
+    y : Series of shape (n,)
+        The target.
+    kind : Kind
+    folds : int
+    seed : int
+    groups : array-like of shape (n,), optional
+        Rows of one group are never on both sides of a fold.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows, or fewer rows of every class, than folds.
+    """
+    from sklearn import model_selection as ways
+
+    is_class = kind is Kind.CLASSIFICATION
+    chosen = ways.StratifiedKFold if is_class else ways.KFold
+    if groups is not None:
+        chosen = ways.StratifiedGroupKFold if is_class else ways.GroupKFold
+    codes = coded(y, list(y.unique()))[0] if is_class else y.to_numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class of fewer rows than folds
+        try:
+            way = chosen(folds, shuffle=True, random_state=seed)
+            return list(way.split(np.zeros(len(y)), codes, groups))
+        except ValueError:
+            raise InputError(
+                f"{len(y)} rows are too few for {folds} folds; ask for fewer folds"
+            ) from None

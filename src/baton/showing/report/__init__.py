@@ -1,0 +1,53 @@
+"""The report of one chain: a single HTML file that needs nothing but a browser.
+
+A :class:`Report` is plain data, :func:`render` turns it into a page. Drawing belongs in
+``baton.showing.plots``, reading tables and writing the file in ``tasks/``.
+"""
+
+from baton.showing.report.page import render
+from baton.showing.report.parts import (
+    FEW_ROWS,
+    Contribution,
+    Data,
+    Explanation,
+    File,
+    Image,
+    Measured,
+    Model,
+    Part,
+    Report,
+    ReportTable,
+    Search,
+    Standing,
+)
+from baton.showing.report.shaping import (
+    class_importance_table,
+    contributions,
+    environment,
+    importance_table,
+    measured,
+    rows_worth_explaining,
+)
+
+__all__ = [
+    "FEW_ROWS",
+    "Contribution",
+    "Data",
+    "Explanation",
+    "File",
+    "Image",
+    "Measured",
+    "Model",
+    "Part",
+    "Report",
+    "ReportTable",
+    "Search",
+    "Standing",
+    "class_importance_table",
+    "contributions",
+    "environment",
+    "importance_table",
+    "measured",
+    "render",
+    "rows_worth_explaining",
+]

@@ -1,0 +1,205 @@
+"""From Baton's objects to the parts of a report: metrics, importances, rows worth explaining.
+
+Pure functions of tables and arrays. Drawing belongs in ``baton.showing.plots``, reading tables in
+``tasks/``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton.evaluation.metrics import INFO, Metric
+from baton.showing.plots.importance import loss_label
+from baton.showing.report.parts import Cell, Contribution, Measured, ReportTable
+from baton.terms import Kind
+from baton.words.text import elide, elided, number, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from baton.evaluation.importance import Importance
+    from baton.evaluation.shapley import ShapValues
+
+_CLASS_COLUMNS = 10
+_CLASS_FEATURES = 4
+_LIBRARIES = ("baton", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "shap", "mlflow")
+
+
+def measured(
+    values: dict[str, float],
+    intervals: dict[str, tuple[float, float]],
+    baseline: dict[str, float],
+    champion: dict[str, float] | None = None,
+    unit: str = "",
+) -> tuple[Measured, ...]:
+    """Join metrics with what to compare them with; `unit` is the target's."""
+    return tuple(
+        Measured(
+            name=Metric(name),
+            value=value,
+            interval=intervals.get(name),
+            baseline=baseline.get(name),
+            champion=(champion or {}).get(name),
+            unit=unit if INFO[Metric(name)].has_target_unit else "",
+        )
+        for name, value in values.items()
+    )
+
+
+def importance_table(
+    permutation: Importance | None = None, shap_global: pd.DataFrame | None = None
+) -> ReportTable:
+    """Permutation importance beside mean absolute SHAP value, most important feature first.
+
+    Parameters
+    ----------
+    permutation : Importance, optional
+    shap_global : DataFrame, optional
+        From :func:`baton.evaluation.shapley.global_importance`; several classes are averaged.
+    """
+    columns = ["feature"]
+    lines: dict[str, list[Cell]] = {}
+    if permutation is not None:
+        columns += [loss_label(permutation.metric)[0], "standard deviation"]
+        frame = permutation.frame()
+        lines = {
+            str(name): [float(mean), float(std)]
+            for name, mean, std in zip(frame["feature"], frame["mean"], frame["std"], strict=True)
+        }
+    if shap_global is not None:
+        means = shap_global.groupby("feature", sort=False)["mean_abs_shap"].mean()
+        width = len(columns) - 1
+        columns.append("mean |SHAP value|")
+        for name, mean in means.items():
+            lines[str(name)] = [*lines.get(str(name), [None] * width), float(mean)]
+    rows = tuple((name, *values) for name, values in lines.items())
+    return ReportTable(caption="Importance of each feature", columns=tuple(columns), rows=rows)
+
+
+def class_importance_table(shap_global: pd.DataFrame) -> ReportTable | None:
+    """Mean absolute SHAP value of every feature and class; None where there are no classes.
+
+    Parameters
+    ----------
+    shap_global : DataFrame
+        From :func:`baton.evaluation.shapley.global_importance`.
+    """
+    labels = list(shap_global["class"].drop_duplicates())
+    if len(labels) < 2:
+        return None
+    if len(labels) > _CLASS_COLUMNS:
+        return _strongest_table(shap_global)
+    rows = tuple(
+        (str(name), *map(float, lines["mean_abs_shap"]))
+        for name, lines in shap_global.groupby("feature", sort=False)
+    )
+    columns = ("feature", *(elide(label) for label in labels))
+    return ReportTable(
+        caption="Mean |SHAP value| of each feature and class", columns=columns, rows=rows
+    )
+
+
+def _strongest_table(shap_global: pd.DataFrame) -> ReportTable:
+    """Few features of each of many classes, for which a column each would be too wide."""
+    rows = []
+    for label, lines in shap_global.groupby("class", sort=True, observed=True):
+        first = lines.nlargest(_CLASS_FEATURES, "mean_abs_shap")
+        pairs = zip(elided(first["feature"]), first["mean_abs_shap"], strict=True)
+        rows.append((shown(label), ", ".join(f"{name} ({number(one)})" for name, one in pairs)))
+    return ReportTable(
+        caption="Strongest features of each class",
+        columns=("class", "features, with their mean |SHAP value|"),
+        rows=tuple(rows),
+    )
+
+
+def contributions(
+    found: ShapValues, table: pd.DataFrame, row: int, output: int, most: int = 8
+) -> tuple[Contribution, ...]:
+    """Features that moved one row's output most.
+
+    Parameters
+    ----------
+    found : ShapValues
+    table : DataFrame of shape (n_rows, ≥ n_features)
+        The rows that were explained, in the user's columns.
+    row : int
+        Place of the row among them.
+    output : int
+        Place of the class; 0 for two classes and for a regression.
+    most : int
+    """
+    values = found.values[row, :, output]
+    line = table.iloc[row]
+    line.index = line.index.map(str)
+    return tuple(
+        Contribution(
+            feature=found.features[place],
+            value=shown(line[found.features[place]]),
+            shap=float(values[place]),
+        )
+        for place in np.argsort(-np.abs(values), kind="stable")[:most].tolist()
+    )
+
+
+def rows_worth_explaining(
+    kind: Kind, y_true: Any, output: Any, classes: tuple[Any, ...] = ()
+) -> tuple[tuple[int, str], ...]:
+    """Up to three rows, and why: where the model is right, where it errs, where it wavers.
+
+    Parameters
+    ----------
+    kind : Kind
+    y_true : array-like of shape (n,)
+    output : array-like
+        Probabilities of `classes`, or predicted numbers.
+    classes : tuple
+
+    Returns
+    -------
+    tuple of (place of the row, reason)
+    """
+    if len(y_true) == 0:
+        return ()
+    if kind is Kind.REGRESSION:
+        errors = np.asarray(y_true, dtype=np.float64) - np.asarray(output, dtype=np.float64)
+        ranked = np.argsort(np.nan_to_num(np.abs(errors)), kind="stable")
+        chosen = [
+            (int(ranked[len(ranked) // 2]), "the row of median error"),
+            (int(np.nanargmax(errors)), "the most underestimated row"),
+            (int(np.nanargmin(errors)), "the most overestimated row"),
+        ]
+    else:
+        chosen = _classified_rows(np.asarray(y_true), np.asarray(output), classes)
+    return tuple({place: (place, why) for place, why in reversed(chosen)}.values())[::-1]
+
+
+def _classified_rows(
+    actual: np.ndarray[Any, Any], proba: np.ndarray[Any, Any], classes: tuple[Any, ...]
+) -> list[tuple[int, str]]:
+    highest = proba.max(axis=1)
+    is_right = np.asarray(classes)[proba.argmax(axis=1)] == actual
+    found = []
+    if is_right.any():
+        place = int(np.where(is_right, highest, -1).argmax())
+        found.append((place, "the most certain of the right predictions"))
+    if not is_right.all():
+        place = int(np.where(is_right, -1, highest).argmax())
+        found.append((place, "the most certain of the wrong predictions"))
+    return [*found, (int(highest.argmin()), "the least certain prediction")]
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide the numbers."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"Python": platform.python_version(), "system": platform.platform(terse=True)}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
