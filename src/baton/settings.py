@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         description="Scheduler of the Dask cluster for engine=dask; one of this machine's cores"
         " when empty.",
     )
+    internals: bool = Field(
+        default=True,
+        description="Whether Baton reaches behind the public face of its libraries where that is"
+        " faster; 0 for the public ways only.",
+    )
     parent_pid: int = Field(
         default=0, description="Process whose end ends this one; 0 for none. Set by Baton itself."
     )
