@@ -24,7 +24,8 @@ def model_cards(settings: Settings, run_id: str) -> list[Path]:
     def is_of_run(card: Path) -> bool:
         return run_id in card.read_text("utf-8")
 
-    return _found(settings, "*/models/*/artifacts/MLmodel", "**/MLmodel", is_of_run)
+    known = "*/models/*/artifacts/MLmodel"
+    return _found(settings, "models", known, "**/MLmodel", is_of_run)
 
 
 def pictures(settings: Settings, run_id: str) -> list[Path]:
@@ -33,11 +34,12 @@ def pictures(settings: Settings, run_id: str) -> list[Path]:
     Needed as :func:`model_cards` is. Without: each picture below a folder of the run's name.
     """
     known = f"*/{run_id}/artifacts/pictures/*.png"
-    return _found(settings, known, f"**/{run_id}/**/pictures/*.png")
+    return _found(settings, "pictures", known, f"**/{run_id}/**/pictures/*.png")
 
 
 def _found(
     settings: Settings,
+    what: str,
     known: str,
     anywhere: str,
     is_wanted: Callable[[Path], bool] = Path.is_file,
@@ -49,5 +51,5 @@ def _found(
             return found
     found = sorted(filter(is_wanted, artifacts.glob(anywhere)))
     if found and settings.internals:
-        warn(__name__, f"MLflow keeps no {known}: {artifacts} is searched through")
+        warn(__name__, f"MLflow keeps {what} at another place: {artifacts} is searched through")
     return found
