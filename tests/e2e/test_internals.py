@@ -7,9 +7,10 @@ from tests.e2e.conftest import BRIEFLY
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.timeout(600)  # every run imports everything anew
 def test_with_every_reach_switched_off_a_chain_completes(home):
     """BATON_INTERNALS=0: slower, and otherwise the same; nobody warns of what was asked for."""
-    answer = home.baton("run", "iris", *BRIEFLY, "--json", BATON_INTERNALS="0")
+    answer = home.baton("run", "iris", *BRIEFLY, "--json", timeout=540, BATON_INTERNALS="0")
     assert answer.code == 0, answer.err
     assert answer.json["state"] == "COMPLETED"
     assert {stage["state"] for stage in answer.json["stages"]} == {"COMPLETED"}
