@@ -26,14 +26,11 @@ from typing import Any, Self
 import httpx
 from httpx import HTTPError
 from prefect import Flow
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import PrefectException
 from prefect.runner import Runner
-from prefect.runner._flow_run_executor import ProcessStarter
-from prefect.runner._scheduled_run_poller import StarterResolver
-from prefect.runner._starter_engine import EngineCommandStarter
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 
@@ -43,8 +40,8 @@ from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
-from serving.clients import share_certificates
 from tasks.platform.places import MANIFEST
+from tasks.platform.prefect_internals import share_certificates, start_runs_by
 from tasks.platform.recovery import resume_abandoned
 
 log = logging.getLogger("baton.serve")
@@ -138,32 +135,13 @@ class StageRunner(Runner):
         """Start the template, and start runs through it."""
         await super().__aenter__()
         if sys.platform == "linux":
-            command = start_template(self._door)
-            self._scheduled_run_poller._resolve_starter = self._warm_starter(command)
+            start_runs_by(self, lambda: shlex.join(start_template(self._door)))
         return self
-
-    def _warm_starter(self, command: list[str]) -> StarterResolver:
-        def resolve(flow_run: FlowRun) -> ProcessStarter:
-            names = self._deployment_registry
-            known = flow_run.deployment_id
-            return EngineCommandStarter(
-                tmp_dir=self._tmp_dir,
-                command=shlex.join(command),
-                deployment_name=names.get_deployment_name(known) if known else None,
-                heartbeat_seconds=_whole(self._heartbeat_seconds),
-                control_channel=self._control_channel,
-            )
-
-        return resolve
 
     def handle_sigterm(self, *_: Any) -> None:
         """End at once; the runs' processes follow, and their locks are free then."""
         shutil.rmtree(self._door.parent, ignore_errors=True)
         os._exit(0)
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds)
 
 
 def start_template(address: Path) -> list[str]:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import NoReturn
 
 _SECONDS_BETWEEN_LOOKS = 0.5
-_LOG_SECONDS = 10.0
 _HEADER = 8
 _FDS = 3
 
@@ -32,7 +31,7 @@ _IMPORTS = (
     "prefect.engine",
     "prefect.flow_engine",
     "prefect.flow_runs",
-    "prefect.runner._workspace_runtime_bootstrap",
+    "prefect.runner",
     "flows.generate",
     "flows.train",
     "flows.evaluate",
@@ -195,21 +194,20 @@ def _detach(fds: list[int]) -> None:
     os.closerange(_FDS, 256)
 
 
-def _refresh() -> None:
-    """Forget settings that were read from the template's environment."""
-    from prefect.context import refresh_global_settings_context
-
+def _refresh() -> bool:
+    """Forget settings that were read from another environment; tell whether it can be done."""
     from baton.settings import settings
+    from tasks.platform.prefect_internals import read_settings_again
 
     settings.cache_clear()
-    refresh_global_settings_context()
+    return bool(read_settings_again())
 
 
 def _send_logs() -> None:
     """Send the records that still wait: the process ends without Python's exit handlers."""
-    from prefect.logging.handlers import APILogWorker
+    from prefect.logging.handlers import APILogHandler
 
-    APILogWorker.drain_all(timeout=_LOG_SECONDS)
+    APILogHandler().flush()
 
 
 def _run_engine() -> int:
@@ -250,9 +248,11 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     importlib.import_module("baton")
     loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
+    if not _refresh():
+        return  # every run starts cold, as its client finds nobody here
     for name in _IMPORTS:
         _import(name)
-    importlib.import_module("serving.clients").share_certificates(are_read=True)
+    importlib.import_module("tasks.platform.prefect_internals").share_certificates(are_read=True)
     Template(listener, int(sys.argv[2]), loaded).serve()
 
 

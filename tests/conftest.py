@@ -40,3 +40,23 @@ def event_loop_run():
     import asyncio
 
     return asyncio.run
+
+
+@pytest.fixture(autouse=True)
+def _warnings_of_reaches():
+    """A reach warns once in a process; here, once in a test."""
+    from baton.internals import warn
+
+    warn.cache_clear()
+
+
+@pytest.fixture
+def no_internals(monkeypatch):
+    """Settings in which nothing may reach behind the public face of a library."""
+    from baton.settings import settings
+
+    monkeypatch.setenv("BATON_INTERNALS", "0")
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()

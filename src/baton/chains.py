@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baton import models
+from baton import mlflow_internals, models
 from baton.chain import records, stored
 from baton.errors import InputError
 from baton.evaluation import shapley
@@ -168,11 +168,9 @@ class Chain:
             If it is not there, or was altered.
         """
         wanted = self.evaluated.model
-        for card in (self.settings.mlflow / "artifacts").glob("*/models/*/artifacts/MLmodel"):
-            folder = card.parent / "data" / "model"
-            if wanted.run_id in card.read_text("utf-8") and (
-                stored.digest_of_folder(folder) == wanted.digest
-            ):
+        for card in mlflow_internals.model_cards(self.settings, wanted.run_id):
+            folder = stored.model_folder(card)
+            if stored.digest_of_folder(folder) == wanted.digest:
                 return models.load(folder)
         raise InputError(
             f"model {wanted.uri} is not in {self.settings.mlflow}, or not as it was announced:"
@@ -193,8 +191,8 @@ class Chain:
     @property
     def pictures(self) -> dict[str, Path]:
         """Files of the report's pictures by name, from MLflow's files in this home."""
-        run = self.settings.mlflow / "artifacts" / self.problem / self.evaluated.model.run_id
-        return {path.stem: path for path in sorted(run.glob("artifacts/pictures/*.png"))}
+        found = mlflow_internals.pictures(self.settings, self.evaluated.model.run_id)
+        return {path.stem: path for path in found}
 
     def __repr__(self) -> str:
         value = self.evaluated.scores.get(self.headline)

@@ -1,62 +1,63 @@
-"""Reaching behind the public face of a library, and the public way where that fails.
+"""Reaching behind the public face of a library: by leave of the settings, and never fatally.
 
-What is reached for belongs in one module per library, named ``<library>_internals``.
+A reach is a small function in a library's ``*_internals.py``, and nowhere else. Where the name
+that it reaches for is gone, one warning says what is slower now, and the caller takes the public
+way.
 """
 
 from __future__ import annotations
 
 import logging
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
 
 from baton.settings import settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+P = ParamSpec("P")
 T = TypeVar("T")
 
-GONE = (AttributeError, ImportError)
-"""What is raised when a name is no longer there."""
+GONE = (AttributeError, ImportError, TypeError)
+"""What a name says that is gone, or one that takes other arguments now."""
 
 
 def reach(
-    name: str,
-    within: Callable[[], T],
-    public: Callable[[], T],
-    gone: tuple[type[Exception], ...] = GONE,
-) -> T:
-    """Answer of `within`, or of `public` if that cannot be had or is not wanted.
+    without: str, gone: tuple[type[Exception], ...] = GONE
+) -> Callable[[Callable[P, T]], Callable[P, T | None]]:
+    """Make a function a reach: it returns None where it may not, or finds its names gone.
 
     Parameters
     ----------
-    name : str
-        What is reached for, for the one warning when it is gone.
-    within : callable
-        Uses what the library does not promise to keep.
-    public : callable
-        Does the same, slower, by what the library documents. Used without a warning if
-        ``BATON_INTERNALS=0``.
+    without : str
+        What is the case then, for the warning: "Prefect has no …: runs start cold".
     gone : tuple of exception types
-        What `within` raises when the library has changed.
-
-    Examples
-    --------
-    >>> reach("math.tau", lambda: 1, lambda: 2)
-    1
+        What it raises when the library has changed.
     """
-    if not settings().internals:
-        return public()
-    try:
-        return within()
-    except gone as error:
-        _warn(name, str(error))
-        return public()
+
+    def made(function: Callable[P, T]) -> Callable[P, T | None]:
+        @wraps(function)
+        def reached(*args: P.args, **kwargs: P.kwargs) -> T | None:
+            if not settings().internals:
+                return None
+            try:
+                return function(*args, **kwargs)
+            except gone as error:
+                warn(function.__module__, f"{without} ({error})")
+                return None
+
+        return reached
+
+    return made
 
 
 @cache
-def _warn(name: str, why: str) -> None:
-    """Say it once in a process."""
-    logging.getLogger(__name__).warning(
-        "%s is not as Baton knows it (%s); Baton goes the public way, which is slower", name, why
-    )
+def warn(logger: str, text: str) -> None:
+    """Log a warning, once in a process.
+
+    Parameters
+    ----------
+    logger : str
+        Name of the module that reaches.
+    text : str
+    """
+    logging.getLogger(logger).warning(text)

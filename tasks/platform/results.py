@@ -63,17 +63,18 @@ class Ledger(LocalFileSystem):
 
     _block_type_name = "Baton Ledger"
 
-    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
+    def read_path(self, path: str, **_: Any) -> bytes:  # type: ignore[override]
         """Return the metadata of a result whose file is whole and of our own format.
 
         Prefect would decode the file by whatever serializer the metadata names, pickle
         included; only Baton's own is let through.
         """
-        content = self._place(path).read_bytes()
+        data, place = self._files(path)
+        content = place.read_bytes()
         entry = json.loads(content)
         if entry["serializer"].get("type") != _SERIALIZER_NAME:
             raise ValueError(f"the ledger of {path} names the serializer {entry['serializer']}")
-        if entry["sha256"] != digest_of_file(self._resolve_path(path)):
+        if entry["sha256"] != digest_of_file(data):
             raise ValueError(f"{path} is not the file that its ledger was written for")
         return content
 
@@ -81,10 +82,10 @@ class Ledger(LocalFileSystem):
         """Return what `read_path` does."""
         return self.read_path(path)
 
-    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+    def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]
         """Write the metadata and the data file's digest, at once or not at all."""
-        entry = json.loads(content) | {"sha256": digest_of_file(self._resolve_path(path))}
-        place = self._place(path)
+        data, place = self._files(path)
+        entry = json.loads(content) | {"sha256": digest_of_file(data)}
         write_bytes(place, json.dumps(entry).encode())
         return str(place)
 
@@ -92,9 +93,13 @@ class Ledger(LocalFileSystem):
         """Write what `write_path` does."""
         return self.write_path(path, content)
 
-    def _place(self, path: str) -> Path:
-        data = self._resolve_path(path)
-        return data.with_name(data.name + _LEDGER_SUFFIX)
+    def _files(self, path: str) -> tuple[Path, Path]:
+        """Data file and metadata of a result, below the results folder."""
+        base = Path(self.basepath or "").resolve()
+        data = (base / path).resolve()
+        if not data.is_relative_to(base):
+            raise ValueError(f"{path} is not below {base}")
+        return data, data.with_name(data.name + _LEDGER_SUFFIX)
 
 
 @dataclass

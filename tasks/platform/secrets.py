@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from pydantic import SecretStr
@@ -26,7 +29,8 @@ def load_block(name: str) -> SecretStr:
     from prefect.blocks.system import Secret
 
     try:
-        block: Any = Secret.load(name, _sync=True)  # type: ignore[call-arg]
+        with ThreadPoolExecutor(1) as beside:  # the caller may stand in an event loop
+            block: Any = beside.submit(copy_context().run, asyncio.run, Secret.aload(name)).result()
     except ValueError:
         raise InputError(
             f"there is no Prefect Secret block {name!r}: create it in the UI under Blocks, or"

@@ -19,7 +19,7 @@ from prefect import task
 
 from baton import models, tuning
 from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
-from baton.chain.stored import digest_of_folder
+from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
 from baton.models.answers import serving_example
@@ -328,17 +328,18 @@ def load_model(reference: ModelRef) -> models.FittedModel:
     _client()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{reference.uri}/data/model", dst_path=folder
+            logged = mlflow.artifacts.download_artifacts(
+                artifact_uri=reference.uri, dst_path=folder
             )
         except (MlflowException, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"model {reference.uri} cannot be loaded: {reason}") from None
-        if digest_of_folder(Path(path)) != reference.digest:
+        path = model_folder(Path(logged) / "MLmodel")
+        if digest_of_folder(path) != reference.digest:
             raise InputError(
                 f"model {reference.uri} is not the one that was announced (SHA-256 differs)"
             )
-        return models.load(Path(path))
+        return models.load(path)
 
 
 @task(name="log evaluation", persist_result=False)
@@ -405,9 +406,10 @@ def _log_values(client: Any, run_id: str, values: dict[str, float]) -> None:
 
 
 def _dataset_input(dataset: Any) -> Any:
-    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    return DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+    facts = Dataset(**dataset.to_dict())
+    return DatasetInput(facts, [InputTag("mlflow.data.context", "training")])
 
 
 def champion_scores(problem: str) -> dict[str, float]:

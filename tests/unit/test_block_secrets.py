@@ -13,12 +13,12 @@ def blocks(monkeypatch):
     """Blocks by name, without a server."""
     known = {"shop": Secret(value="s3cret")}
 
-    def load(name, **options):
+    async def load(name):
         if name not in known:
             raise ValueError(f"Unable to find block document named {name}")
         return known[name]
 
-    monkeypatch.setattr(Secret, "load", load)
+    monkeypatch.setattr(Secret, "aload", load)
     use_blocks()
     yield
     secrets.use(None)
@@ -35,3 +35,12 @@ def test_a_block_that_is_not_there_is_told():
     """With where to create it."""
     with pytest.raises(InputError, match=r"no Prefect Secret block 'other': create it"):
         secrets.reveal("other")
+
+
+def test_a_block_is_revealed_where_an_event_loop_runs(event_loop_run):
+    """A flow's own body stands in one."""
+
+    async def flow():
+        return secrets.reveal("shop")
+
+    assert event_loop_run(flow()).get_secret_value() == "s3cret"

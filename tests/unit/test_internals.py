@@ -1,51 +1,42 @@
-"""Reaching behind a library, and the public way where that fails."""
+"""Reaching behind a library's public face: by leave, and never fatally."""
 
 import logging
 
 import pytest
 
-from baton import internals
-from baton.internals import reach
-from baton.settings import settings
+from baton.internals import GONE, reach
 
 
-@pytest.fixture(autouse=True)
-def nothing_said():
-    """A warning that another test gave is given again."""
-    internals._warn.cache_clear()
+@reach("the library has no bell: it is knocked")
+def ring(bell):
+    return bell()
 
 
-def gone():
-    raise AttributeError("no such name")
+def _raise(error):
+    raise error
 
 
-def test_the_faster_way_is_taken(caplog):
-    """Nothing is said where the name is there."""
-    assert reach("it", lambda: "within", lambda: "public") == "within"
-    assert not caplog.records
+def test_a_reach_returns_what_it_found():
+    """Where the name is there, nothing comes between."""
+    assert ring(lambda: "rung") == "rung"
 
 
-def test_a_name_that_is_gone_costs_speed_and_one_warning(caplog):
-    """The public way answers, and the log says once that it is slower."""
-    with caplog.at_level(logging.WARNING):
-        answers = [reach("it", gone, lambda: "public") for _ in range(3)]
-    assert answers == ["public"] * 3
-    (record,) = caplog.records
-    assert "it is not as Baton knows it (no such name)" in record.getMessage()
+@pytest.mark.parametrize("gone", GONE)
+def test_a_name_that_is_gone_is_said_once(caplog, gone):
+    """With what is slower now; the caller gets None and takes the public way."""
+    assert [ring(lambda: _raise(gone("bell"))) for _ in range(3)] == [None] * 3
+    assert caplog.record_tuples == [
+        (__name__, logging.WARNING, "the library has no bell: it is knocked (bell)")
+    ]
 
 
-def test_what_is_wrong_otherwise_is_not_hidden():
-    """An error of another type is the caller's."""
-    with pytest.raises(ZeroDivisionError):
-        reach("it", lambda: 1 / 0, lambda: "public")
+def test_other_errors_are_not_swallowed():
+    """A reach that does its work and fails, fails."""
+    with pytest.raises(OSError, match="broken"):
+        ring(lambda: _raise(OSError("broken")))
 
 
-def test_internals_can_be_switched_off(monkeypatch, caplog):
-    """With BATON_INTERNALS=0 the public way is taken, without a warning."""
-    monkeypatch.setenv("BATON_INTERNALS", "0")
-    settings.cache_clear()
-    try:
-        assert reach("it", gone, lambda: "public") == "public"
-    finally:
-        settings.cache_clear()
+def test_the_switch_lets_nothing_reach(caplog, no_internals):
+    """BATON_INTERNALS=0: no attempt, and no warning of what was asked for."""
+    assert ring(lambda: pytest.fail("it reached")) is None
     assert not caplog.records

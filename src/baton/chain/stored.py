@@ -81,3 +81,22 @@ def digest_of_folder(folder: Path) -> str:
         if path.is_file():
             content.update(path.name.encode() + b"\0" + path.read_bytes())
     return content.hexdigest()
+
+
+def model_folder(card: Path) -> Path:
+    """Folder of a model's own files, by the ``MLmodel`` that MLflow keeps beside them.
+
+    Raises
+    ------
+    InputError
+        If that file is missing, or tells of no such folder.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(card.read_text("utf-8"))
+        return card.parent / str(content["flavors"]["python_function"]["data"])
+    except OSError as error:
+        raise InputError(f"{card} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        raise InputError(f"{card} tells of no model that MLflow loads from files") from None

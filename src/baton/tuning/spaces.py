@@ -14,6 +14,7 @@ from baton.models.registry import family
 from baton.models.space import Categorical, Float, Int, Space
 
 if TYPE_CHECKING:
+    from optuna import Trial
     from optuna.distributions import BaseDistribution
 
     from baton.terms import Kind
@@ -123,6 +124,26 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
         else:
             made[name] = of.FloatDistribution(found.low, found.high, found.log, found.step)
     return made
+
+
+def suggest(trial: Trial, name: str, of: Dimension) -> Any:
+    """Value of a hyperparameter in a trial: drawn the first time, then the same for ever."""
+    if isinstance(of, Categorical):
+        return trial.suggest_categorical(name, of.choices)
+    if isinstance(of, Int):
+        return trial.suggest_int(name, of.low, of.high, step=of.step, log=of.log)
+    return trial.suggest_float(name, of.low, of.high, step=of.step, log=of.log)
+
+
+def holds(distribution: BaseDistribution, value: Any) -> bool:
+    """Tell whether a value is one that could be drawn: Optuna makes no trial with another."""
+    from optuna.trial import create_trial
+
+    try:
+        create_trial(value=0.0, params={"it": value}, distributions={"it": distribution})
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def written(space: Space) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
 from baton.tuning.search import Search
-from baton.tuning.spaces import distributions
+from baton.tuning.spaces import distributions, holds, suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -82,7 +82,7 @@ def open_study(storage: BaseStorage, search: Search) -> Study:
             f"study {search.name!r} is of another search: {_differences(found, known, wanted)};"
             " it was left as it is: name another by -p study=NAME"
         )
-    return Study(found, search)
+    return Study(found, storage, search)
 
 
 def _differences(found: optuna.Study, known: Any, wanted: dict[str, Any]) -> str:
@@ -106,6 +106,7 @@ class Study:
     """A study that is open in this process."""
 
     inner: optuna.Study
+    storage: BaseStorage
     search: Search
 
     def plan(self) -> list[int]:
@@ -127,7 +128,7 @@ class Study:
         return {
             name: self.search.start[name]
             for name, of in distributions(self.search.space).items()
-            if name in self.search.start and _holds(of, self.search.start[name])
+            if name in self.search.start and holds(of, self.search.start[name])
         }
 
     def run(self, number: int, objective: Objective) -> Outcome:
@@ -176,12 +177,14 @@ class Study:
         import optuna
         from optuna.trial import TrialState
 
-        storage, frozen = self.inner._storage, self._frozen(number)
-        if frozen.state.is_finished():
+        state = self._frozen(number).state
+        if state.is_finished():
             return None
-        if frozen.state is TrialState.WAITING:
-            storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
-        return optuna.Trial(self._seeded(number), frozen._trial_id)
+        study = self.storage.get_study_id_from_name(self.inner.study_name)
+        known = self.storage.get_trial_id_from_study_id_trial_number(study, number)
+        if state is TrialState.WAITING:
+            self.storage.set_trial_state_values(known, TrialState.RUNNING)
+        return optuna.Trial(self._seeded(number), known)
 
     def _seeded(self, number: int) -> optuna.Study:
         """Study whose sampler draws what this trial of this seed draws, in whatever process."""
@@ -189,31 +192,29 @@ class Study:
 
         text = f"{self.search.seed} {number}".encode()
         seed = int.from_bytes(hashlib.sha256(text).digest()[:4])
-        return optuna.Study(
-            self.inner.study_name,
-            self.inner._storage,
+        return optuna.load_study(
+            study_name=self.inner.study_name,
+            storage=self.storage,
             sampler=optuna.samplers.TPESampler(seed=seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS),
         )
 
     def _ask(self, trial: optuna.Trial) -> dict[str, Any]:
         """Hyperparameters of a trial; the first one leaves to the family what it does not set."""
-        fixed = trial._fixed_params if trial.number == 0 else {}
-        space = {
-            k: v for k, v in distributions(self.search.space).items() if not fixed or k in fixed
-        }
-        found = {name: trial._suggest(name, of) for name, of in space.items()}
+        fixed = self._first() if trial.number == 0 else {}
+        space = {k: v for k, v in self.search.space.items() if not fixed or k in fixed}
+        found = {name: suggest(trial, name, of) for name, of in space.items()}
         return self.search.start | found
 
     def _watched(self, trial: optuna.Trial, scores: Iterator[float]) -> float:
         """Return the last score, giving the trial up where others were better at its step."""
         from optuna import TrialPruned
 
-        value = float("nan")
+        value, known = float("nan"), self._frozen(trial.number).intermediate_values
         for step, value in enumerate(scores):
             if not math.isfinite(value):
                 raise ValueError(f"the score of step {step} is {value}")
-            if step not in trial.storage.get_trial(trial._trial_id).intermediate_values:
+            if step not in known:  # a process that was killed had told it
                 trial.report(value, step)
             if trial.should_prune():
                 raise TrialPruned
@@ -249,13 +250,6 @@ class Study:
             raise InputError(f"study {self.search.name!r}: no trial came to a score{reason}")
         sign = -1 if self.search.is_maximized else 1
         return min(scored, key=lambda one: (sign * (one.value or 0.0), one.number))
-
-
-def _holds(distribution: Any, value: Any) -> bool:
-    try:
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except (TypeError, ValueError):
-        return False
 
 
 def _outcome(trial: FrozenTrial) -> Outcome:

@@ -44,13 +44,18 @@ def boosting_explainers(estimator: Any, ensembles: Sequence[Ensemble]) -> list[A
     list of shap.TreeExplainer
         One per output; the public way one of the estimator, or none if shap does not know it.
     """
+    found = _of_dictionaries(ensembles)
+    return _of_estimator(estimator) if found is None else found
+
+
+@reach(
+    "shap takes no dictionary of trees: gradient boosting is explained more slowly",
+    (*GONE, KeyError, ValueError),  # shap refuses a model by a ValueError
+)
+def _of_dictionaries(ensembles: Sequence[Ensemble]) -> list[Any]:
     import shap
 
-    def within() -> list[Any]:
-        return [shap.TreeExplainer(_as_dictionary(one)) for one in ensembles]
-
-    gone = (*GONE, KeyError, TypeError, ValueError)  # shap refuses a model by a ValueError
-    return reach("shap's dictionary of trees", within, lambda: _of_estimator(estimator), gone)
+    return [shap.TreeExplainer(_as_dictionary(one)) for one in ensembles]
 
 
 def _of_estimator(estimator: Any) -> list[Any]:

@@ -26,11 +26,12 @@ def current_figure(create: Callable[[Callable[..., Figure] | None], Figure]) -> 
     create : callable
         Makes the figure, by matplotlib's class if it is given None, else by what it is given.
     """
-    registry = reach("matplotlib's list of figures", _registry, lambda: None)
+    registry = _registry()
     with _by_backend(create) if registry is None else _by_registry(create, registry) as figure:
         yield figure
 
 
+@reach("matplotlib has no list of figures: pictures are drawn by another backend, one at a time")
 def _registry() -> Any:
     from matplotlib._pylab_helpers import Gcf
 

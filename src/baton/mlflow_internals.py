@@ -1,0 +1,55 @@
+"""MLflow's internals: where it puts its files, for who looks at them without importing it.
+
+Baton chooses the folder of all artifacts; what stands where below it is MLflow's own affair.
+Where nothing is at the place that is known, the folder is searched through: slower, and otherwise
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from baton.internals import warn
+from baton.settings import Settings
+
+
+def model_cards(settings: Settings, run_id: str) -> list[Path]:
+    """Files ``MLmodel`` of the models that a run logged.
+
+    MLflow tells their place by its client, whose import takes longer than the look. Without: each
+    file of that name is read, wherever it stands.
+    """
+
+    def is_of_run(card: Path) -> bool:
+        return run_id in card.read_text("utf-8")
+
+    known = "*/models/*/artifacts/MLmodel"
+    return _found(settings, "models", known, "**/MLmodel", is_of_run)
+
+
+def pictures(settings: Settings, run_id: str) -> list[Path]:
+    """Pictures that were logged to a run.
+
+    Needed as :func:`model_cards` is. Without: each picture below a folder of the run's name.
+    """
+    known = f"*/{run_id}/artifacts/pictures/*.png"
+    return _found(settings, "pictures", known, f"**/{run_id}/**/pictures/*.png")
+
+
+def _found(
+    settings: Settings,
+    what: str,
+    known: str,
+    anywhere: str,
+    is_wanted: Callable[[Path], bool] = Path.is_file,
+) -> list[Path]:
+    artifacts = settings.mlflow / "artifacts"
+    if settings.internals:
+        found = sorted(filter(is_wanted, artifacts.glob(known)))
+        if found:
+            return found
+    found = sorted(filter(is_wanted, artifacts.glob(anywhere)))
+    if found and settings.internals:
+        warn(__name__, f"MLflow keeps {what} at another place: {artifacts} is searched through")
+    return found

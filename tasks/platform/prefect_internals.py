@@ -1,0 +1,134 @@
+"""Prefect's internals: whatever reaches behind its public face, and nothing else does.
+
+Each reach says what it does, why it is needed, and what is the case without it: slower, and
+otherwise the same. Prefect is imported inside the functions, so that a light process stays one.
+``tests/integration/test_prefect_internals.py`` proves of each that it is needed and that it works;
+one that is needed no more goes.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from importlib import import_module
+from inspect import signature
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from baton.internals import reach
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.runner import Runner
+
+
+@reach("Prefect's runner lets nobody say how a run is started: runs start cold")
+def start_runs_by(runner: Runner, command: Callable[[], str]) -> bool:
+    """Let a runner that was entered start its runs by another command than its own.
+
+    Prefect's runner starts ``python -m prefect.engine`` for each run, which imports for seconds;
+    only a worker's command can be set. Without: runs start cold.
+
+    Parameters
+    ----------
+    runner : Runner
+    command : callable
+        Makes ready what the command needs and returns it; called once, where it can be used.
+    """
+    poller: Any = runner._scheduled_run_poller
+    stock = poller._resolve_starter
+    line = command()
+
+    def resolve(flow_run: FlowRun) -> Any:
+        starter = stock(flow_run)
+        _set_command(starter, line)
+        return starter
+
+    poller._resolve_starter = resolve
+    return True
+
+
+@reach("Prefect starts a run by no command that can be set: runs start cold")
+def _set_command(starter: Any, command: str) -> None:
+    if starter._command is None:
+        starter._command = command
+
+
+@reach("Prefect's settings cannot be read again: runs start cold")
+def read_settings_again() -> bool:
+    """Let Prefect read its settings from the environment as it is now.
+
+    A fork has what the template had read from its own, which names no run. Without: nothing is
+    forked.
+    """
+    from prefect.context import refresh_global_settings_context
+
+    refresh_global_settings_context()
+    return True
+
+
+@reach("Prefect's clients do not share certificates: each one reads them")
+def share_certificates(*, are_read: bool = False) -> bool:
+    """Let the clients of this process share one TLS context for each file of certificates.
+
+    Prefect reads them for every client that it makes, a tenth of a second each, also where the
+    server's address has no TLS; a stage makes dozens. The contexts are used by nothing but
+    Prefect's clients, which set all of them alike. Without: each client reads them.
+
+    Parameters
+    ----------
+    are_read : bool
+        Read the system's now, for processes that are forked from this one.
+    """
+    orchestration: Any = import_module("prefect.client.orchestration")
+    shared = SimpleNamespace(**vars(orchestration.ssl))
+    shared.create_default_context = cache(ssl.create_default_context)
+    orchestration.ssl = shared
+    if are_read:
+        shared.create_default_context()
+    return True
+
+
+@reach("Prefect begins its transactions otherwise: on SQLite, writers turn each other away")
+def make_writers_wait() -> bool:
+    """Begin every transaction of the server on SQLite with ``BEGIN IMMEDIATE``.
+
+    Prefect begins most of them as readers; where two have read and both want to write, SQLite
+    turns one away at once, the server answers 503, and Prefect's client comes back two seconds
+    later. Without: just that.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration as Configuration
+
+    begin = Configuration.begin_transaction
+    signature(begin).bind(None, None, with_for_update=True)
+
+    def begin_as_writer(
+        self: Any,
+        session: Any,
+        with_for_update: bool = False,  # noqa: ARG001
+        **options: Any,
+    ) -> AbstractAsyncContextManager[Any]:
+        return begin(self, session, with_for_update=True, **options)
+
+    Configuration.begin_transaction = begin_as_writer  # type: ignore
+    return True
+
+
+@reach("Prefect's server finds its application otherwise: it is searched for at every action")
+def keep_application() -> bool:
+    """Let what asks for the running application get it without a search.
+
+    Every action of an automation asks for it, and Prefect writes all settings down to find it, a
+    third of the server's time. Without: just that.
+    """
+    server: Any = import_module("prefect.server.api.server")
+    create = server.create_app
+    running = cache(create)
+
+    def created(*args: Any, **options: Any) -> Any:
+        return create(*args, **options) if args or options else running()
+
+    server.create_app = created
+    return True

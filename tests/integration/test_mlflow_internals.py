@@ -1,0 +1,119 @@
+"""Where MLflow puts its files: known, searched for where it is not, and read without MLflow."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from baton import mlflow_internals
+from baton.chain.stored import model_folder
+from baton.errors import InputError
+from baton.settings import Settings
+from tasks.platform.tracking import _dataset_input
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """A home in which MLflow has kept a model and a picture of each of two runs."""
+    import mlflow
+
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    settings.mlflow.mkdir()
+    data = settings.home / "model"
+    data.mkdir()
+    (data / "weights").write_text("1")
+    picture = settings.home / "confusion_matrix.png"
+    picture.write_bytes(b"\x89PNG")
+    mlflow.set_tracking_uri(settings.tracking_uri)
+    experiment = mlflow.create_experiment(
+        "baton-iris", artifact_location=(settings.mlflow / "artifacts" / "iris").as_uri()
+    )
+    runs = []
+    for _ in range(2):
+        with mlflow.start_run(experiment_id=experiment) as run:
+            mlflow.log_artifact(str(picture), "pictures")
+            mlflow.pyfunc.log_model(
+                name="model",
+                loader_module="baton.models",
+                data_path=str(data),
+                pip_requirements=["baton"],
+            )
+            runs.append(run.info.run_id)
+    mlflow.set_tracking_uri(None)
+    return settings, runs
+
+
+def _seen(settings, run):
+    (card,) = mlflow_internals.model_cards(settings, run)
+    (picture,) = mlflow_internals.pictures(settings, run)
+    assert run in card.read_text()
+    assert (model_folder(card) / "weights").read_text() == "1"
+    return card, picture
+
+
+def test_files_are_where_mlflow_puts_them(logged, caplog):
+    """Those of the run that is asked for, at the places that are known."""
+    settings, runs = logged
+    first, second = (_seen(settings, run) for run in runs)
+    assert set(first).isdisjoint(second)
+    assert not caplog.records
+
+
+def test_files_at_other_places_are_found_with_one_warning(logged, caplog, tmp_path):
+    """A version of MLflow that puts them elsewhere makes it slower, not impossible."""
+    settings, runs = logged
+    elsewhere = Settings(home=tmp_path)
+    old, new = settings.mlflow / "artifacts" / "iris", elsewhere.mlflow / "artifacts" / "v4"
+    shutil.copytree(old / "models", new / "iris" / "logged")
+    for run in runs:
+        shutil.copytree(old / run / "artifacts", new / "runs" / run / "files")
+    for run in runs:
+        _seen(elsewhere, run)
+    said = [r.message.split(" at ")[0] for r in caplog.records]
+    assert said == ["MLflow keeps models", "MLflow keeps pictures"]
+
+
+def test_the_switch_has_files_searched_for(logged, caplog, no_internals):
+    """BATON_INTERNALS=0 knows no place, and nobody warns of what was asked for."""
+    home, runs = logged[0].home, logged[1]
+    settings = Settings(home=home)
+    assert not settings.internals
+    for run in runs:
+        _seen(settings, run)
+    assert not caplog.records
+
+
+def test_what_is_nowhere_is_not_warned_of(caplog, tmp_path):
+    """A model that was deleted is no other layout."""
+    settings = Settings(home=tmp_path)
+    assert mlflow_internals.model_cards(settings, "r") == []
+    assert mlflow_internals.pictures(settings, "r") == []
+    assert not caplog.records
+
+
+def test_a_chain_is_looked_at_without_mlflow():
+    """Why its places are known: its import takes longer than the look."""
+    code = "import sys, baton.chains; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("content", ["flavors: {}", "- a", "a: [", None])
+def test_a_card_that_tells_of_no_model_is_said(content, tmp_path):
+    """One line, whatever is wrong with it."""
+    card = tmp_path / "MLmodel"
+    if content is not None:
+        card.write_text(content)
+    with pytest.raises(InputError, match="MLmodel"):
+        model_folder(card)
+
+
+def test_a_data_set_is_logged_as_mlflow_itself_would():
+    """By its public names alone."""
+    import mlflow
+    import pandas as pd
+
+    dataset = mlflow.data.from_pandas(pd.DataFrame({"a": [1.0]}), name="iris", digest="12345678")
+    made = _dataset_input(dataset)
+    assert made.to_dictionary()["dataset"] == dict(dataset._to_mlflow_entity())
+    assert [(tag.key, tag.value) for tag in made.tags] == [("mlflow.data.context", "training")]

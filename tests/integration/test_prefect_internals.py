@@ -1,0 +1,290 @@
+"""What reaches behind Prefect's public face: needed, working, and done without.
+
+Of each reach: that it is needed, so that it goes when Prefect has mended what it is for; that it
+works; and that without its names Baton goes on, slower, with one warning.
+"""
+
+import asyncio
+import os
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, suppress
+from inspect import signature
+from types import SimpleNamespace
+from uuid import uuid4
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from prefect import context
+from prefect.client import orchestration
+from prefect.client.schemas.objects import FlowRun
+from prefect.runner import Runner
+from prefect.server.api import server
+from prefect.server.database import configurations
+from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.settings import (
+    PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
+    PREFECT_API_URL,
+    temporary_settings,
+)
+
+from serving import warm_client
+from tasks.platform import prefect_internals
+from tasks.platform.prefect_internals import (
+    keep_application,
+    make_writers_wait,
+    read_settings_again,
+    share_certificates,
+    start_runs_by,
+)
+
+
+@pytest.fixture(autouse=True)
+def _as_prefect_has_it(monkeypatch):
+    """What the reaches replace is put back; engines are kept by loop and address: none here."""
+    begin = AioSqliteConfiguration.begin_transaction
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)
+    monkeypatch.setattr(server, "create_app", server.create_app)
+    monkeypatch.setattr(orchestration, "ssl", ssl)
+    monkeypatch.setattr(configurations, "ENGINES", {})
+
+
+def _warnings(caplog):
+    ours = [r for r in caplog.records if r.name == prefect_internals.__name__]
+    return [record.message for record in ours]
+
+
+REACHES = {
+    "start_runs_by": lambda: start_runs_by(_runner(lambda run: None), lambda: "true"),
+    "read_settings_again": read_settings_again,
+    "share_certificates": share_certificates,
+    "make_writers_wait": make_writers_wait,
+    "keep_application": keep_application,
+}
+NAMES = {
+    "read_settings_again": (context, "refresh_global_settings_context"),
+    "share_certificates": (orchestration, "ssl"),
+    "make_writers_wait": (configurations, "AioSqliteConfiguration"),
+    "keep_application": (server, "create_app"),
+}
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_each_reach_is_one_that_can_be_switched_off(name, caplog, no_internals):
+    """BATON_INTERNALS=0 leaves Prefect as it is and says nothing."""
+    places = [*NAMES.values(), (AioSqliteConfiguration, "begin_transaction")]
+    before = [getattr(*place) for place in places]
+    assert REACHES[name]() is None
+    assert [getattr(*place) for place in places] == before
+    assert not _warnings(caplog)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_gone_is_said_once(name, caplog, monkeypatch):
+    """No reach stops the process that wants it."""
+    with monkeypatch.context() as patch:
+        patch.delattr(*NAMES[name])
+        assert REACHES[name]() is None
+        assert REACHES[name]() is None
+    assert len(_warnings(caplog)) == 1
+
+
+def test_every_reach_is_tested_here():
+    """One that is added is tested too."""
+    ours = {n for n, f in vars(prefect_internals).items() if hasattr(f, "__wrapped__")}
+    assert ours - {"_set_command", "cache", "reach"} == set(REACHES)
+
+
+def _runner(resolve):
+    return SimpleNamespace(_scheduled_run_poller=SimpleNamespace(_resolve_starter=resolve))
+
+
+def test_a_run_is_started_by_the_command_that_is_given(prefect, tmp_path, event_loop_run):
+    """Prefect's runner has no such setting; with the change, it is that command's process."""
+    assert not {"command", "job_variables"} & set(signature(Runner).parameters)
+    script, said = tmp_path / "said.py", tmp_path / "said"
+    script.write_text(
+        f"import os; open({str(said)!r}, 'w').write(os.environ['PREFECT__FLOW_RUN_ID'])"
+    )
+
+    async def start():
+        async with Runner(name="r", pause_on_shutdown=False) as runner:
+            assert start_runs_by(runner, lambda: f"{sys.executable} {script}")
+            run = FlowRun(flow_id=uuid4())
+            await runner._scheduled_run_poller._resolve_starter(run).start(run)
+            return run
+
+    run = event_loop_run(start())
+    assert said.read_text() == str(run.id)
+
+
+def test_a_runner_that_lets_nobody_in_starts_cold(caplog):
+    """Nothing is made ready for a command that nothing would run."""
+    for gone in (SimpleNamespace(), SimpleNamespace(_scheduled_run_poller=SimpleNamespace())):
+        assert start_runs_by(gone, lambda: pytest.fail("made ready")) is None
+    assert all("runs start cold" in said for said in _warnings(caplog))
+    assert len(_warnings(caplog)) == 2, "one for each name"
+
+
+def test_a_starter_without_a_command_starts_as_prefect_has_it(caplog):
+    """The run goes on; one warning for all runs."""
+    stock = SimpleNamespace()
+    runner = _runner(lambda run: stock)
+    assert start_runs_by(runner, lambda: "true")
+    resolve = runner._scheduled_run_poller._resolve_starter
+    assert [resolve(None), resolve(None)] == [stock, stock]
+    assert vars(stock) == {}
+    assert len(_warnings(caplog)) == 1
+
+
+SETTINGS = """
+import os
+from prefect.settings import PREFECT_API_URL
+from tasks.platform.prefect_internals import read_settings_again
+
+os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
+before = PREFECT_API_URL.value()
+read_settings_again()
+print(before, PREFECT_API_URL.value())
+"""
+
+
+def test_settings_are_read_again(tmp_path):
+    """Prefect keeps what it read at its import, which in a fork is another's."""
+    environment = os.environ | {"PREFECT_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["None", "http://127.0.0.1:9/api"], done.stderr
+
+
+SERVING = """
+import sys, time
+from pathlib import Path
+from serving.serve import start_template
+
+start_template(Path(sys.argv[1]))
+time.sleep(60)
+"""
+
+
+def test_a_template_that_cannot_read_settings_again_leaves_runs_to_start_cold(tmp_path):
+    """It ends, and the process of a run is an interpreter of its own."""
+    environment = os.environ | {"BATON_INTERNALS": "0"}
+    address = tmp_path / "door"
+    serving = subprocess.Popen([sys.executable, "-c", SERVING, str(address)], env=environment)
+    try:
+        while not address.exists():
+            assert serving.poll() is None
+            time.sleep(0.1)
+        client = [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
+        ran = subprocess.run(
+            client, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        serving.kill()
+        serving.wait()
+    assert "Invalid flow run id" in ran.stderr, "what prefect.engine says where it has no run"
+
+
+async def _two_writers(path):
+    """Both read before either writes; return how many wrote."""
+    configuration = AioSqliteConfiguration(f"sqlite+aiosqlite:///{path}")
+    engine = await configuration.engine()
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("create table t (n integer)"))
+    both_read = asyncio.Barrier(2)
+
+    async def read_and_write():
+        session = await configuration.session(engine)
+        async with session, configuration.begin_transaction(session):
+            await session.execute(sa.text("select count(*) from t"))
+            with suppress(TimeoutError, asyncio.BrokenBarrierError):  # the other may have to wait
+                await asyncio.wait_for(both_read.wait(), 0.5)
+            await session.execute(sa.text("insert into t values (1)"))
+
+    done = await asyncio.gather(read_and_write(), read_and_write(), return_exceptions=True)
+    await engine.dispose()
+    return done
+
+
+def test_of_two_writers_that_have_read_prefect_turns_one_away(tmp_path):
+    """Why `make_writers_wait` is there; it can go when this fails."""
+    done = asyncio.run(_two_writers(tmp_path / "x.db"))
+    assert any("locked" in str(error) for error in done)
+
+
+def test_writers_wait_for_each_other(tmp_path):
+    """With the change, both have written."""
+    make_writers_wait()
+    assert asyncio.run(_two_writers(tmp_path / "x.db")) == [None, None]
+
+
+def test_writers_that_cannot_be_told_to_wait_are_left_alone(tmp_path, monkeypatch, caplog):
+    """A begin that takes other arguments is not replaced: the server works as Prefect's does."""
+    begin = AioSqliteConfiguration.begin_transaction
+
+    @asynccontextmanager
+    async def other(self, session):
+        async with begin(self, session) as begun:
+            yield begun
+
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", other)
+    make_writers_wait()
+    assert AioSqliteConfiguration.begin_transaction is other
+    assert None in asyncio.run(_two_writers(tmp_path / "x.db"))
+    assert len(_warnings(caplog)) == 1
+
+
+def _ask(times):
+    """Ask for the application as every action of an automation does."""
+    from prefect.server.api.clients import BaseClient
+
+    clients = [BaseClient() for _ in range(times)]
+    assert len({id(client._http_client._transport.app) for client in clients}) == 1
+
+
+def test_the_application_is_looked_up_once(monkeypatch):
+    """Prefect writes all settings down at every action; with the change, once."""
+    from prefect.settings import Settings
+
+    asked = []
+    hash_key = Settings.hash_key
+    monkeypatch.setattr(Settings, "hash_key", lambda self: asked.append(1) or hash_key(self))
+    _ask(4)
+    assert len(asked) >= 4, "Prefect has mended it: `keep_application` can go"
+    keep_application()
+    asked.clear()
+    _ask(4)
+    assert len(asked) <= 1
+
+
+def _contexts_of_clients(monkeypatch, times):
+    """How often certificates are read for so many clients."""
+    from prefect.client.orchestration import get_client
+
+    read = []
+    load = ssl.SSLContext.load_default_certs
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_default_certs", lambda self, *of: read.append(1) or load(self, *of)
+    )
+    settings = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_API_TLS_INSECURE_SKIP_VERIFY: 1}
+    with temporary_settings(settings):
+        for _ in range(times):
+            with suppress(httpx.HTTPError), get_client(sync_client=True):
+                pass
+    return len(read)
+
+
+def test_certificates_are_read_once_for_all_clients_of_a_process(monkeypatch):
+    """Prefect reads them for each; with the change, once. It can go when the first half fails."""
+    assert _contexts_of_clients(monkeypatch, 3) >= 3
+    share_certificates()
+    assert _contexts_of_clients(monkeypatch, 3) == 1
