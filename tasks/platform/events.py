@@ -7,23 +7,23 @@ the server must acknowledge, or the stage fails.
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.states import Completed
+from pydantic import SecretStr
 
 from baton.chain.events import Event
+from tasks.platform import api
 
 _NAMESPACE = uuid.UUID("b5f0a9c4-6d0e-5d5c-9f6e-0b8a7f0a4a11")
-_ATTEMPTS = 8
-_LONGEST_WAIT_SECONDS = 15.0
+_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between attempts: a server that starts again is waited for."""
 
 log = logging.getLogger(__name__)
 
@@ -89,24 +89,28 @@ def deliver(body: dict[str, Any]) -> None:
     Raises
     ------
     RuntimeError
-        If it never did.
+        If it never did, or said that it will not.
     """
-    reason = ""
-    with get_client(sync_client=True) as client:
-        for wait in _waits():
-            try:
-                response = client._client.post("/events", json=[body])
-                response.raise_for_status()
-            except httpx.HTTPError as error:
-                reason = f"{type(error).__name__}: {error}"
-                log.warning("event %s not acknowledged (%s)", body["event"], reason)
-                time.sleep(wait)
-            else:
-                return
-    raise RuntimeError(f"event {body['event']} was not acknowledged by the server: {reason}")
+    try:
+        with api.Client(_access(), _WAITS) as client:
+            client.post("/events", [body])
+    except api.ApiError as error:
+        reason = f"event {body['event']} was not acknowledged by the server: {error}"
+        raise RuntimeError(reason) from None
 
 
-def _waits() -> Iterator[float]:
-    """Seconds to wait after each failed attempt."""
-    for attempt in range(_ATTEMPTS):
-        yield min(0.5 * 2**attempt, _LONGEST_WAIT_SECONDS) if attempt < _ATTEMPTS - 1 else 0.0
+def _access() -> api.Access:
+    """Access to the server of this run by Prefect's settings: a profile may say where it is."""
+    found = get_current_settings()
+    return api.Access(
+        found.api.url or str(get_client(sync_client=True).api_url),
+        auth_string=_revealed(found.api.auth_string),
+        key=_revealed(found.api.key),
+        certificates=found.api.ssl_cert_file or "",
+        is_verified=not found.api.tls_insecure_skip_verify,
+        headers=found.client.custom_headers,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

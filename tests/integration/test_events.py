@@ -43,7 +43,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(events, "_waits", lambda: iter([0.01] * 4))
+    monkeypatch.setattr(events, "_WAITS", [0.01] * 3)
 
 
 def test_an_event_is_delivered_again_until_it_is_acknowledged(server):
