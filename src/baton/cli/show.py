@@ -19,7 +19,7 @@ from baton.terms import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from baton.cli.chain import ChainRun, Json, StageRun
+    from baton.chain.runs import ChainRun, Json, StageRun
     from tasks.explaining import ExplainedRow
 
 _COLOURS = {
@@ -36,7 +36,7 @@ _COLOURS = {
 
 def stage_table(chain: ChainRun) -> Table:
     """Table of a chain's stages."""
-    table = Table(title=f"chain {chain.chain} · {chain.problem}", title_justify="left")
+    table = Table(title=f"chain {chain.id} · {chain.problem}", title_justify="left")
     table.add_column("stage")
     table.add_column("state")
     table.add_column("hop, s", justify="right")
@@ -82,7 +82,7 @@ def _tell_changes(console: Console, chain: ChainRun, told: set[tuple[str, str]])
 
 
 def _state_of(run: StageRun) -> str:
-    return "cached" if run.cached else run.state.lower()
+    return "cached" if run.is_cached else run.state.lower()
 
 
 def outcome(console: Console, chain: ChainRun, report: Json, pages: dict[str, str]) -> None:
@@ -157,7 +157,7 @@ def chain_list(console: Console, chains: list[ChainRun]) -> None:
         table.add_column(heading)
     for chain in chains:
         stages = ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages)
-        table.add_row(chain.chain, chain.problem, chain.state.lower(), stages)
+        table.add_row(chain.id, chain.problem, chain.state.lower(), stages)
     console.print(table)
 
 
