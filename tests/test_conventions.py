@@ -48,6 +48,13 @@ def test_only_tracking_imports_mlflow():
     assert users == {"tasks/platform/tracking.py"}
 
 
+def test_one_client_asks_the_prefect_api():
+    """Neither the command nor a stage has a second one, or catches what another one raises."""
+    rooms = ("tasks/", "flows/", "src/baton/cli/")
+    users = {n for n, t in TREES.items() if n.startswith(rooms) and "httpx" in set(_imports(t))}
+    assert users == {"tasks/platform/api.py"}
+
+
 def test_only_settings_reads_the_environment():
     """What the environment may decide stands in one place; children are handed a copy of it."""
     readers = {

@@ -60,7 +60,7 @@ class StageRun:
 
     def seconds(self, now: datetime) -> float | None:
         """Seconds from its first line to its end, or to now."""
-        return (self.ended or now).timestamp() - self.began.timestamp() if self.began else None
+        return ((self.ended or now) - self.began).total_seconds() if self.began else None
 
 
 @dataclass(frozen=True)
