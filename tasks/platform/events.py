@@ -56,9 +56,22 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
     RuntimeError
         If the server did not acknowledge the event.
     """
-    run_id = str(flow_run.id)
-    body = {
-        "id": str(event_id(event, run_id, flow_run.run_count)),
+    deliver(_body(event, str(flow_run.id), flow_run.run_count))
+    log.info("announced %s", event.event.value)
+    return Completed(
+        name="Cached" if cached else None,
+        message=f"{'already there; ' if cached else ''}announced {event.event.value}",
+    )
+
+
+def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
+    """What is posted of an event."""
+    run = {
+        "prefect.resource.id": f"prefect.flow-run.{run_id}",
+        "prefect.resource.role": "flow-run",
+    }
+    return {
+        "id": str(event_id(event, run_id, attempt)),
         "occurred": datetime.now(UTC).isoformat(),
         "event": event.event.value,
         "resource": {
@@ -67,20 +80,9 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
             "baton.chain": event.chain,
             **event.labels,
         },
-        "related": [
-            {
-                "prefect.resource.id": f"prefect.flow-run.{run_id}",
-                "prefect.resource.role": "flow-run",
-            }
-        ],
+        "related": [run],
         "payload": event.payload(),
     }
-    deliver(body)
-    log.info("announced %s", event.event.value)
-    return Completed(
-        name="Cached" if cached else None,
-        message=f"{'already there; ' if cached else ''}announced {event.event.value}",
-    )
 
 
 def deliver(body: dict[str, Any]) -> None:

@@ -45,6 +45,6 @@ def _said(error: Exception) -> str:
 
 def _setting(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]).upper() if first["loc"] else "a setting"
-    variable = name if name.startswith("PREFECT_") else f"BATON_{name}"
+    name = str(first["loc"][0]) if first["loc"] else "a setting"
+    variable = name if name.isupper() else f"BATON_{name.upper()}"  # Prefect's have their own name
     return f"setting {variable}: {first['msg']}, got {first.get('input')!r}"

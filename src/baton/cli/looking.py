@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from baton import problems
-from baton.chain import manifest, outcome, records, stored
+from baton.chain import outcome, records, stored
 from baton.chain.manifest import Manifest
+from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import ChainRun
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
@@ -25,10 +26,10 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     chain
         Id of a chain or its first digits.
     """
-    found = manifest.read(MANIFEST)
+    manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
         server = server_at(addresses)
-        seen = [_one(server, found, chain)] if chain else _latest(server, found)
+        seen = [_one(server, manifest, chain)] if chain else _latest(server, manifest)
     made = [outcome.of_chain(one, settings().results) for one in seen]
     if as_json:
         print_json(made[0] if chain else made)
@@ -39,19 +40,19 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     return 0
 
 
-def _latest(server: Server, chain: Manifest, beginning: str = "") -> list[ChainRun]:
+def _latest(server: Server, manifest: Manifest, beginning: str = "") -> list[ChainRun]:
     """Latest chains whose id begins so."""
     latest = server.latest(beginning)
-    return [server.look(begun, chain.stages(begun.stage, begun.labels)) for begun in latest]
+    return [server.look(begun, manifest.stages(begun.stage, begun.labels)) for begun in latest]
 
 
-def _one(server: Server, chain: Manifest, beginning: str) -> ChainRun:
+def _one(server: Server, manifest: Manifest, beginning: str) -> ChainRun:
     """The one chain whose id begins so, with what it made."""
-    seen = _latest(server, chain, beginning)
+    seen = _latest(server, manifest, beginning)
     if len(seen) != 1:
         which = "no chain" if not seen else f"{len(seen)} chains"
         raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")
-    return with_events(server, chain, seen[0])
+    return with_events(server, manifest, seen[0])
 
 
 @app.command

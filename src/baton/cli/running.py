@@ -12,8 +12,9 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from baton import options, problems, terms
-from baton.chain import manifest, outcome, records
+from baton.chain import outcome, records
 from baton.chain.events import DatasetReady, Stage
+from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli import show
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
@@ -173,13 +174,13 @@ def _console(as_json: bool, is_watched: bool = False) -> Console:
 
 def _carry_out(order: Order, console: Console, as_json: bool) -> int:
     """Begin a chain, watch it to its end, and say what came of it."""
-    chain = manifest.read(MANIFEST)
+    manifest = read_manifest(MANIFEST)
     with connected(console) as (addresses, check):
         server = server_at(addresses)
-        begun = server.begin(order, chain)
+        begun = server.begin(order, manifest)
         with _cancelled_by_an_interrupt(addresses, begun), show.live(console) as tell:
             watch = unless_interrupted(check)
-            seen = follow(server, chain, begun, tell=tell, check=watch)
+            seen = follow(server, manifest, begun, tell=tell, check=watch)
     made = outcome.of_chain(seen, settings().results)
     if as_json:
         print_json(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from baton.chain import manifest
+from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR, OUT, app
 from baton.cli.connection import connected, started
 from baton.errors import InputError
@@ -47,8 +47,8 @@ def prune() -> int:
     """
     from tasks.platform.upkeep import prune as remove
 
-    found = manifest.read(MANIFEST)
+    manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
-        for name in remove(found, addresses.prefect):
+        for name in remove(manifest, addresses.prefect):
             OUT.print(f"removed {name}", highlight=False)
     return 0
