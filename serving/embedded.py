@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from baton.errors import InputError
 from baton.settings import Settings
+from tasks.platform.api import Access, Client
 from tasks.platform.places import MANIFEST
 
 _START_SECONDS = 180.0
@@ -315,14 +316,15 @@ def _is_held(settings: Settings) -> bool:
         return True
 
 
-def is_up(api: str) -> bool:
+def is_up(address: str) -> bool:
     """Tell whether a Prefect server answers at this address."""
-    return _answers(f"{api}/health")
+    with Client(Access(address)) as client:
+        return client.is_healthy()
 
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=2, verify=address.startswith("https:")).is_success
+        return httpx.get(address, timeout=2, verify=False).is_success
     except httpx.HTTPError:
         return False
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from baton import mlflow_internals, models
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from baton.chain.events import ModelEvaluated
 
-_TITLE = re.compile(r"chain ([0-9a-f]{12}) · ")
-_STAGE = re.compile(r"[a-z]+: [a-z]+\n")
+_COMPLAINT = "baton: "
+"""How the command begins the line that says why it fails."""
+
 _PAGE = "notebook_"
 _COLOURED = {"CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
 
@@ -180,7 +181,7 @@ class Chain:
     @property
     def report(self) -> Path:
         """File of its report, one HTML page."""
-        return self.settings.results / self.evaluated.report.key
+        return stored.path_of(self.settings.results, self.evaluated.report)
 
     @property
     def notebooks(self) -> dict[str, Path]:
@@ -221,12 +222,12 @@ def _range(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
 
 
-def find(chain: str = "", problem: str = "", home: str | Path = "") -> Chain:
+def find(chain_id: str = "", problem: str = "", home: str | Path = "") -> Chain:
     """Find a chain that ended: the latest, or that of an id.
 
     Parameters
     ----------
-    chain : str
+    chain_id : str
         Id of a chain or its first digits; the latest one when empty.
     problem : str
         Name of its problem; any when empty.
@@ -240,7 +241,7 @@ def find(chain: str = "", problem: str = "", home: str | Path = "") -> Chain:
         If there is none.
     """
     where = Settings(home=_home(home))
-    return Chain(records.find(where, chain=chain, problem=problem), where)
+    return Chain(records.find(where, chain_id=chain_id, problem=problem), where)
 
 
 def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:
@@ -263,37 +264,51 @@ def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:
     --------
     >>> chain = run("spheres", rows=2000, model="lightgbm")  # doctest: +SKIP
     """
-    command = [sys.executable, "-c", "from baton.cli import main; main()", "run", problem]
-    for name, value in parameters.items():
-        command += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     where = _home(home)
-    with subprocess.Popen(
-        command,
-        env=_plain(os.environ) | {"BATON_HOME": str(where), "PYTHONIOENCODING": "utf-8"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    ) as process:
-        said = list(_told(process))
-    if process.returncode:
-        last = said[-1] if said else f"it ended with code {process.returncode}"
-        raise InputError(last.strip().removeprefix("baton: "))
-    return find(next(found[1] for line in said if (found := _TITLE.match(line))), home=where)
+    arguments = ["run", problem, "--json", "--progress"]
+    for name, value in parameters.items():
+        arguments += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    outcome = _commanded(arguments, where)
+    if error := outcome.get("error"):
+        raise InputError(error)
+    return find(outcome["chain"], home=where)
+
+
+def _commanded(arguments: list[str], home: Path) -> dict[str, Any]:
+    """Run the command, pass on how far it is, and return the object that it printed."""
+    with TemporaryFile() as answer:  # a pipe that nobody reads meanwhile could fill
+        with subprocess.Popen(
+            [sys.executable, "-c", "from baton.cli import main; main()", *arguments],
+            env=_plain(os.environ) | {"BATON_HOME": str(home), "PYTHONIOENCODING": "utf-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        ) as process:
+            last = _passed_on(process)
+        answer.seek(0)
+        try:
+            outcome: dict[str, Any] = json.load(answer)
+        except ValueError:  # it ended before it had anything to say of a chain
+            raise InputError(last or f"it ended with code {process.returncode}") from None
+    return outcome
+
+
+def _passed_on(process: subprocess.Popen[str]) -> str:
+    """Pass on what the command says of its stages; return why it failed, if it did."""
+    assert process.stderr is not None
+    complaint = ""
+    for line in process.stderr:
+        if line.startswith(_COMPLAINT):
+            complaint = line.removeprefix(_COMPLAINT).strip()
+        else:
+            sys.stdout.write(line)
+    return complaint
 
 
 def _plain(environment: Mapping[str, str]) -> dict[str, str]:
     """Environment in which the command prints plain lines: a kernel's asks for colours."""
     return {k: v for k, v in environment.items() if k not in _COLOURED} | {"NO_COLOR": "1"}
-
-
-def _told(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Pass on what the command says of its stages, and return all lines."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if _STAGE.fullmatch(line):
-            sys.stdout.write(line)
-        yield line
 
 
 def _home(given: str | Path) -> Path:

@@ -72,6 +72,18 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("PREFECT_API_AUTH_STRING"),
         description="user:password of that server. Prefect's own variable.",
     )
+    prefect_certificates: str = Field(
+        default="",
+        validation_alias=AliasChoices("PREFECT_API_SSL_CERT_FILE"),
+        description="File of the certificates that an https server's is checked by; the usual ones"
+        " when empty. Prefect's own variable.",
+    )
+    prefect_unverified: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("PREFECT_API_TLS_INSECURE_SKIP_VERIFY"),
+        description="Whether the certificate of an https server is left unchecked. Prefect's own"
+        " variable.",
+    )
 
     @field_validator("home")
     @classmethod

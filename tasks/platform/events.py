@@ -7,23 +7,23 @@ the server must acknowledge, or the stage fails.
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.states import Completed
+from pydantic import SecretStr
 
 from baton.chain.events import Event
+from tasks.platform import api
 
 _NAMESPACE = uuid.UUID("b5f0a9c4-6d0e-5d5c-9f6e-0b8a7f0a4a11")
-_ATTEMPTS = 8
-_LONGEST_WAIT_SECONDS = 15.0
+_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between attempts: a server that starts again is waited for."""
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,22 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
     RuntimeError
         If the server did not acknowledge the event.
     """
-    run_id = str(flow_run.id)
-    body = {
-        "id": str(event_id(event, run_id, flow_run.run_count)),
+    deliver(_body(event, str(flow_run.id), flow_run.run_count))
+    log.info("announced %s", event.event.value)
+    return Completed(
+        name="Cached" if cached else None,
+        message=f"{'already there; ' if cached else ''}announced {event.event.value}",
+    )
+
+
+def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
+    """What is posted of an event."""
+    run = {
+        "prefect.resource.id": f"prefect.flow-run.{run_id}",
+        "prefect.resource.role": "flow-run",
+    }
+    return {
+        "id": str(event_id(event, run_id, attempt)),
         "occurred": datetime.now(UTC).isoformat(),
         "event": event.event.value,
         "resource": {
@@ -67,20 +80,9 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
             "baton.chain": event.chain,
             **event.labels,
         },
-        "related": [
-            {
-                "prefect.resource.id": f"prefect.flow-run.{run_id}",
-                "prefect.resource.role": "flow-run",
-            }
-        ],
+        "related": [run],
         "payload": event.payload(),
     }
-    deliver(body)
-    log.info("announced %s", event.event.value)
-    return Completed(
-        name="Cached" if cached else None,
-        message=f"{'already there; ' if cached else ''}announced {event.event.value}",
-    )
 
 
 def deliver(body: dict[str, Any]) -> None:
@@ -89,24 +91,28 @@ def deliver(body: dict[str, Any]) -> None:
     Raises
     ------
     RuntimeError
-        If it never did.
+        If it never did, or said that it will not.
     """
-    reason = ""
-    with get_client(sync_client=True) as client:
-        for wait in _waits():
-            try:
-                response = client._client.post("/events", json=[body])
-                response.raise_for_status()
-            except httpx.HTTPError as error:
-                reason = f"{type(error).__name__}: {error}"
-                log.warning("event %s not acknowledged (%s)", body["event"], reason)
-                time.sleep(wait)
-            else:
-                return
-    raise RuntimeError(f"event {body['event']} was not acknowledged by the server: {reason}")
+    try:
+        with api.Client(_access(), _WAITS) as client:
+            client.post("/events", [body])
+    except api.ApiError as error:
+        reason = f"event {body['event']} was not acknowledged by the server: {error}"
+        raise RuntimeError(reason) from None
 
 
-def _waits() -> Iterator[float]:
-    """Seconds to wait after each failed attempt."""
-    for attempt in range(_ATTEMPTS):
-        yield min(0.5 * 2**attempt, _LONGEST_WAIT_SECONDS) if attempt < _ATTEMPTS - 1 else 0.0
+def _access() -> api.Access:
+    """Access to the server of this run by Prefect's settings: a profile may say where it is."""
+    found = get_current_settings()
+    return api.Access(
+        found.api.url or str(get_client(sync_client=True).api_url),
+        auth_string=_revealed(found.api.auth_string),
+        key=_revealed(found.api.key),
+        certificates=found.api.ssl_cert_file or "",
+        is_verified=not found.api.tls_insecure_skip_verify,
+        headers=found.client.custom_headers,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

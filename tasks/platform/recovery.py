@@ -23,6 +23,7 @@ from prefect.states import AwaitingRetry
 from baton.chain.events import TRIAL, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.recovery import Run, abandoned, unanswered
+from baton.chain.runs import chain_id_of
 from tasks.platform.stage import HOME_LABEL, home_id, is_alive
 
 log = logging.getLogger(__name__)
@@ -83,26 +84,17 @@ def _stage_flows() -> dict[UUID, str]:
 
 
 def _seen(run: FlowRun) -> Run:
-    chains = [tag.partition(":")[2] for tag in run.tags if tag.startswith("chain:")]
     state = run.state
     return Run(
         id=str(run.id),
         stage="",
-        chain=chains[0] if chains else _chain_in(run.parameters),
+        chain=chain_id_of(run.tags, run.parameters),
         state=state.type.value if state else "",
         since=state.timestamp if state else datetime.now(UTC),
         home=str(run.labels.get(HOME_LABEL, "")),
         attempts=run.run_count,
         labels=labels_in(run.parameters) or PLAIN,
     )
-
-
-def _chain_in(parameters: dict[str, Any]) -> str:
-    """Chain named in an event's payload, for a run that waits to start."""
-    for value in parameters.values():
-        if isinstance(value, dict) and "chain" in value:
-            return str(value["chain"])
-    return ""
 
 
 def _begin_again(lost: Iterable[Run], runs: list[FlowRun], reason: str) -> list[str]:

@@ -21,6 +21,8 @@ from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, id_begun_by
+from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from tasks.platform.secrets import use_blocks
@@ -28,18 +30,10 @@ from tasks.platform.secrets import use_blocks
 HOME_LABEL = "baton.home"
 """Label of a flow run: where its lock is, so who may say that it is dead."""
 
-BEGAN_LABEL = "baton.began"
-"""Label of a flow run: when its first line ran."""
-
 _LOGGERS = ("baton", "tasks")
 _SCHEDULED_TAG = "auto-scheduled"
 
 _held: list[FileLock] = []
-
-
-def chain_id(run_id: str) -> str:
-    """Id of the chain that the flow run with this id begins."""
-    return run_id.replace("-", "")[:12]
 
 
 @contextmanager
@@ -71,20 +65,34 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     """
     began = datetime.now(UTC).isoformat()
     run_id = str(flow_run.id)
-    chain = chain or chain_id(run_id)
+    chain = chain or id_begun_by(run_id)
     die_with(settings().parent_pid)
     use_blocks()
     _hold(run_id)
     with logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
-        yield chain
+        with _mistakes_told(run_id):
+            yield chain
 
 
 def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> None:
     with get_client(sync_client=True) as client:
         all_tags = {*flow_run.tags, f"chain:{chain}", f"problem:{problem}"}
         client.update_flow_run(UUID(run_id), name=name, tags=sorted(all_tags))
-        client.update_flow_run_labels(UUID(run_id), {HOME_LABEL: home_id(), BEGAN_LABEL: began})
+        client.update_flow_run_labels(
+            UUID(run_id), {HOME_LABEL: home_id(), BEGAN_LABEL: began, INPUT_ERROR_LABEL: ""}
+        )
+
+
+@contextmanager
+def _mistakes_told(run_id: str) -> Iterator[None]:
+    """Label the run with a mistake in the user's input: the command tells it from a defect."""
+    try:
+        yield
+    except InputError as error:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run_labels(UUID(run_id), {INPUT_ERROR_LABEL: str(error)})
+        raise
 
 
 def _hold(run_id: str) -> None:

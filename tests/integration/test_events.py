@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from baton.chain.events import DatasetReady
 from tasks.platform import events
@@ -17,7 +17,8 @@ class _Flaky(BaseHTTPRequestHandler):
     def do_POST(self):
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.bodies.append(content)
-        code = 204 if len(self.server.bodies) > self.server.failures else 500
+        self.server.logins.append(self.headers["Authorization"])
+        code = 204 if len(self.server.bodies) > self.server.failures else self.server.code
         self.send_response(code)
         self.end_headers()
 
@@ -34,7 +35,8 @@ class _Flaky(BaseHTTPRequestHandler):
 def server():
     """A server of this test's own on a free port."""
     found = HTTPServer(("127.0.0.1", 0), _Flaky)
-    found.bodies, found.failures = [], 0
+    found.bodies, found.logins = [], []
+    found.failures, found.code = 0, 500
     threading.Thread(target=found.serve_forever, daemon=True).start()
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{found.server_port}/api"}):
         yield found
@@ -43,7 +45,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(events, "_waits", lambda: iter([0.01] * 4))
+    monkeypatch.setattr(events, "_WAITS", [0.01] * 3)
 
 
 def test_an_event_is_delivered_again_until_it_is_acknowledged(server):
@@ -59,6 +61,22 @@ def test_an_event_that_nobody_acknowledges_is_an_error(server):
     server.failures = 99
     with pytest.raises(RuntimeError, match="not acknowledged"):
         events.deliver({"id": "1", "event": "baton.dataset.ready"})
+
+
+@pytest.mark.parametrize("code", [401, 404, 422])
+def test_an_event_that_is_refused_fails_at_once(server, code):
+    """The same event would be refused again: one attempt, and one line with the reason."""
+    server.failures, server.code = 99, code
+    with pytest.raises(RuntimeError, match=f"not acknowledged by the server: .*{code}"):
+        events.deliver({"id": "1", "event": "baton.dataset.ready"})
+    assert len(server.bodies) == 1
+
+
+def test_an_event_is_sent_with_the_login_of_prefects_settings(server):
+    """Also one that a profile keeps: the environment need not have it."""
+    with temporary_settings({PREFECT_API_AUTH_STRING: "me:secret"}):
+        events.deliver({"id": "1", "event": "baton.dataset.ready"})
+    assert server.logins == ["Basic bWU6c2VjcmV0"]
 
 
 def test_the_id_of_an_event_follows_from_what_it_is():

@@ -126,7 +126,7 @@ def test_a_change_that_matters_changes_the_keys_of_what_it_decides(tree, file, o
     [
         ("baton/models/xgb.py", "\n\n\n", "\n\n\n# a comment, and a line less\n"),
         ("baton/evaluation/metrics.py", '"""', '"""In other words: '),
-        ("baton/cli/__init__.py", "prefect", "Prefect"),
+        ("baton/cli/app.py", "baton", "Baton"),
         ("baton/settings.py", "4200", "4201"),
         ("baton/problems/taxi.py", "taxi", "cab"),
         ("baton/errors.py", "class", "class Another(Exception): pass\n\n\nclass"),

@@ -1,1 +1,1 @@
-"""What a chain is: its events, its manifest, its records, and when a run of it was abandoned."""
+"""What a chain is: its events, manifest, runs and records, and when a run was abandoned."""

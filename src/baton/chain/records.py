@@ -9,7 +9,7 @@ from baton.errors import InputError
 from baton.settings import Settings
 
 
-def find(settings: Settings, *, chain: str = "", problem: str = "") -> ModelEvaluated:
+def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelEvaluated:
     """Latest chain of this home whose id begins so and which is of this problem.
 
     Raises
@@ -18,10 +18,10 @@ def find(settings: Settings, *, chain: str = "", problem: str = "") -> ModelEval
         If there is none, or more than one begins so.
     """
     paths = sorted(settings.chains.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    if chain:
-        paths = [path for path in paths if path.stem.startswith(chain)]
+    if chain_id:
+        paths = [path for path in paths if path.stem.startswith(chain_id)]
         if len(paths) > 1:
-            raise InputError(f"{len(paths)} chains begin with {chain!r}; give more digits")
+            raise InputError(f"{len(paths)} chains begin with {chain_id!r}; give more digits")
     for path in reversed(paths):
         try:
             found = ModelEvaluated.model_validate_json(path.read_text("utf-8"))
@@ -30,5 +30,5 @@ def find(settings: Settings, *, chain: str = "", problem: str = "") -> ModelEval
         if problem in {"", found.problem}:
             return found
     of = f" of problem {problem!r}" if problem else ""
-    what = f"chain {chain!r}{of}" if chain else f"chain{of}"
+    what = f"chain {chain_id!r}{of}" if chain_id else f"chain{of}"
     raise InputError(f"no {what} has ended in {settings.home}; `baton run` starts one")

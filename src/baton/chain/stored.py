@@ -7,11 +7,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
+from baton.lineage import lineage_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from baton.chain.events import TableRef
+    from baton.chain.events import PageRef, TableRef
+
+
+def path_of(results: Path, reference: TableRef | PageRef) -> Path:
+    """File of a table or a page.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    reference : TableRef or PageRef
+    """
+    return results / reference.key
+
+
+def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
+    """Lineage of a table, read from its head; empty if it is not on this machine.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    reference : TableRef
+    """
+    path = path_of(results, reference)
+    if not path.is_file():
+        return {}
+    import pyarrow.parquet as pq
+
+    return lineage_of(pq.read_schema(path))
 
 
 def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:
@@ -60,7 +90,7 @@ def checked(results: Path, reference: TableRef) -> Path:
 
 
 def _present(results: Path, reference: TableRef) -> Path:
-    path = results / reference.key
+    path = path_of(results, reference)
     if not path.is_file():
         raise InputError(f"result {reference.key} is missing: run its chain again")
     return path

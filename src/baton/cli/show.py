@@ -19,7 +19,7 @@ from baton.terms import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from baton.cli.chain import ChainRun, Json, StageRun
+    from baton.chain.runs import ChainRun, Json, StageRun
     from tasks.explaining import ExplainedRow
 
 _COLOURS = {
@@ -36,7 +36,7 @@ _COLOURS = {
 
 def stage_table(chain: ChainRun) -> Table:
     """Table of a chain's stages."""
-    table = Table(title=f"chain {chain.chain} · {chain.problem}", title_justify="left")
+    table = Table(title=f"chain {chain.id} · {chain.problem}", title_justify="left")
     table.add_column("stage")
     table.add_column("state")
     table.add_column("hop, s", justify="right")
@@ -82,37 +82,40 @@ def _tell_changes(console: Console, chain: ChainRun, told: set[tuple[str, str]])
 
 
 def _state_of(run: StageRun) -> str:
-    return "cached" if run.cached else run.state.lower()
+    return "cached" if run.is_cached else run.state.lower()
 
 
-def outcome(console: Console, chain: ChainRun, report: Json, pages: dict[str, str]) -> None:
+def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]) -> None:
     """Print how a chain ended and where everything is."""
     console.print(stage_table(chain))
-    if report["metrics"]:
-        table = Table(title="metrics on held-out rows", title_justify="left")
-        table.add_column("metric")
-        table.add_column("value", justify="right")
-        table.add_column("95 % interval", justify="right")
-        for name, value in report["metrics"].items():
-            low, high = report["intervals"].get(name, (None, None))
-            table.add_row(name, f"{value:.4g}", "" if low is None else f"{low:.4g} to {high:.4g}")
-        console.print(table)
-    if report.get("search"):
-        best = report["search"]["best"]
-        words = ", ".join(f"{name}={value}" for name, value in best["params"].items())
-        said = f"trial {best['trial']} of {report['search']['n_trials']}: {words or 'defaults'}"
-        _say(console, "best hyperparameters", said)
-    if report["model"]:
-        model = report["model"]
+    if made["metrics"]:
+        console.print(_metrics(made["metrics"], made["intervals"]))
+    if made.get("search"):
+        _say(console, "best hyperparameters", _best(made["search"]))
+    if made["model"]:
+        model = made["model"]
         _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
-    for name, path in report["results"].items():
-        _say(console, name, path)
-    if report["report"]:
-        _say(console, "report", report["report"])
-    if report["notebook"]:
-        _say(console, "notebook", report["notebook"])
-    for name, address in pages.items():
-        _say(console, name, address)
+    places = made["results"] | {name: made[name] for name in ("report", "notebook")} | pages
+    for name, place in places.items():
+        if place:
+            _say(console, name, place)
+
+
+def _metrics(values: Json, intervals: Json) -> Table:
+    table = Table(title="metrics on held-out rows", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, value in values.items():
+        low, high = intervals.get(name, (None, None))
+        table.add_row(name, f"{value:.4g}", "" if low is None else f"{low:.4g} to {high:.4g}")
+    return table
+
+
+def _best(search: Json) -> str:
+    best = search["best"]
+    words = ", ".join(f"{name}={value}" for name, value in best["params"].items())
+    return f"trial {best['trial']} of {search['n_trials']}: {words or 'defaults'}"
 
 
 def _say(console: Console, name: str, text: str) -> None:
@@ -157,7 +160,7 @@ def chain_list(console: Console, chains: list[ChainRun]) -> None:
         table.add_column(heading)
     for chain in chains:
         stages = ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages)
-        table.add_row(chain.chain, chain.problem, chain.state.lower(), stages)
+        table.add_row(chain.id, chain.problem, chain.state.lower(), stages)
     console.print(table)
 
 

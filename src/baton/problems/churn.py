@@ -369,11 +369,8 @@ def _joined(
     entities = assembly.entities
     orders = entities.frames[params.orders]
     label = labels(orders, params)
-    if label.null_count() == len(label) and not only_unlabelled:
-        raise InputError(
-            f"no order lies more than {params.days} days before the last one, so that none has a"
-            " label; lower days or wait"
-        )
+    if not only_unlabelled:
+        _require_label(label, params)
     features = plan(
         entities.schema, params.orders, params.primitives, params.depth, params.max_features
     )
@@ -386,6 +383,14 @@ def _joined(
     raw = pl.concat([ids[rows], values.select(_plain(values))], how="horizontal").to_pandas()
     raw.attrs["notes"] = [_on_features(len(features), entities), *assembly.notes]
     return raw
+
+
+def _require_label(label: pl.Series, params: ChurnParams) -> None:
+    if label.null_count() == len(label):
+        raise InputError(
+            f"no order lies more than {params.days} days before the last one, so that none has a"
+            " label; lower days or wait"
+        )
 
 
 def _on_features(count: int, entities: EntitySet) -> str:

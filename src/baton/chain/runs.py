@@ -1,0 +1,271 @@
+"""What a Prefect server says of runs and events, as what is known of a chain.
+
+Pure functions of the server's JSON. Asking for it belongs in ``baton.cli.server``, showing it in
+``baton.cli.show``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from baton.chain.events import (
+    Event,
+    ModelEvaluated,
+    NotebookReady,
+    PredictionsReady,
+    Stage,
+    labels_in,
+)
+from baton.chain.manifest import EMITTED_BY, PLAIN, Manifest
+
+BEGAN_LABEL = "baton.began"
+"""Label of a flow run: when its first line ran."""
+
+INPUT_ERROR_LABEL = "baton.input-error"
+"""Label of a flow run: the mistake in the user's input that it failed on."""
+
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+"""Types of the states that a run does not leave by itself."""
+
+_GONE_WRONG = ENDED - {"COMPLETED"}
+_MOST_LISTED = 20
+
+Json = dict[str, Any]
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What is known of one stage of a chain."""
+
+    stage: Stage
+    state: str = "WAITING"
+    flow_run_id: str | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
+    hop_seconds: float | None = None
+    is_cached: bool = False
+    message: str = ""
+    input_error: str = ""
+    """The mistake in the user's input, if it failed on one."""
+    percent: float | None = None
+    """How far it is, if it says so."""
+    progress: str = ""
+    """How far it is, in words."""
+
+    def seconds(self, now: datetime) -> float | None:
+        """Seconds from its first line to its end, or to now."""
+        return ((self.ended or now) - self.began).total_seconds() if self.began else None
+
+
+@dataclass(frozen=True)
+class ChainRun:
+    """What is known of one chain."""
+
+    id: str
+    problem: str
+    stages: tuple[StageRun, ...]
+    evaluated: ModelEvaluated | None = None
+    predicted: PredictionsReady | None = None
+    noted: NotebookReady | None = None
+
+    @property
+    def state(self) -> str:
+        """COMPLETED when every stage is; FAILED when one cannot be any more; else RUNNING."""
+        states = {run.state for run in self.stages}
+        if states == {"COMPLETED"}:
+            return "COMPLETED"
+        return "FAILED" if states & _GONE_WRONG else "RUNNING"
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, in one line; empty if it did not."""
+        for run in self.stages:
+            if run.state in _GONE_WRONG:
+                reason = _one_line(run.message) or run.state.lower()
+                return f"stage {run.stage.value} {run.state.lower()}: {reason}"
+        return ""
+
+    @property
+    def input_error(self) -> str:
+        """The mistake in the user's input, if that is why it failed."""
+        return next((run.input_error for run in self.stages if run.input_error), "")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A chain that began."""
+
+    chain_id: str
+    problem: str
+    since: datetime
+    stage: Stage = Stage.GENERATE
+    """The stage that began it."""
+    labels: Mapping[str, str] = field(default_factory=lambda: PLAIN)
+    """Labels of its events: the stages that it asked for."""
+
+
+def id_begun_by(run_id: str) -> str:
+    """Id of the chain that the flow run of this id begins."""
+    return run_id.replace("-", "")[:12]
+
+
+def chain_id_of(tags: Iterable[str], parameters: Mapping[str, Any]) -> str:
+    """Id of the chain that a run belongs to; empty if it did not come far enough to say.
+
+    Parameters
+    ----------
+    tags : iterable of str
+    parameters : mapping of str to Any
+        A run that waits to start has no tags yet, but the payload of the event before.
+    """
+    for tag in tags:
+        if tag.startswith("chain:"):
+            return tag.partition(":")[2]
+    payloads = (value for value in parameters.values() if isinstance(value, dict))
+    return next((str(value["chain"]) for value in payloads if "chain" in value), "")
+
+
+def chain_id_of_run(run: Json) -> str:
+    """Id of the chain that a run belongs to, or that it begins."""
+    return chain_id_of(run["tags"], run["parameters"]) or id_begun_by(run["id"])
+
+
+def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") -> list[Begun]:
+    """Latest chains whose id begins so, by the first run of each; at most 20 of all.
+
+    Parameters
+    ----------
+    runs : iterable of dict
+        Runs of stages, the youngest first.
+    flows : mapping of str to str
+        Names of the stages' flows by id.
+    beginning : str
+    """
+    first: dict[str, Begun] = {}
+    for run in runs:
+        chain_id = chain_id_of_run(run)
+        if chain_id.startswith(beginning) and run["state_type"] != "SCHEDULED":
+            first[chain_id] = _begun_by(run, chain_id, Stage(flows[run["flow_id"]]))
+    return list(first.values())[: None if beginning else _MOST_LISTED]
+
+
+def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
+    since = _time(run["created"]) or datetime.now(UTC)
+    labels = labels_in(run["parameters"]) or PLAIN
+    return Begun(chain_id, _problem_of(run["parameters"]), since, stage, labels)
+
+
+def _problem_of(parameters: Json) -> str:
+    for value in parameters.values():
+        if isinstance(value, dict) and "problem" in value:
+            return str(value["problem"])
+    return str(parameters.get("problem", ""))
+
+
+def of_chain(
+    chain_id: str, found: Iterable[Json], flows: Mapping[str, str]
+) -> dict[Stage, list[Json]]:
+    """Runs of one chain by stage, the oldest first.
+
+    Parameters
+    ----------
+    chain_id : str
+    found : iterable of dict
+        Runs of stages, those of other chains among them; a run may be there twice.
+    flows : mapping of str to str
+        Names of the stages' flows by id.
+    """
+    mine = {run["id"]: run for run in found if chain_id_of_run(run) == chain_id}
+    stages: dict[Stage, list[Json]] = {}
+    for run in sorted(mine.values(), key=lambda run: str(run["created"])):
+        stages.setdefault(Stage(flows[run["flow_id"]]), []).append(run)
+    return stages
+
+
+def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
+    """What is known of a stage by its runs, the oldest first: one that completed counts."""
+    if not runs:
+        return StageRun(stage)
+    completed = [run for run in runs if run["state_type"] == "COMPLETED"]
+    run = (completed or runs)[-1]
+    state, labels = run["state"], run["labels"]
+    has_failed = run["state_type"] == "FAILED"
+    return StageRun(
+        stage,
+        state=run["state_type"],
+        flow_run_id=run["id"],
+        began=_time(labels.get(BEGAN_LABEL)),
+        ended=_time(state["timestamp"]) if run["state_type"] in ENDED else None,
+        is_cached=run["state_name"] == "Cached",
+        message=state.get("message") or "",
+        input_error=_one_line(labels.get(INPUT_ERROR_LABEL, "")) if has_failed else "",
+    )
+
+
+def awaited_events(chain: ChainRun) -> set[str]:
+    """Names of the events that the chain's completed stages announced."""
+    completed = {run.stage for run in chain.stages if run.state == "COMPLETED"}
+    return {event.value for event, stage in EMITTED_BY.items() if stage in completed}
+
+
+def with_events(chain: ChainRun, events: list[Json], manifest: Manifest) -> ChainRun:
+    """Add what only the events tell: the time of each hop, and what was made.
+
+    Parameters
+    ----------
+    chain : ChainRun
+    events : list of dict
+        The chain's, the oldest first.
+    manifest : Manifest
+    """
+    return replace(
+        chain,
+        stages=tuple(_with_hop(run, manifest, events) for run in chain.stages),
+        evaluated=_last(events, ModelEvaluated),
+        predicted=_last(events, PredictionsReady),
+        noted=_last(events, NotebookReady),
+    )
+
+
+def _last(events: list[Json], kind: type[E]) -> E | None:
+    """Return the last event of a kind, if there is one that this version of Baton understands."""
+    payloads = [event["payload"] for event in events if event["event"] == kind.event]
+    try:
+        return kind.model_validate(payloads[-1]) if payloads else None
+    except ValidationError:
+        return None
+
+
+def _with_hop(run: StageRun, manifest: Manifest, events: list[Json]) -> StageRun:
+    if run.began is None:
+        return run
+    times = _times_of(_starting(run.stage, manifest), events)
+    before = [at for at in times if at <= run.began]
+    if not before:
+        return run
+    return replace(run, hop_seconds=(run.began - max(before)).total_seconds())
+
+
+def _starting(stage: Stage, manifest: Manifest) -> set[str]:
+    """Names of the events that start a stage."""
+    emitted = EMITTED_BY.items()
+    return {event.value for event, before in emitted if stage in manifest.successors(before)}
+
+
+def _times_of(names: Collection[str], events: list[Json]) -> list[datetime]:
+    times = (_time(event["occurred"]) for event in events if event["event"] in names)
+    return [at for at in times if at]
+
+
+def _time(text: Any) -> datetime | None:
+    return datetime.fromisoformat(str(text).replace("Z", "+00:00")) if text else None
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text).split())

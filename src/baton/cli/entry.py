@@ -1,0 +1,50 @@
+"""The command's way in and out: its modules are registered, every failure is one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cyclopts import CycloptsError
+from pydantic import ValidationError
+
+from baton.cli import interrupts, looking, running, standing
+from baton.cli.app import app, complain
+from baton.errors import InputError
+from serving.embedded import ProcessError
+from tasks.platform.api import ApiError
+
+COMMANDS = (running, looking, standing)
+"""Modules whose import registers the commands."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 failed, 2 bad usage or input, 130 interrupted."""
+    interrupts.catch()
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, InputError, ValidationError, ProcessError, ApiError) as error:
+        complain(_said(error))
+        code = 1 if isinstance(error, ProcessError | ApiError) else 2
+    except KeyboardInterrupt:
+        complain("interrupted")
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    raise SystemExit(code or 0)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, CycloptsError):
+        return f"{' '.join(str(error).split())} See `baton --help`."
+    if isinstance(error, ApiError):
+        return f"the Prefect server did not answer as expected: {error}"
+    return _setting(error) if isinstance(error, ValidationError) else str(error)
+
+
+def _setting(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "a setting"
+    variable = name if name.isupper() else f"BATON_{name.upper()}"  # Prefect's have their own name
+    return f"setting {variable}: {first['msg']}, got {first.get('input')!r}"

@@ -1,0 +1,104 @@
+"""Commands that look at what is there: ``status``, ``report``, ``explain``, ``problems``."""
+
+from __future__ import annotations
+
+from baton import problems
+from baton.chain import outcome, records, stored
+from baton.chain.manifest import Manifest
+from baton.chain.manifest import read as read_manifest
+from baton.chain.runs import ChainRun
+from baton.cli import show
+from baton.cli.app import ERR, OUT, AsJson, app, print_json
+from baton.cli.connection import connected, server_at
+from baton.cli.following import with_events
+from baton.cli.server import Server
+from baton.errors import InputError
+from baton.settings import settings
+from tasks.platform.places import MANIFEST
+
+
+@app.command
+def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
+    """Show the latest chains, or one CHAIN in detail.
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    """
+    manifest = read_manifest(MANIFEST)
+    with connected(ERR, serving=False) as (addresses, _):
+        server = server_at(addresses)
+        seen = [_one(server, manifest, chain)] if chain else _latest(server, manifest)
+    made = [outcome.of_chain(one, settings().results) for one in seen]
+    if as_json:
+        print_json(made[0] if chain else made)
+    elif chain:
+        show.outcome(OUT, seen[0], made[0], {})
+    else:
+        show.chain_list(OUT, seen)
+    return 0
+
+
+def _latest(server: Server, manifest: Manifest, beginning: str = "") -> list[ChainRun]:
+    """Latest chains whose id begins so."""
+    latest = server.latest(beginning)
+    return [server.look(begun, manifest.stages(begun.stage, begun.labels)) for begun in latest]
+
+
+def _one(server: Server, manifest: Manifest, beginning: str) -> ChainRun:
+    """The one chain whose id begins so, with what it made."""
+    seen = _latest(server, manifest, beginning)
+    if len(seen) != 1:
+        which = "no chain" if not seen else f"{len(seen)} chains"
+        raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")
+    return with_events(server, manifest, seen[0])
+
+
+@app.command
+def report(chain: str = "", /) -> int:
+    """Print the path of the HTML report of the latest chain, or of CHAIN.
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    """
+    evaluated = records.find(settings(), chain_id=chain)
+    path = stored.path_of(settings().results, evaluated.report)
+    if not path.is_file():
+        raise InputError(f"report {path} is gone; run its chain again")
+    OUT.print(str(path), soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
+@app.command
+def explain(problem: str, /, *, row: int, chain: str = "") -> int:
+    """Explain one held-out row of PROBLEM: what drove its prediction.
+
+    Parameters
+    ----------
+    row
+        Row id: the row's position in the raw table, as in predictions.parquet.
+    chain
+        Id of a chain or its first digits; the problem's latest one if not given.
+    """
+    from tasks.explaining import explain_row
+
+    problems.get(problem)
+    evaluated = records.find(settings(), chain_id=chain, problem=problem)
+    with ERR.status("explaining …"):
+        explained, picture = explain_row(evaluated, row)
+    show.waterfall(OUT, explained)
+    OUT.print(f"picture  {picture}", soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
+@app.command(name="problems")
+def list_problems(problem: str = "", /) -> int:
+    """List the problems, or the parameters of one PROBLEM."""
+    if problem:
+        show.problem_details(OUT, problem)
+    else:
+        show.problem_list(OUT)
+    return 0

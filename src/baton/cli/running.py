@@ -1,0 +1,212 @@
+"""Commands that run something to its end: ``run``, ``train``, ``predict``."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from baton import options, problems, terms
+from baton.chain import outcome, records
+from baton.chain.events import DatasetReady, Stage
+from baton.chain.manifest import read as read_manifest
+from baton.chain.runs import Begun, ChainRun
+from baton.cli import show
+from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
+from baton.cli.connection import connected, server_at
+from baton.cli.following import follow
+from baton.cli.interrupts import unless_interrupted
+from baton.cli.server import Order
+from baton.errors import InputError
+from baton.settings import settings
+from baton.showing import notebooks
+from baton.sources.secrets import SecretOutOfReachError
+from serving.embedded import Addresses
+from tasks.platform.places import MANIFEST, NOTEBOOKS
+
+IsWatched = Annotated[
+    bool,
+    Parameter(
+        name="--progress",
+        negative=(),
+        show=False,
+        help="Say on stderr how far each stage is, also beside `--json`.",
+    ),
+]
+
+
+@app.command
+def run(
+    problem: str,
+    /,
+    *,
+    parameters: Values = [],  # noqa: B006
+    as_json: AsJson = False,
+    is_watched: IsWatched = False,
+) -> int:
+    """Run one chain of PROBLEM to its end.
+
+    It runs against the server in PREFECT_API_URL if that is set, else in the `baton up` of this
+    home if there is one, else with a server of its own that ends with it. All state is kept
+    under BATON_HOME (.baton by default).
+
+    Examples
+    --------
+    `baton run spheres`
+
+    `baton run table -p path=wine.csv -p target=quality`
+    """
+    try:
+        order = _order(problem, pairs(parameters))
+        return _carry_out(order, _console(as_json, is_watched), as_json)
+    except InputError as error:
+        if as_json:
+            print_json(outcome.never_begun(problem, str(error)))
+        raise
+
+
+def _order(problem: str, given: dict[str, str]) -> Order:
+    """Chain of a problem by what ``-p`` was given, after checking what can be checked here."""
+    chosen = problems.get(problem)
+    asked = options.parse(chosen, given)
+    _check_notebook(asked)
+    params = problems.parse(chosen, {k: v for k, v in given.items() if k not in asked})
+    try:
+        with suppress(SecretOutOfReachError):  # a stage's process can read it: checked there
+            chosen.fingerprint(params)
+    except OSError as error:
+        raise InputError(str(error)) from None
+    content = {"parameters": params.model_dump(mode="json"), "options": asked}
+    labels = terms.Options.model_validate(asked).labels
+    return Order(problem, Stage.GENERATE, {"problem": problem, **content}, labels)
+
+
+@app.command
+def train(
+    chain: str = "",
+    /,
+    *,
+    parameters: Options = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> int:
+    """Train again on the data of an earlier CHAIN, without making them anew.
+
+    It begins a chain of its own, at the stage `train`. Without CHAIN, the latest one's data.
+
+    Examples
+    --------
+    `baton train 3f9c1a -p model=random_forest`
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    """
+    data = records.find(settings(), chain_id=chain).data
+    asked = options.parse(None, pairs(parameters))
+    return _carry_out(_order_again(data, asked), _console(as_json), as_json)
+
+
+def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
+    """Chain that trains on the data of another one.
+
+    Another model, or a search, takes over nothing of the first one's choice of hyperparameters.
+    """
+    is_fresh = "model" in asked or asked.get("tune", False)
+    forgotten: dict[str, Any] = {"model_params": {}, "compare": ()} if is_fresh else {}
+    found = data.options.model_dump() | {"tune": False} | forgotten | asked
+    _check_notebook(found)
+    merged = terms.Options.model_validate(found)
+    chain_id = uuid.uuid4().hex[:12]
+    changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_fresh else {})
+    content = {"data": data.model_copy(update=changes).payload()}
+    first = Stage.TUNE if merged.tune else Stage.TRAIN
+    return Order(data.problem, first, content, merged.labels, chain_id)
+
+
+@app.command
+def predict(
+    problem: str,
+    /,
+    *,
+    parameters: Values = [],  # noqa: B006
+    version: int | None = None,
+    as_json: AsJson = False,
+) -> int:
+    """Predict new rows with the newest model of PROBLEM.
+
+    The rows are read as the training rows were, by the same parameters but for those given.
+
+    Examples
+    --------
+    `baton predict table -p path=new.csv`
+
+    `baton predict taxi -p month=2021-03`
+
+    Parameters
+    ----------
+    version
+        Version of the registered model; the newest if not given.
+    """
+    given = problems.partial(problems.get(problem), pairs(parameters))
+    content = {"problem": problem, "parameters": given, "version": version}
+    return _carry_out(Order(problem, Stage.PREDICT, content), _console(as_json), as_json)
+
+
+def _check_notebook(asked: dict[str, Any]) -> None:
+    """Refuse a notebook that is not there, or that nothing could run, before the chain begins."""
+    if name := asked.get("notebook"):
+        notebooks.require()
+        notebooks.find(name, notebooks.places(settings(), NOTEBOOKS))
+
+
+def _console(as_json: bool, is_watched: bool = False) -> Console:
+    """Where progress is shown: beside JSON on stderr, and there only to those who look."""
+    if not as_json:
+        return OUT
+    return Console(stderr=True, quiet=not (is_watched or sys.stderr.isatty()))
+
+
+def _carry_out(order: Order, console: Console, as_json: bool) -> int:
+    """Begin a chain, watch it to its end, and say what came of it."""
+    manifest = read_manifest(MANIFEST)
+    with connected(console) as (addresses, check):
+        server = server_at(addresses)
+        begun = server.begin(order, manifest)
+        with _cancelled_by_an_interrupt(addresses, begun), show.live(console) as tell:
+            watch = unless_interrupted(check)
+            seen = follow(server, manifest, begun, tell=tell, check=watch)
+    made = outcome.of_chain(seen, settings().results)
+    if as_json:
+        print_json(made)
+    else:
+        show.outcome(OUT, seen, made, _pages(addresses, seen.stages[0].flow_run_id))
+    return _exit_code(seen)
+
+
+@contextmanager
+def _cancelled_by_an_interrupt(addresses: Addresses, begun: Begun) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:  # it may have come in the middle of a request: a new client
+        server_at(addresses).cancel(begun)
+        raise
+
+
+def _exit_code(chain: ChainRun) -> int:
+    if chain.state == "COMPLETED":
+        return 0
+    complain(chain.input_error or chain.failure)
+    return 2 if chain.input_error else 1
+
+
+def _pages(addresses: Addresses, first_run: str | None) -> dict[str, str]:
+    if not addresses.pid or addresses.mlflow:
+        pages = {"Prefect": f"{addresses.pages}/runs/flow-run/{first_run}"}
+        return pages | ({"MLflow": addresses.mlflow} if addresses.mlflow else {})
+    return {"pages": "`baton up` shows Prefect's and MLflow's pages of this run"}

@@ -1,0 +1,189 @@
+"""What the command asks of a Prefect server, and what it has it do.
+
+How a server is reached belongs in ``tasks.platform.api``, what its answers mean in
+``baton.chain.runs``.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from baton.chain import runs
+from baton.chain.events import TRIAL, EventName, Stage, progress_key
+from baton.chain.manifest import PLAIN, Manifest
+from baton.chain.runs import ENDED, Begun, ChainRun, Json, StageRun
+from baton.errors import InputError
+from tasks.platform.api import Client
+
+_SECONDS_BETWEEN_LOOKS = 0.4
+_CANCEL_SECONDS = 5.0
+_CLOCKS_DIFFER = timedelta(minutes=1)
+_EVENTS_KEPT = timedelta(days=7)
+_MOST_RUNS = 200
+
+
+@dataclass(frozen=True)
+class Order:
+    """A chain that is asked for."""
+
+    problem: str
+    stage: Stage
+    """The stage that is to begin it."""
+    parameters: Json
+    """Of that stage's flow."""
+    labels: Mapping[str, str] = field(default_factory=lambda: PLAIN)
+    """Labels of its events: the stages that it asks for."""
+    chain_id: str = ""
+    """Its id, if the parameters name one; else that of the run that begins it."""
+
+
+@dataclass
+class Server:
+    """A Prefect server that serves the chain."""
+
+    client: Client
+    flows: dict[str, str] = field(init=False, default_factory=dict)
+    """Names of the stages' flows by id, once all of them are there."""
+
+    def begin(self, order: Order, manifest: Manifest) -> Begun:
+        """Start a chain.
+
+        Raises
+        ------
+        InputError
+            If no such deployment is served.
+        """
+        since = datetime.now(UTC) - _CLOCKS_DIFFER
+        flow = name = order.stage.value
+        if order.stage is Stage.GENERATE:
+            entry = manifest.generator_of(order.problem) or manifest.deployments[0]
+            flow, name = entry.flow_name, entry.name
+        run_id = self._start(flow, name, order.parameters)
+        chain_id = order.chain_id or runs.id_begun_by(run_id)
+        return Begun(chain_id, order.problem, since, order.stage, order.labels)
+
+    def _start(self, flow: str, name: str, parameters: Json) -> str:
+        found = self._deployment(flow, name)
+        if found is None:
+            raise InputError(
+                f"deployment {flow}/{name} is not on {self.client.access.address};"
+                " start `baton up` or `prefect deploy --all` there"
+            )
+        once = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
+        run = self.client.post(f"deployments/{found['id']}/create_flow_run", once)
+        return str(run["id"])
+
+    def _deployment(self, flow: str, name: str) -> Json | None:
+        found: Json | None = self.client.find(f"deployments/name/{flow}/{name}")
+        return found
+
+    def reconcile(self) -> None:
+        """Have the chain's lost events handed on again."""
+        found = self._deployment("reconcile", "reconcile")
+        if found:
+            self.client.post(f"deployments/{found['id']}/create_flow_run", {})
+
+    def look(self, begun: Begun, stages: Iterable[Stage]) -> ChainRun:
+        """See how far a chain is, in the stages it has."""
+        found = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
+        seen = (runs.stage_run(stage, found.get(stage, [])) for stage in stages)
+        told = tuple(self._with_progress(begun.chain_id, run) for run in seen)
+        return ChainRun(begun.chain_id, begun.problem, told)
+
+    def latest(self, beginning: str = "") -> list[Begun]:
+        """Latest chains whose id begins so."""
+        return runs.latest(self._stage_runs(), self._stage_flows(), beginning)
+
+    def events_of(self, chain_id: str) -> list[Json]:
+        """Events of a chain, the oldest first."""
+        conditions = {
+            "event": {"name": [name.value for name in EventName]},
+            "resource": {"labels": {"baton.chain": chain_id}},
+            "occurred": {"since": (datetime.now(UTC) - _EVENTS_KEPT).isoformat()},
+        }
+        found = self.client.post("events/filter", {"filter": conditions, "limit": 50})
+        return sorted(found["events"], key=lambda event: str(event["occurred"]))
+
+    def cancel(self, begun: Begun) -> None:
+        """Cancel what is still going of a chain: its runner is asked first, then not any more.
+
+        It gives up in the end: what the user interrupts must not keep him waiting.
+        """
+        end = time.monotonic() + _CANCEL_SECONDS
+        while going := self._going(begun):
+            if (left := end - time.monotonic()) < -_CANCEL_SECONDS:
+                return
+            for run in going:
+                self._cancel_run(run, is_asked=left >= 0)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        for run in self._trials_of(begun.chain_id):
+            self._set_state(run, "Cancelled")
+
+    def _going(self, begun: Begun) -> list[Json]:
+        since = replace(begun, since=datetime.now(UTC) - timedelta(days=1))
+        found = runs.of_chain(begun.chain_id, self._runs(since), self._stage_flows())
+        return [run for mine in found.values() for run in mine if run["state_type"] not in ENDED]
+
+    def _cancel_run(self, run: Json, *, is_asked: bool) -> None:
+        if not is_asked or run["state_type"] in {"SCHEDULED", "PENDING"}:
+            self._set_state(run, "Cancelled")
+        elif run["state_type"] != "CANCELLING":
+            self._set_state(run, "Cancelling")
+
+    def _set_state(self, run: Json, name: str) -> None:
+        state = {"type": name.upper(), "name": name, "message": "interrupted by the user"}
+        self.client.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+
+    def _trials_of(self, chain_id: str) -> list[Json]:
+        """Trials of a chain that are not over."""
+        conditions = {
+            "tags": {"all_": [f"chain:{chain_id}"]},
+            "state": {"type": {"not_any_": sorted(ENDED)}},
+        }
+        wanted = {"flows": {"name": {"any_": [TRIAL]}}, "flow_runs": conditions}
+        found: list[Json] = self.client.post("flow_runs/filter", wanted | {"limit": _MOST_RUNS})
+        return found
+
+    def _runs(self, begun: Begun) -> list[Json]:
+        """Runs that are a chain's, or may be: one that waits to start has no tag yet."""
+        fresh = {
+            "state": {"type": {"not_any_": ["COMPLETED"]}},
+            "expected_start_time": {"after_": begun.since.isoformat()},
+        }
+        tagged = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
+        return self._stage_runs(fresh) + self._stage_runs(tagged)
+
+    def _stage_runs(self, conditions: Json | None = None) -> list[Json]:
+        """Runs of stages, the youngest first."""
+        wanted = {
+            "flows": {"id": {"any_": list(self._stage_flows())}},
+            "flow_runs": conditions,
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": _MOST_RUNS,
+        }
+        found: list[Json] = self.client.post("flow_runs/filter", wanted)
+        return found
+
+    def _stage_flows(self) -> dict[str, str]:
+        """Names of the stages' flows by id."""
+        if len(self.flows) < len(Stage):
+            wanted = {"flows": {"name": {"any_": [stage.value for stage in Stage]}}}
+            found: list[Any] = self.client.post("flows/filter", wanted)
+            self.flows = {flow["id"]: flow["name"] for flow in found}
+        return self.flows
+
+    def _with_progress(self, chain_id: str, run: StageRun) -> StageRun:
+        """Add how far a search is; nothing before it says so."""
+        if run.stage is not Stage.TUNE or run.state != "RUNNING":
+            return run
+        wanted = {"key": {"any_": [progress_key(chain_id)]}}
+        found = self.client.post("artifacts/filter", {"artifacts": wanted, "limit": 1})
+        if not found:
+            return run
+        percent, said = found[0]["data"], found[0]["description"]
+        return replace(run, percent=float(percent or 0.0), progress=str(said or ""))

@@ -1,0 +1,54 @@
+"""Commands about what stands: ``up`` serves the chain, ``prune`` cleans its server."""
+
+from __future__ import annotations
+
+import time
+
+from baton.chain.manifest import read as read_manifest
+from baton.cli.app import ERR, OUT, app
+from baton.cli.connection import connected, started
+from baton.errors import InputError
+from baton.settings import settings
+from tasks.platform.places import MANIFEST
+
+
+@app.command
+def up(*, mlflow: bool = True) -> int:
+    """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
+
+    Other commands of the same home use it. A chain that was interrupted goes on.
+
+    Parameters
+    ----------
+    mlflow
+        Whether to show MLflow's pages; runs are tracked either way.
+    """
+    if settings().prefect_api_url:
+        raise InputError(
+            "PREFECT_API_URL is set: unset it for a server of Baton's own, or serve that one by"
+            " `python -m serving`"
+        )
+    with started(OUT, serving=True, standing=True, pages=mlflow) as (running, addresses):
+        OUT.print(f"Prefect  {addresses.pages}", highlight=False)
+        if addresses.mlflow:
+            OUT.print(f"MLflow   {addresses.mlflow}", highlight=False)
+        OUT.print("ready; Ctrl-C ends it", highlight=False)
+        while True:
+            running.check()
+            time.sleep(0.5)
+
+
+@app.command
+def prune() -> int:
+    """Remove deployments that no longer stand in prefect.yaml, and automations without one.
+
+    For the server in PREFECT_API_URL or the `baton up` of this home. Only what carries the tag
+    `baton` or the chain's own events is looked at.
+    """
+    from tasks.platform.upkeep import prune as remove
+
+    manifest = read_manifest(MANIFEST)
+    with connected(ERR, serving=False) as (addresses, _):
+        for name in remove(manifest, addresses.prefect):
+            OUT.print(f"removed {name}", highlight=False)
+    return 0

@@ -1,0 +1,223 @@
+"""The one client of the Prefect API that is Baton's own: HTTP, asked again where a server is busy.
+
+The command asks by it before Prefect is imported, and events are delivered by it, so that their
+retries depend on nobody's exception classes: it imports httpx and no Prefect. What is asked
+belongs to those who ask.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Self
+
+import httpx
+
+from baton.settings import Settings
+
+WAITS = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between attempts at a server whose database is busy."""
+
+_SECONDS = 30.0
+_LONGEST_WAIT_SECONDS = 60.0
+_PASSING = {408, 429, 500, 502, 503, 504}
+"""Status codes of a server that may answer when it is asked again."""
+
+log = logging.getLogger(__name__)
+
+
+class ApiError(RuntimeError):
+    """The Prefect server did not do what it was asked, in one line."""
+
+
+class RefusedError(ApiError):
+    """It said no: asking again is of no use."""
+
+
+class UnavailableError(ApiError):
+    """It did not answer, or was busy, as often as it was asked."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a Prefect API is, and what lets one in."""
+
+    address: str
+    auth_string: str = field(default="", repr=False)
+    """``user:password``; it comes before the key, as with Prefect's own client."""
+    key: str = field(default="", repr=False)
+    certificates: str = ""
+    """File of the certificates that are trusted; httpx's own when empty."""
+    is_verified: bool = True
+    """Whether the certificate of an https address is looked at."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings, address: str) -> Self:
+        """Access to this address by what the environment says."""
+        return cls(
+            address,
+            auth_string=settings.prefect_auth_string.get_secret_value(),
+            key=settings.prefect_api_key.get_secret_value(),
+            certificates=settings.prefect_certificates,
+            is_verified=not settings.prefect_unverified,
+        )
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Headers of every request."""
+        if self.auth_string:
+            token = base64.b64encode(self.auth_string.encode()).decode()
+            return {**self.headers, "Authorization": f"Basic {token}"}
+        return {**self.headers, **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
+
+    @property
+    def verify(self) -> ssl.SSLContext | bool:
+        """How httpx is to verify: without TLS, reading certificates takes a tenth of a second."""
+        if not self.address.startswith("https:") or not self.is_verified:
+            return False
+        return ssl.create_default_context(cafile=self.certificates) if self.certificates else True
+
+
+@dataclass
+class Client:
+    """A Prefect API, asked over HTTP.
+
+    Parameters
+    ----------
+    access : Access
+    waits : sequence of float
+        Seconds to wait after each failed attempt but the last; a server that names a longer
+        time, by ``Retry-After``, is given it.
+    transport : httpx.BaseTransport, optional
+        What carries the requests; the network if not given.
+    """
+
+    access: Access
+    waits: Sequence[float] = WAITS
+    transport: httpx.BaseTransport | None = None
+    _http: httpx.Client = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._http = httpx.Client(
+            base_url=self.access.address.rstrip("/") + "/",
+            headers=self.access.all_headers,
+            timeout=_SECONDS,
+            verify=self.access.verify,
+            transport=self.transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def is_healthy(self) -> bool:
+        """Tell whether a server answers, asked once."""
+        try:
+            return self._http.get("health", timeout=2).is_success
+        except httpx.RequestError:
+            return False
+
+    def find(self, path: str) -> Any:
+        """Get what is there; None if there is nothing.
+
+        Raises
+        ------
+        ApiError
+        """
+        response = self._patiently("GET", path)
+        return None if response.status_code == httpx.codes.NOT_FOUND else _content(response)
+
+    def post(self, path: str, content: Any) -> Any:
+        """Post JSON and return the answer's; None if it has no content.
+
+        It may be delivered twice, so what it asks for must be the same thing then.
+
+        Raises
+        ------
+        RefusedError
+            If the server will not, whoever asks again.
+        UnavailableError
+            If it did not answer or was busy in all attempts.
+        """
+        return _content(self._patiently("POST", path, content))
+
+    def _patiently(self, method: str, path: str, content: Any = None) -> httpx.Response:
+        for wait in (*self.waits, None):
+            least = 0.0
+            try:
+                response = self._once(method, path, content)
+            except httpx.RequestError as error:
+                reason = f"{type(error).__name__}: {error}"
+            else:
+                if response.status_code not in _PASSING:
+                    return response
+                reason, least = _reason(response), _asked_to_wait(response)
+            if wait is not None:
+                log.info("%s %s: %s; asked again", method, path, reason)
+                time.sleep(max(wait, least))
+        raise UnavailableError(f"{method} {path}: {reason}")
+
+    def _once(self, method: str, path: str, content: Any) -> httpx.Response:
+        response = self._http.request(method, path, json=content)
+        if response.status_code == httpx.codes.FORBIDDEN and self._takes_token():
+            return self._http.request(method, path, json=content)
+        return response
+
+    def _takes_token(self) -> bool:
+        """Fetch the token that a server with CSRF protection asks for; tell whether it has any."""
+        name = str(uuid.uuid4())
+        answer = self._http.get("csrf-token", params={"client": name})
+        if not answer.is_success:
+            return False
+        token = str(_content(answer)["token"])
+        self._http.headers.update({"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": token})
+        return True
+
+
+def _content(response: httpx.Response) -> Any:
+    """Content of an answer; one that is no answer of an API's is refused."""
+    request = f"{response.request.method} {response.request.url}"
+    if not response.is_success:
+        raise RefusedError(f"{request}: {_reason(response)}{_advice(response)}")
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        raise RefusedError(
+            f"{request}: the answer is not JSON; is PREFECT_API_URL right?"
+        ) from None
+
+
+def _reason(response: httpx.Response) -> str:
+    said = " ".join(response.text.split())[:200]
+    return f"{response.status_code} {response.reason_phrase}{f': {said}' if said else ''}"
+
+
+def _advice(response: httpx.Response) -> str:
+    if response.status_code not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        return ""
+    return "; set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+
+
+def _asked_to_wait(response: httpx.Response) -> float:
+    """Seconds that the server asks to be left alone, by a number or by a date."""
+    asked = response.headers.get("Retry-After", "")
+    try:
+        seconds = float(asked) if asked.isdecimal() else _seconds_until(asked)
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
+
+
+def _seconds_until(date: str) -> float:
+    when = parsedate_to_datetime(date)
+    return ((when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()

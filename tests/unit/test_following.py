@@ -1,0 +1,108 @@
+"""Following a chain: on a server that answers as a real one did, is away, or refuses."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from baton.chain.events import Stage
+from baton.chain.runs import Begun
+from baton.cli.following import follow
+from baton.cli.server import Order, Server
+from baton.errors import InputError
+from tasks.platform import api
+from tests.unit.test_runs import CHAIN, EVENTS, FLOWS, RUNS, SEARCHED
+
+BEGUN = Begun(
+    SEARCHED, "spheres", datetime.now(UTC), labels={"baton.tune": "yes", "baton.notebook": "no"}
+)
+
+
+class _Recorded:
+    """A server of which the answers were recorded; the first ones may be a status code."""
+
+    def __init__(self, *failures):
+        self.failures, self.posted = list(failures), []
+        self.answers = {
+            "flows/filter": [{"id": key, "name": name} for key, name in FLOWS.items()],
+            "flow_runs/filter": RUNS,
+            "events/filter": {"events": EVENTS},
+        }
+
+    def __call__(self, request):
+        if self.failures:
+            return httpx.Response(self.failures.pop(0))
+        path = request.url.path.removeprefix("/api/")
+        if request.method == "GET":
+            found = path.endswith("generate/generate-spheres")
+            return httpx.Response(200 if found else 404, json={"id": "d"})
+        self.posted.append((path, json.loads(request.content)))
+        return httpx.Response(200, json=self.answers.get(path, {"id": "0123abcd-4567-89ef"}))
+
+
+def _server(recorded):
+    transport = httpx.MockTransport(recorded)
+    return Server(api.Client(api.Access("http://prefect.test/api"), (0.0,), transport))
+
+
+@pytest.fixture(autouse=True)
+def slept(monkeypatch):
+    """Seconds that were waited, without waiting."""
+    seconds = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
+def _followed(recorded, tell=lambda _: None, check=lambda: None):
+    return follow(_server(recorded), CHAIN, BEGUN, tell=tell, check=check)
+
+
+def test_a_chain_is_followed_to_what_it_made():
+    """Its stages in their order, with hops, and the evaluation's event."""
+    told = []
+    seen = _followed(_Recorded(), tell=told.append)
+    assert [run.stage.value for run in seen.stages] == ["generate", "tune", "train", "evaluate"]
+    assert seen.state == "COMPLETED"
+    assert seen.evaluated.chain == SEARCHED
+    assert [one.state for one in told] == ["COMPLETED"]
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for():
+    """Ten looks in a row may come to nothing, each of two attempts here."""
+    assert _followed(_Recorded(*[503] * 20)).state == "COMPLETED"
+    with pytest.raises(api.UnavailableError, match="503"):
+        _followed(_Recorded(*[503] * 22))
+
+
+def test_a_server_that_refuses_is_not_waited_for(slept):
+    """A login that is wrong does not become right."""
+    with pytest.raises(api.RefusedError, match="401"):
+        _followed(_Recorded(401))
+    assert slept == []
+
+
+def test_what_makes_going_on_useless_ends_the_watch():
+    """Such as an embedded process that ended."""
+    with pytest.raises(KeyboardInterrupt):
+        _followed(_Recorded(), check=lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+
+
+def test_a_chain_is_begun_once_by_its_problems_deployment():
+    """With a key by which the server knows the same request when it comes again."""
+    recorded = _Recorded()
+    given = {"problem": "spheres", "parameters": {}, "options": {}}
+    begun = _server(recorded).begin(Order("spheres", Stage.GENERATE, given), CHAIN)
+    ((path, content),) = recorded.posted
+    assert path == "deployments/d/create_flow_run"
+    assert content["parameters"] == given
+    assert content["idempotency_key"]
+    assert begun.chain_id == "0123abcd4567"
+
+
+def test_a_deployment_that_nobody_serves_is_said_with_the_fix():
+    """With the address that was asked."""
+    order = Order("spheres", Stage.PREDICT, {"problem": "spheres"})
+    with pytest.raises(InputError, match=r"predict/predict is not on http://prefect\.test/api"):
+        _server(_Recorded()).begin(order, CHAIN)

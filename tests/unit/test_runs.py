@@ -1,0 +1,192 @@
+"""What is known of a chain by what a server said of its runs and events."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from baton.chain import manifest, outcome, runs
+from baton.chain.events import Stage
+from baton.cli.following import Silence
+from baton.lineage import with_lineage
+from tests.conftest import ROOT
+
+RECORDED = json.loads((ROOT / "tests/data/chain/recorded.json").read_text("utf-8"))
+FLOWS, RUNS = RECORDED["flows"], RECORDED["runs"]
+EVENTS = RECORDED["events"][::-1]
+CHAIN = manifest.read(ROOT / "prefect.yaml")
+SEARCHED, REFUSED = "dba479b32421", "ff9a69bed202"
+STAGES = ["generate", "tune", "train", "evaluate"]
+
+
+def _run(stage, chain_id=SEARCHED):
+    return runs.of_chain(chain_id, RUNS, FLOWS)[Stage(stage)][0]
+
+
+def _chain(chain_id=SEARCHED, problem="spheres", stages=STAGES):
+    found = runs.of_chain(chain_id, RUNS, FLOWS)
+    seen = [runs.stage_run(Stage(name), found.get(Stage(name), [])) for name in stages]
+    return runs.ChainRun(chain_id, problem, tuple(seen))
+
+
+def test_a_run_belongs_to_the_chain_of_its_tag_its_payload_or_the_one_it_begins():
+    """In that order: one that waits to start has no tag yet, the first of all no payload."""
+    run = _run("train")
+    assert runs.chain_id_of_run(run) == SEARCHED
+    assert runs.chain_id_of_run(run | {"tags": ["baton"]}) == SEARCHED
+    assert runs.chain_id_of_run(run | {"tags": [], "parameters": {}}) == "3e00e1d9eabd"
+    assert runs.chain_id_of(["baton"], {"problem": "spheres"}) == ""
+
+
+def test_runs_are_those_of_one_chain_by_stage():
+    """Each once, though it is found by its tag and by its time."""
+    found = runs.of_chain(SEARCHED, RUNS + RUNS, FLOWS)
+    assert {stage.value: len(mine) for stage, mine in found.items()} == dict.fromkeys(STAGES, 1)
+
+
+def test_the_latest_chains_are_told_by_their_first_runs():
+    """With problem, first stage and labels; what is only planned is no chain yet."""
+    searched, refused = runs.latest(RUNS, FLOWS)
+    assert (searched.chain_id, searched.problem) == (SEARCHED, "spheres")
+    assert (searched.stage, searched.labels["baton.tune"]) == (Stage.GENERATE, "yes")
+    assert (refused.chain_id, refused.problem) == (REFUSED, "table")
+    assert searched.since == datetime.fromisoformat(_run("generate")["created"])
+    assert CHAIN.stages(searched.stage, searched.labels) == [Stage(name) for name in STAGES]
+
+
+def test_chains_are_found_by_the_first_digits_of_their_id():
+    """Any number of them; without digits, the latest twenty."""
+    assert [one.chain_id for one in runs.latest(RUNS, FLOWS, "ff9")] == [REFUSED]
+    assert runs.latest(RUNS, FLOWS, "zzz") == []
+    many = [_run("generate") | {"tags": [f"chain:{n:012x}"]} for n in range(30)]
+    assert len(runs.latest(many, FLOWS)) == 20
+    assert len(runs.latest(many, FLOWS, "0")) == 30
+
+
+def test_a_stage_is_known_by_its_run():
+    """State, id, first line and end; one without a run waits."""
+    run = _run("train")
+    seen = runs.stage_run(Stage.TRAIN, [run])
+    assert (seen.state, seen.flow_run_id, seen.is_cached) == ("COMPLETED", run["id"], False)
+    assert seen.began == datetime(2026, 11, 24, 10, 54, 27, 401141, UTC)
+    assert seen.seconds(datetime.now(UTC)) == (seen.ended - seen.began).total_seconds() > 0
+    assert runs.stage_run(Stage.TRAIN, []) == runs.StageRun(Stage.TRAIN)
+    assert runs.stage_run(Stage.TRAIN, [run | {"state_name": "Cached"}]).is_cached
+
+
+def test_of_several_runs_of_a_stage_one_that_completed_counts():
+    """Else the last one: a run may have been begun by a repeated event."""
+    failed = _run("generate", REFUSED)
+    other = failed | {"id": "2", "state_type": "RUNNING"}
+    assert runs.stage_run(Stage.TRAIN, [_run("train"), failed]).state == "COMPLETED"
+    seen = runs.stage_run(Stage.TRAIN, [failed, other])
+    assert (seen.state, seen.flow_run_id, seen.ended) == ("RUNNING", "2", None)
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        (["COMPLETED", "COMPLETED"], "COMPLETED"),
+        (["COMPLETED", "WAITING"], "RUNNING"),
+        (["COMPLETED", "RUNNING"], "RUNNING"),
+        (["COMPLETED", "CRASHED"], "FAILED"),
+        (["CANCELLED", "WAITING"], "FAILED"),
+        (["COMPLETED", "CANCELLING"], "RUNNING"),
+    ],
+)
+def test_a_chain_ends_when_all_stages_completed_or_one_never_will(states, state):
+    """Completed, failed or still running."""
+    stages = tuple(runs.StageRun(Stage.TRAIN, state=one) for one in states)
+    assert runs.ChainRun(SEARCHED, "spheres", stages).state == state
+
+
+def test_a_mistake_in_the_input_is_known_by_the_runs_label():
+    """Not by the wording of the state's message, and only where the run failed."""
+    said = (
+        "target 'y' has 3 different values in 3 rows, too many to classify; choose another target"
+    )
+    chain = _chain(REFUSED, "table", ["generate", "train"])
+    assert chain.input_error == said
+    assert chain.failure.startswith("stage generate failed: ")
+    run = _run("generate", REFUSED)
+    worded = run | {"labels": run["labels"] | {runs.INPUT_ERROR_LABEL: ""}}
+    assert "InputError: " in worded["state"]["message"]
+    assert runs.stage_run(Stage.GENERATE, [worded]).input_error == ""
+    again = run | {"state_type": "CRASHED"}
+    assert runs.stage_run(Stage.GENERATE, [again]).input_error == ""
+
+
+def test_events_tell_hops_and_what_was_made():
+    """A hop is the time from the event that starts a stage to the stage's first line."""
+    chain = _chain()
+    assert runs.awaited_events(chain) == {event["event"] for event in EVENTS}
+    told = runs.with_events(chain, EVENTS, CHAIN)
+    hops = [run.hop_seconds for run in told.stages]
+    assert hops[0] is None
+    assert [round(hop, 3) for hop in hops[1:]] == [2.988, 1.554, 1.645]
+    assert told.evaluated.chain == SEARCHED
+    assert told.predicted is told.noted is None
+
+
+def test_an_event_of_another_version_is_no_result():
+    """It has fields that this one does not know; the chain is told without what it made."""
+    strange = [event | {"payload": event["payload"] | {"new": 1}} for event in EVENTS]
+    assert runs.with_events(_chain(), strange, CHAIN).evaluated is None
+
+
+def test_what_came_of_a_chain_is_one_object(tmp_path):
+    """With files under the results folder, and what the table of trials says of the search."""
+    chain = runs.with_events(_chain(), EVENTS, CHAIN)
+    assert outcome.of_chain(chain, tmp_path)["search"] == {}
+    study = chain.evaluated.data.study
+    facts = {"study": "s", "best": 1, "metric": "accuracy", "value": 0.9, "params": {"a": 1}}
+    (tmp_path / study.key).parent.mkdir(parents=True)
+    pq.write_table(with_lineage(pa.table({"n": [1]}), facts), tmp_path / study.key)
+    made = outcome.of_chain(chain, tmp_path)
+    assert made["search"] == {
+        "study": "s",
+        "n_trials": 2,
+        "best": {"trial": 1, "accuracy": 0.9, "params": {"a": 1}},
+    }
+    assert made["state"] == "COMPLETED"
+    assert made["report"] == str(tmp_path / chain.evaluated.report.key)
+    assert {Path(path).stem for path in made["results"].values()} == set(made["results"])
+    assert json.loads(json.dumps(made)) == made
+    assert "error" not in made
+
+
+def test_a_chain_that_failed_says_why_in_its_object(tmp_path):
+    """The mistake if it was one; one that never began has the same keys."""
+    made = outcome.of_chain(_chain(REFUSED, "table", ["generate"]), tmp_path)
+    assert made["state"] == "FAILED"
+    assert made["error"].startswith("target 'y'")
+    assert outcome.never_begun("table", "no").keys() == made.keys()
+    stage = runs.StageRun(Stage.TRAIN, state="CRASHED", message="it\nwas killed")
+    crashed = replace(_chain(REFUSED), stages=(stage,))
+    assert outcome.of_chain(crashed, tmp_path)["error"] == "stage train crashed: it was killed"
+
+
+def test_a_chain_of_which_nothing_moves_or_runs_is_silent():
+    """For 90 seconds, then again after another 90."""
+    chain, moved, running = (
+        runs.ChainRun(SEARCHED, "spheres", (runs.StageRun(Stage.TRAIN, state=state),))
+        for state in ("WAITING", "PENDING", "RUNNING")
+    )
+    now = datetime.now(UTC)
+    silence = Silence()
+
+    def is_long(chain, seconds):
+        return silence.is_long(chain, now + timedelta(seconds=seconds))
+
+    assert not is_long(chain, 0)
+    assert not is_long(chain, 89)
+    assert is_long(chain, 91)
+    assert not is_long(chain, 92)
+    assert is_long(chain, 182)
+    assert not is_long(moved, 300)
+    assert not is_long(running, 301)
+    assert not is_long(running, 999)
