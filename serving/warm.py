@@ -18,8 +18,10 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -62,6 +64,9 @@ _LATER = (
 )
 """What only the last stage imports: done while no run waits to be forked."""
 
+_DECIDING = ("tasks.data", "tasks.training", "tasks.evaluation", "tasks.reporting")
+"""Modules whose fingerprints the stages ask for: read then too, source by source."""
+
 
 @dataclass
 class Template:
@@ -73,8 +78,8 @@ class Template:
     """Time of the latest change of the sources when they were imported."""
     clients: dict[int, socket.socket] = field(default_factory=dict)
     """Connection of each run by its process id."""
-    later: list[str] = field(default_factory=lambda: list(_LATER))
-    """Modules that are still to be imported."""
+    later: list[Callable[[], object]] = field(default_factory=lambda: list(_chores()))
+    """What is still to be done before nothing is left to do for a run."""
 
     def serve(self) -> None:
         """Fork runs until the parent is gone or a source file has changed."""
@@ -92,7 +97,7 @@ class Template:
                         self._hung_up(key.data)
                 self._reap(selector)
                 if self.later:
-                    _import(self.later.pop(0))
+                    self.later.pop(0)()
                 if self.loaded != sources() and not self.clients:
                     self._renew()
         signalled.close()
@@ -220,6 +225,17 @@ def _run_engine() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _chores() -> Iterator[Callable[[], object]]:
+    yield from (partial(_import, name) for name in _LATER)
+    yield from (partial(_take_fingerprint, name) for name in _DECIDING)
+
+
+def _take_fingerprint(name: str) -> None:
+    from baton.fingerprint import fingerprint
+
+    fingerprint(name, is_page=name == "tasks.reporting")
 
 
 def _import(name: str) -> None:

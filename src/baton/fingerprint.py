@@ -35,6 +35,9 @@ _SILENT = (
 _SPEECH = ("baton.words",)
 """The room that says things: it decides a page, and no number."""
 
+_DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+"""Distributions that are not called as their module is; looking one up by the module is slow."""
+
 _CARRIERS = ("prefect",)
 """Libraries that run a stage without deciding what it makes."""
 
@@ -215,7 +218,7 @@ def _constant(value: object) -> bytes:
 def _version(module: str) -> str:
     """Version of the distribution that brings a module; empty if it is not installed."""
     try:
-        return version(module)
+        return version(_DISTRIBUTIONS.get(module, module))
     except PackageNotFoundError:
         names = packages_distributions().get(module, [])
         return ",".join(f"{name} {version(name)}" for name in sorted(set(names)))

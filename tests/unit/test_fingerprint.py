@@ -150,6 +150,7 @@ def test_a_change_that_does_not_matter_changes_no_key(tree, file, old, new):
         ("prefect", NOTHING),
         ("mlflow", NOTHING),
         ("rich", NOTHING),
+        ("scikit-learn", EVERYTHING),
     ],
 )
 def test_another_version_of_a_library_changes_what_it_decides(monkeypatch, library, keys):
@@ -174,6 +175,13 @@ def test_another_python_changes_every_key(monkeypatch):
     after = all_keys()
     _forget()
     assert not set(before.values()) & set(after.values())
+
+
+def test_distributions_of_another_name_are_the_ones_that_bring_the_module():
+    """What is looked up by heart is what a search would find."""
+    found = metadata.packages_distributions()
+    for module, name in fingerprints._DISTRIBUTIONS.items():
+        assert [one.lower() for one in found[module]] == [name]
 
 
 def test_a_fingerprint_is_the_same_in_every_process():
