@@ -6,7 +6,6 @@ A :class:`Report` is plain data, :func:`render` turns it into a page. Drawing be
 
 from baton.showing.report.page import render
 from baton.showing.report.parts import (
-    FEW_ROWS,
     Contribution,
     Data,
     Explanation,
@@ -14,7 +13,6 @@ from baton.showing.report.parts import (
     Image,
     Measured,
     Model,
-    Part,
     Report,
     ReportTable,
     Search,
@@ -30,7 +28,6 @@ from baton.showing.report.shaping import (
 )
 
 __all__ = [
-    "FEW_ROWS",
     "Contribution",
     "Data",
     "Explanation",
@@ -38,7 +35,6 @@ __all__ = [
     "Image",
     "Measured",
     "Model",
-    "Part",
     "Report",
     "ReportTable",
     "Search",
