@@ -278,7 +278,7 @@ def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
-    columns = {
+    columns: dict[str, list[Any]] = {
         "metric": list(found),
         "value": list(found.values()),
         "low": [spread.get(name, (None, None))[0] for name in found],
@@ -287,9 +287,9 @@ def score(trained: ModelTrained, key: str) -> pa.Table:  # noqa: ARG001
         "cv_mean": [folds.mean.get(name) for name in found],
         "cv_std": [folds.std.get(name) for name in found],
     }
-    schema = pa.schema(
-        [("metric", pa.string()), *((name, pa.float64()) for name in list(columns)[1:])]
-    )
+    fields: list[pa.Field[Any]] = [pa.field("metric", pa.string())]
+    fields += [pa.field(name, pa.float64()) for name in list(columns)[1:]]
+    schema = pa.schema(fields)
     return with_lineage(pa.table(columns, schema=schema), lineage(trained))
 
 

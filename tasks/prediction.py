@@ -122,7 +122,7 @@ def predict_new_rows(raw: pa.Table, job: Job, key: str) -> pa.Table:  # noqa: AR
     return with_lineage(table, job.lineage)
 
 
-def answer(model: models.FittedModel, output: Any) -> dict[str, pa.Array]:
+def answer(model: models.FittedModel, output: Any) -> dict[str, pa.Array[Any]]:
     """Columns of a model's output: what it predicts, and the probability of each class."""
     if model.kind is not Kind.CLASSIFICATION:
         return {PREDICTED: pa.array(output)}
