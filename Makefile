@@ -45,7 +45,7 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test long lint bench docs screenshots constraints clean
+.PHONY: help setup run test long coverage lint dist bench docs screenshots constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -67,11 +67,20 @@ test: setup ## Run the tests, but for a few that take longest
 long: setup ## Run the tests that take longest
 	$(VENV)/bin/pytest -m long
 
+coverage: setup ## Measure what the tests without a chain cover; less than the floor fails
+	$(VENV)/bin/pytest -m "not long" tests/unit tests/contract tests/integration src --cov
+
 lint: setup ## Check format, style, types and the import rule
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+dist: setup ## Build sdist and wheel into dist, check both, run the wheel where nothing else is
+	rm -rf dist
+	$(VENV)/bin/uv build --quiet --no-build-isolation --python $(VENV)/bin/python --out-dir dist
+	$(VENV)/bin/twine check --strict dist/*.tar.gz dist/*.whl
+	.ci/try-wheel $(VENV)/bin/uv $(VENV)/bin/python dist/*.whl
 
 bench: setup ## Measure the chain against a plain script, and trials side by side
 	$(VENV)/bin/python benchmarks/chain.py
@@ -92,5 +101,5 @@ constraints: ## Pin again after a change of pyproject.toml; UPGRADE=1 takes the 
 
 clean: ## Remove .venv and everything that is built; .baton (your results) stays
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache
+		.import_linter_cache .coverage
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

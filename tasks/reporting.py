@@ -114,7 +114,7 @@ def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
             local.to_pandas(), scale=Scale(of_local["scale"]), method=Method(of_local["method"])
         ),
         shap_global=tables["shap_global"].to_pandas(),
-        shap_rows=frozenset(local[ROW].to_pylist()),
+        shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
         comparison=results.read(trained.comparison) if trained.comparison else None,
         trials=results.read(data.study) if data.study else None,
         champion=champion_scores(data.problem),

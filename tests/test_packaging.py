@@ -195,7 +195,9 @@ def test_make_alone_lists_every_target() -> None:
         "run",
         "test",
         "long",
+        "coverage",
         "lint",
+        "dist",
         "bench",
         "docs",
         "screenshots",
@@ -204,7 +206,20 @@ def test_make_alone_lists_every_target() -> None:
     }
 
 
-@pytest.mark.parametrize("target", ["run", "test", "long", "lint", "bench", "docs", "screenshots"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "run",
+        "test",
+        "long",
+        "coverage",
+        "lint",
+        "dist",
+        "bench",
+        "docs",
+        "screenshots",
+    ],
+)
 def test_targets_stand_on_setup(target: str, tmp_path: Path) -> None:
     """Each working target first builds the environment where there is none."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
@@ -339,15 +354,17 @@ def test_compose_has_no_secret_of_its_own() -> None:
 
 # --- workflows
 
+WORKFLOWS = ["ci.yaml", "deploy.yaml", "nightly.yaml", "release.yaml"]
+
 
 def test_workflows_are_valid() -> None:
     """The GitHub workflows follow their schema."""
     files = sorted((ROOT / ".github/workflows").glob("*.yaml"))
-    assert [path.name for path in files] == ["ci.yaml", "deploy.yaml"]
+    assert [path.name for path in files] == WORKFLOWS
     passes(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files)
 
 
-@pytest.mark.parametrize("name", ["ci.yaml", "deploy.yaml"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflows_are_modest(name: str) -> None:
     """A workflow may read the code and no more unless a job says so, and pins what it uses."""
     content = workflow(name)
@@ -356,13 +373,84 @@ def test_workflows_are_modest(name: str) -> None:
     for job in content["jobs"].values():
         for step in job.get("steps", []):
             if "uses" in step:
-                assert re.search(r"@v\d+\.\d+\.\d+$|@[0-9a-f]{40}$", step["uses"]), step["uses"]
+                assert re.search(r"@[0-9a-f]{40}$", step["uses"]), step["uses"]
+
+
+def test_one_digest_stands_for_one_version() -> None:
+    """Beside each action's digest stands its version, the same in every workflow."""
+    pin = re.compile(r"uses: ([\w-]+/[\w-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)\n")
+    seen: dict[str, set[tuple[str, str]]] = {}
+    for name in WORKFLOWS:
+        text = (ROOT / ".github/workflows" / name).read_text()
+        found = pin.findall(text)
+        assert len(found) == len(re.findall(r"uses: (?!\./)", text)), name
+        for action, digest, version in found:
+            seen.setdefault(action, set()).add((digest, version))
+    assert {action: len(pins) for action, pins in seen.items()} == dict.fromkeys(seen, 1)
+
+
+def test_dependabot_moves_what_is_pinned() -> None:
+    """Dependabot looks after the actions, the pins and the image's base."""
+    file = ROOT / ".github/dependabot.yml"
+    passes(tool("check-jsonschema"), "--builtin-schema", "vendor.dependabot", file)
+    kinds = {update["package-ecosystem"] for update in yaml.safe_load(file.read_text())["updates"]}
+    assert kinds == {"github-actions", "pip", "docker"}
+
+
+def test_issue_forms_are_valid() -> None:
+    """A bug's form asks for version, command and log."""
+    folder = ROOT / ".github/ISSUE_TEMPLATE"
+    check = [tool("check-jsonschema"), "--builtin-schema"]
+    passes(*check, "vendor.github-issue-forms", folder / "bug.yml", folder / "feature.yml")
+    passes(*check, "vendor.github-issue-config", folder / "config.yml")
+    fields = {field.get("id") for field in yaml.safe_load((folder / "bug.yml").read_text())["body"]}
+    assert {"version", "command", "log"} <= fields
+
+
+def test_citation_is_valid_and_of_this_version() -> None:
+    """CITATION.cff follows its schema and names the version and the licence of pyproject.toml."""
+    check = [tool("check-jsonschema"), "--builtin-schema", "vendor.citation-file-format"]
+    passes(*check, "--default-filetype", "yaml", ROOT / "CITATION.cff")
+    cited, own = yaml.safe_load((ROOT / "CITATION.cff").read_text()), project()["project"]
+    assert str(cited["version"]) == own["version"]
+    assert cited["license"] == own["license"]
+
+
+def test_nightly_takes_the_newest_before_it_tests() -> None:
+    """The nightly run pins the newest of everything, installs that and runs the suite on it."""
+    content = workflow("nightly.yaml")
+    assert content["on"]["schedule"]
+    script = "\n".join(step.get("run", "") for step in content["jobs"]["newest"]["steps"])
+    order = ["make constraints UPGRADE=1", "make setup", "make test"]
+    assert sorted(order, key=script.index) == order
+
+
+def test_release_is_built_checked_and_only_then_published() -> None:
+    """A tag is released after CI and `make dist`; only the job that publishes may write."""
+    content = workflow("release.yaml")
+    assert content["on"] == {"push": {"tags": ["v*"]}}
+    assert content["jobs"]["release"]["needs"] == ["ci", "build"]
+    writers = [
+        n for n, j in content["jobs"].items() if "write" in j.get("permissions", {}).values()
+    ]
+    assert writers == ["release"]
+    assert "make dist PYTHON=python" in [s.get("run") for s in content["jobs"]["build"]["steps"]]
+
+
+def test_coverage_has_a_floor() -> None:
+    """`make coverage` fails below a floor, branches counted, and CI runs it."""
+    config = project()["tool"]["coverage"]
+    assert config["report"]["fail_under"] >= 76
+    assert config["run"]["branch"]
+    assert "--cov" in make("--dry-run", "coverage").stdout
+    steps = workflow("ci.yaml")["jobs"]["coverage"]["steps"]
+    assert steps[-1]["run"] == "make coverage PYTHON=python"
 
 
 def test_ci_covers_the_supported_pythons() -> None:
-    """The tests run on the oldest and the newest supported Python."""
+    """The tests run on every supported Python."""
     job = workflow("ci.yaml")["jobs"]["test"]
-    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert project()["project"]["requires-python"] == ">=3.11,<3.14"
 
 
@@ -382,7 +470,7 @@ def test_deploy_follows_the_tests_and_needs_a_target() -> None:
 
 def test_workflow_scripts_are_bash() -> None:
     """Every script in the workflows parses as bash."""
-    for name in ("ci.yaml", "deploy.yaml"):
+    for name in WORKFLOWS:
         for job in workflow(name)["jobs"].values():
             for step in job.get("steps", []):
                 if "run" in step:
@@ -428,6 +516,26 @@ def test_wheel_holds_the_rooms_and_the_chain(wheel: set[str]) -> None:
     assert rooms <= wheel
     assert [name for name in wheel if name.endswith("/LICENSE")]
     assert not [name for name in wheel if name.startswith(("tests/", "benchmarks/", ".venv/"))]
+
+
+def test_wheel_says_that_it_is_typed(wheel: set[str]) -> None:
+    """The wheel carries PEP 561's marker, so that type checkers read Baton's annotations."""
+    assert "baton/py.typed" in wheel
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_archives_are_checked_and_the_wheel_runs_a_chain(tmp_path: Path) -> None:
+    """`make dist` builds both archives and runs a chain from the wheel alone."""
+    for path in repository_files():
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+    built = run(tool("make"), "dist", "WHOLE=:", "--old-file=.venv/.installed", cwd=tmp_path)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "the wheel installs and runs a chain" in built.stdout
+    assert {path.suffix for path in (tmp_path / "dist").iterdir()} >= {".gz", ".whl"}
 
 
 def test_wheel_holds_every_module(wheel: set[str]) -> None:

@@ -48,7 +48,7 @@ class ParquetSerializer(Serializer):
         """Write a table."""
         sink = pa.BufferOutputStream()
         pq.write_table(obj, sink, compression="zstd", compression_level=1)
-        return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+        return sink.getvalue().to_pybytes()
 
     def loads(self, blob: bytes) -> pa.Table:
         """Read a table."""

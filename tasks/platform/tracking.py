@@ -72,7 +72,7 @@ def _client() -> Any:
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
     mlflow.set_tracking_uri(settings().tracking_uri)
     return mlflow.MlflowClient()
 
@@ -235,7 +235,7 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:
     """Signature in which every column may be missing a value."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
     from baton.terms import ColumnType
 
@@ -245,7 +245,7 @@ def signature_of(fitted: models.FittedModel, example: Any) -> Any:
         ColumnType.CATEGORY: DataType.string,
         ColumnType.DATETIME: DataType.datetime,
     }
-    inputs = [
+    inputs: list[ColSpec | TensorSpec] = [
         ColSpec(types[column.role], column.name, required=False)
         for column in fitted.encoder.columns
     ]
@@ -351,7 +351,7 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
     evaluated : ModelEvaluated
     pictures : mapping of file name to bytes of a PNG
     """
-    import mlflow
+    from mlflow.data.pandas_dataset import from_pandas
 
     client, run_id, data = _client(), evaluated.model.run_id, evaluated.data
     _log_metrics(client, run_id, evaluated)
@@ -362,7 +362,7 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
     _log_tables(client, run_id, evaluated)
     _log_pictures(client, run_id, pictures)
     client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
-    dataset = mlflow.data.from_pandas(
+    dataset = from_pandas(
         results.head(data.features, 100).to_pandas(),
         source=str(results.path_of(data.features.key)),
         name=data.problem,

@@ -98,8 +98,8 @@ def test_a_kernel_keeps_to_itself_and_ends_with_its_parent(tmp_path):
     )
     short = tempfile.mkdtemp(prefix="baton-")
     code = (
-        "from pathlib import Path; from baton import notebooks;"
-        " from tasks import kernel;"
+        "from pathlib import Path; from baton.showing import notebooks;"
+        " from tasks.platform import kernel;"
         f" kernel.run(notebooks.read(Path({str(tmp_path / 'x.py')!r})), {{}},"
         f" Path({str(tmp_path)!r}), Path({short!r}), kernel.execute_notebook.fn)"
     )

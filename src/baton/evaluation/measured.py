@@ -65,7 +65,8 @@ def as_table(lines: Iterable[MetricLine]) -> pa.Table:
     import pyarrow as pa
 
     names = [field.name for field in fields(MetricLine)]
-    schema = pa.schema([(names[0], pa.string()), *((name, pa.float64()) for name in names[1:])])
+    numbers: list[pa.Field[Any]] = [pa.field(name, pa.float64()) for name in names[1:]]
+    schema = pa.schema([pa.field(names[0], pa.string()), *numbers])
     return pa.Table.from_pylist([asdict(line) for line in lines], schema=schema)
 
 

@@ -36,7 +36,7 @@ def output_of(model: Any, table: pd.DataFrame) -> np.ndarray[Any, Any]:
     return np.asarray(model.predict(table))
 
 
-def answer(model: FittedModel, output: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+def answer(model: FittedModel, output: np.ndarray[Any, Any]) -> dict[str, pa.Array[Any]]:
     """Columns of a model's output: what it predicts, and the probability of each class."""
     import pyarrow as pa
 

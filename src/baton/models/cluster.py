@@ -81,7 +81,7 @@ class RowsOnDisk:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             ends = np.cumsum(sizes)
             first, last = np.searchsorted(ends, [positions[0], positions[-1]], side="right")
-            groups: pa.Table = file.read_row_groups(range(first, last + 1), columns=columns)
+            groups: pa.Table = file.read_row_groups(list(range(first, last + 1)), columns=columns)
         return groups.take(positions - (ends[first] - sizes[first])).to_pandas()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def table_of(columns: dict[str, pa.ChunkedArray]) -> pa.Table:
+def table_of(columns: dict[str, pa.ChunkedArray[Any]]) -> pa.Table:
     """Table of columns by name."""
     import pyarrow as pa
 
@@ -28,7 +28,7 @@ def is_unusable(kind: pa.DataType) -> bool:
     return bool(t.is_nested(kind) or binary or t.is_interval(kind) or "binary_view" in str(kind))
 
 
-def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def plain(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     """Column as one of: number, boolean, text, naive timestamp (UTC), duration."""
     import pyarrow as pa
     import pyarrow.types as t
@@ -60,14 +60,15 @@ def _simple(kind: pa.DataType) -> pa.DataType:
     return pa.string() if "string" in str(kind) else kind
 
 
-def trim(text: pa.ChunkedArray, missing: Sequence[str] = ("",)) -> pa.ChunkedArray:
+def trim(text: pa.ChunkedArray[Any], missing: Sequence[str] = ("",)) -> pa.ChunkedArray[Any]:
     """Text without blanks around it; what then says *missing* is null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_trim_whitespace(text)
     absent = pc.is_in(trimmed, value_set=pa.array(missing, trimmed.type))
-    return pc.if_else(absent, pa.scalar(None, trimmed.type), trimmed)
+    kept: pa.ChunkedArray[Any] = pc.if_else(absent, pa.scalar(None, trimmed.type), trimmed)
+    return kept
 
 
 def without_null_types(table: pa.Table) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
 from baton.tables.arrow import is_unusable, plain, trim
@@ -24,7 +24,7 @@ MISSING_NUMBER = frozenset(
 class Levels:
     """Distinct values of a text column, and how many rows have each."""
 
-    values: pa.Array
+    values: pa.Array[Any]
     counts: np.ndarray
 
     @property
@@ -58,19 +58,19 @@ class Levels:
         return Levels(self.values.take(some), self.counts[some])
 
 
-def levels_of(text: pa.ChunkedArray) -> Levels:
+def levels_of(text: pa.ChunkedArray[Any]) -> Levels:
     """Distinct values of a text, in the order of their first row."""
     counted = text.drop_null().value_counts()
     return Levels(counted.field("values"), counted.field("counts").to_numpy())
 
 
-def encode(series: pd.Series) -> tuple[np.ndarray, pa.Array]:
+def encode(series: pd.Series) -> tuple[np.ndarray, pa.Array[Any]]:
     """Position of each row's text in the distinct ones (-1 if missing), and those."""
     encoded = text_of(series).combine_chunks().dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), encoded.dictionary
 
 
-def text_of(series: pd.Series) -> pa.ChunkedArray:
+def text_of(series: pd.Series) -> pa.ChunkedArray[Any]:
     """Column as trimmed text, blank ones missing.
 
     Raises
@@ -84,7 +84,7 @@ def text_of(series: pd.Series) -> pa.ChunkedArray:
     return text
 
 
-def text_if_any(series: pd.Series) -> pa.ChunkedArray | None:
+def text_if_any(series: pd.Series) -> pa.ChunkedArray[Any] | None:
     """Column as trimmed text, blank ones missing, or None if its values cannot be such."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -98,7 +98,7 @@ def text_if_any(series: pd.Series) -> pa.ChunkedArray | None:
     return trim(column.cast(pa.large_string()))
 
 
-def _arrow(series: pd.Series) -> pa.ChunkedArray:
+def _arrow(series: pd.Series) -> pa.ChunkedArray[Any]:
     """Column of pyarrow; values of mixed types as text."""
     import pyarrow as pa
 

@@ -5,7 +5,7 @@ Which of them a column holds is decided in ``text_columns``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baton.tables.roles import Column, Role
 
@@ -17,7 +17,7 @@ ISO = "ISO8601"
 """Style of dates such as 2020-12-31, with or without a time and an offset."""
 
 
-def parse(values: pa.Array, column: Column) -> np.ndarray:
+def parse(values: pa.Array[Any], column: Column) -> np.ndarray:
     """Texts as a column's role and style say: numbers, dates, seconds or flags."""
     match column.role:
         case Role.NUMBER:
@@ -31,7 +31,7 @@ def parse(values: pa.Array, column: Column) -> np.ndarray:
     raise ValueError(f"text is not read as {column.role}")
 
 
-def _numbers(values: pa.Array, style: str) -> np.ndarray:
+def _numbers(values: pa.Array[Any], style: str) -> np.ndarray:
     """Numbers with group separators, a currency sign or a per-cent sign, else NaN."""
     import numpy as np
     import pyarrow as pa
@@ -53,7 +53,7 @@ def _numbers(values: pa.Array, style: str) -> np.ndarray:
 _WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 
 
-def _flags(values: pa.Array) -> np.ndarray:
+def _flags(values: pa.Array[Any]) -> np.ndarray:
     """Words for true and false as 1 and 0, else NaN."""
     import numpy as np
 
@@ -61,7 +61,7 @@ def _flags(values: pa.Array) -> np.ndarray:
     return np.array([_WORDS.get(word, np.nan) for word in words], dtype=float)
 
 
-def _dates(values: pa.Array, style: str) -> np.ndarray:
+def _dates(values: pa.Array[Any], style: str) -> np.ndarray:
     """Naive timestamps, in UTC where the text says an offset, else NaT."""
     import numpy as np
     import pandas as pd
@@ -77,7 +77,7 @@ def _dates(values: pa.Array, style: str) -> np.ndarray:
     return np.asarray(dates.to_numpy(), dtype="datetime64[us]")
 
 
-def _seconds(values: pa.Array) -> np.ndarray:
+def _seconds(values: pa.Array[Any]) -> np.ndarray:
     """Seconds of a time of day or a duration such as 12:30 or 12:30:59.5, else NaN."""
     import numpy as np
     import pandas as pd

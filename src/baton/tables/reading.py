@@ -128,7 +128,7 @@ def _stream(source: Source) -> Any:
     is_utf8 = source.encoding == "utf-8"
     with opened(source.path) as stream:
         if is_utf8 and isinstance(stream, io.BufferedReader):
-            return pa.OSFile(str(source.path))
+            return pa.OSFile(str(source.path), "r")
         data = stream.read()
     return pa.BufferReader(
         data if is_utf8 else data.decode(source.encoding, errors="replace").encode()

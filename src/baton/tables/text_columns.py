@@ -62,7 +62,7 @@ def text_column(name: str, levels: Levels, rows: int, *, keep: bool) -> Column:
     if distinct > NEARLY_UNIQUE * levels.total and distinct >= FEW_ROWS:
         every = "every" if distinct == levels.total else "nearly every"
         return Column(name, Role.DROPPED, note=f"text, and {every} value is different")
-    nothing = next((v for v in levels.values[:1000].to_pylist() if v.lower() == "none"), None)
+    nothing = next((v for v in levels.values[:1000].to_pylist() if v and v.lower() == "none"), None)
     return Column(name, Role.CATEGORY, note=f"has the category '{nothing}'" if nothing else "")
 
 
@@ -85,7 +85,7 @@ def _special_column(name: str, levels: Levels) -> Column | None:
     """
     levels = levels.part(_DECIDING)
     real = levels.without_missing()
-    for role, styles, threshold in _likely(real.part(200).values.to_pylist()):
+    for role, styles, threshold in _likely([str(v) for v in real.part(200).values.to_pylist()]):
         fitting = _best(real, [Column(name, role, style) for style in styles], threshold)
         if fitting is not None:
             return replace(fitting, note=_reading_note(fitting, levels))

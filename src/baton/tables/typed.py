@@ -7,7 +7,7 @@ of ``text_columns``.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baton.tables.arrow import plain, table_of, trim
 
@@ -28,7 +28,7 @@ def typed_table(table: pa.Table, decimal: str) -> pa.Table:
         return table_of(dict(zip(table.column_names, columns, strict=True)))
 
 
-def _typed(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
+def _typed(text: pa.ChunkedArray[Any], decimal: str) -> pa.ChunkedArray[Any]:
     typed = _strict(text, decimal)
     if typed is not None:
         return typed
@@ -37,7 +37,7 @@ def _typed(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
     return trimmed if typed is None else typed
 
 
-def _strict(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray | None:
+def _strict(text: pa.ChunkedArray[Any], decimal: str) -> pa.ChunkedArray[Any] | None:
     """Values in a type that they all have as they stand, or None if that is text."""
     import pyarrow as pa
 
@@ -52,7 +52,7 @@ def _strict(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray | None:
     return next((typed for typed in casts if typed is not None), None)
 
 
-def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+def _cast(text: pa.ChunkedArray[Any], kind: pa.DataType) -> pa.ChunkedArray[Any] | None:
     """Text as that type, or None; the first value is tried alone, which mostly settles it."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -65,18 +65,18 @@ def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
         return None
 
 
-def _are_codes(digits: pa.ChunkedArray) -> bool:
+def _are_codes(digits: pa.ChunkedArray[Any]) -> bool:
     """Whether whole numbers are codes: hexadecimal, or all of one width with leading zeros."""
     import pyarrow.compute as pc
 
     if not pc.any(pc.match_substring_regex(digits, "^[+-]?0[0-9xX]")).as_py():
         return False
-    width = pc.min_max(pc.utf8_length(digits)).as_py()
+    width: Any = pc.min_max(pc.utf8_length(digits)).as_py()
     hexadecimal = pc.any(pc.match_substring_regex(digits, "[xX]")).as_py()
     return bool(hexadecimal or width["min"] == width["max"])
 
 
-def _with_points(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _with_points(text: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     """Numbers with decimal commas (1.234,5) with decimal points (1234.5), if all are such."""
     import pyarrow.compute as pc
 
