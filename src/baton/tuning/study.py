@@ -177,14 +177,16 @@ class Study:
         import optuna
         from optuna.trial import TrialState
 
-        state = self._frozen(number).state
+        seeded = self._seeded(number)
+        # Read from this very study: Optuna's cache of a database writes to no trial unread.
+        state = seeded.get_trials(deepcopy=False)[number].state
         if state.is_finished():
             return None
         study = self.storage.get_study_id_from_name(self.inner.study_name)
         known = self.storage.get_trial_id_from_study_id_trial_number(study, number)
         if state is TrialState.WAITING:
             self.storage.set_trial_state_values(known, TrialState.RUNNING)
-        return optuna.Trial(self._seeded(number), known)
+        return optuna.Trial(seeded, known)
 
     def _seeded(self, number: int) -> optuna.Study:
         """Study whose sampler draws what this trial of this seed draws, in whatever process."""
