@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.models.answers import answer, output_of
 from baton.terms import ROW, Split
+from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
@@ -68,6 +69,11 @@ class EvaluationPlan(Plan):
     def is_done(self) -> bool:
         """Whether every table is there."""
         return self.has(*TABLES)
+
+    @cached_property
+    def lines(self) -> tuple[measured.MetricLine, ...]:
+        """What was measured, once it is there."""
+        return measured.of_table(results.read(self.table("metrics")))
 
     @property
     def lineage(self) -> dict[str, Any]:

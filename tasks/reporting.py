@@ -15,7 +15,6 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from baton import tuning
 from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, PageRef
-from baton.evaluation import measured
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import Method, Scale, ShapValues
 from baton.fingerprint import fingerprint
@@ -96,8 +95,8 @@ def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
 def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
     """Read what an evaluation found from its tables."""
     trained, data = plan.trained, plan.trained.data
-    tables = {name: results.read(plan.table(name)) for name in TABLES if name != "predictions"}
-    permuted, local = tables["permutation_importance"], tables["shap_local"]
+    permuted = results.read(plan.table("permutation_importance"))
+    local = results.read(plan.table("shap_local"))
     of_permuted, of_local = lineage_of(permuted.schema), lineage_of(local.schema)
     return Findings(
         data=data,
@@ -106,14 +105,14 @@ def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
         facts=facts_of(data),
         rows=bench.rows,
         output=bench.output,
-        lines=measured.of_table(tables["metrics"]),
+        lines=plan.lines,
         permuted=Importance.of_frame(
             permuted.to_pandas(), of_permuted["metric"], of_permuted["score"]
         ),
         shap=ShapValues.of_frame(
             local.to_pandas(), scale=Scale(of_local["scale"]), method=Method(of_local["method"])
         ),
-        shap_global=tables["shap_global"].to_pandas(),
+        shap_global=results.read(plan.table("shap_global")).to_pandas(),
         shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
         comparison=results.read(trained.comparison) if trained.comparison else None,
         trials=results.read(data.study) if data.study else None,
@@ -123,14 +122,13 @@ def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
 
 def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
     """Announcement of an evaluation, once all of it can be read back."""
-    tables = {name: plan.evaluation.table(name) for name in TABLES}
-    lines = measured.of_table(results.read(tables["metrics"]))
+    evaluation = plan.evaluation
     return ModelEvaluated(
-        **plan.evaluation.trained.model_dump(),
-        **tables,
+        **evaluation.trained.model_dump(),
+        **{name: evaluation.table(name) for name in TABLES},
         report=PageRef(key=plan.report, digest=results.digest_of_file(plan.path)),
-        scores={line.metric: line.value for line in lines},
-        intervals={line.metric: line.interval for line in lines if line.interval},
+        scores={line.metric: line.value for line in evaluation.lines},
+        intervals={line.metric: line.interval for line in evaluation.lines if line.interval},
     )
 
 

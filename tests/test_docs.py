@@ -21,7 +21,9 @@ TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 COMMAND = re.compile(r"(?:`|bin/|^|… )baton ([a-z]+)\b([^`\n#]*)", re.MULTILINE)
 GIVEN = re.compile(r"-p (?!NAME|KEY)(\w+)=")
 VARIABLE = re.compile(r"\b(BATON_[A-Z_]*[A-Z])\b")
-FILE = re.compile(r"`((?:src|tests|docs|flows|tasks|benchmarks|\.github)/[\w./*-]+)`")
+FILE = re.compile(
+    r"`((?:src|tests|docs|flows|serving|tasks|notebooks|benchmarks|\.github)/[\w./*-]+)`"
+)
 FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 

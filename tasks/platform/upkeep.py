@@ -16,7 +16,7 @@ from baton.chain.manifest import Manifest
 _TAG = "baton"
 
 
-def prune(chain: Manifest, api: str) -> list[str]:
+def prune(manifest: Manifest, api: str) -> list[str]:
     """Remove deployments that are not declared, and automations that start what is gone.
 
     Prefect leaves a deployment's automation behind, enabled, when the deployment is deleted.
@@ -25,7 +25,7 @@ def prune(chain: Manifest, api: str) -> list[str]:
 
     Parameters
     ----------
-    chain : Manifest
+    manifest : Manifest
     api : str
         Address of the Prefect API.
 
@@ -36,7 +36,7 @@ def prune(chain: Manifest, api: str) -> list[str]:
     """
     removed = []
     with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
-        declared = {entry.name for entry in chain.deployments}
+        declared = {entry.name for entry in manifest.deployments}
         tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
         for deployment in client.read_deployments(deployment_filter=tagged):
             if deployment.name not in declared:

@@ -300,9 +300,6 @@ def _digest_of_file(database: Database) -> str:
         raise InputError(f"{database.file} may not be read; change its permissions") from None
 
 
-# --- which tables
-
-
 def _require_columns(keys: pd.DataFrame, params: ChurnParams) -> None:
     """Check the names that were given against what the database has."""
     tables = list(keys["table"].unique())
@@ -352,9 +349,6 @@ def _owner(found: list[Relationship], params: ChurnParams) -> str:
 def _made_table(keys: pd.DataFrame) -> str:
     taken = set(keys["table"])
     return next(n for n in ("customers", "customers_of_orders", "_customers") if n not in taken)
-
-
-# --- the raw table
 
 
 def _joined(

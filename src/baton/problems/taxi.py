@@ -167,9 +167,6 @@ def _latest() -> str:
     return _moved(date.today().strftime("%Y-%m"), -_MONTHS_UNTIL_PUBLISHED)
 
 
-# --- processing: one way for training and prediction ----------------------------------------------
-
-
 def processing(
     raw: pd.DataFrame, params: TaxiParams, *, with_target: bool
 ) -> tuple[pd.DataFrame, pd.Series | None]:
@@ -238,9 +235,6 @@ def extract_x_y(
                 "weekday": pickup.dt.weekday.astype("str").astype("category"),
             }
     return pd.DataFrame(columns), trips[TARGET] if with_target else None
-
-
-# --- the problem ----------------------------------------------------------------------------------
 
 
 class Taxi(SourcedProblem[TaxiParams]):

@@ -123,7 +123,7 @@ def styled() -> Iterator[None]:
 
 
 def drawn_in_style(draw: Callable[P, Picture]) -> Callable[P, Picture]:
-    """Make a function draw in the house's style, one picture at a time."""
+    """Make a function draw in Baton's style, one picture at a time."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Picture:

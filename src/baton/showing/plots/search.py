@@ -83,7 +83,7 @@ def _drawn(
     *args: Any,
     **kw: Any,
 ) -> Picture:
-    """Draw one of Optuna's plots as a picture of the house."""
+    """Draw one of Optuna's plots as a picture of Baton's."""
     import matplotlib.pyplot as plt
     import numpy as np
     from matplotlib.ticker import NullFormatter
