@@ -29,8 +29,8 @@ BEGAN_LABEL = "baton.began"
 INPUT_ERROR_LABEL = "baton.input-error"
 """Label of a flow run: the mistake in the user's input that it failed on."""
 
-ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
-"""Types of the states that a run does not leave by itself."""
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""Types of the states that a run stays in; one that crashed is begun again, or failed then."""
 
 _GONE_WRONG = ENDED - {"COMPLETED"}
 _MOST_LISTED = 20
@@ -86,7 +86,7 @@ class ChainRun:
     def failure(self) -> str:
         """Why it failed, in one line; empty if it did not."""
         for run in self.stages:
-            if run.state in _GONE_WRONG:
+            if run.state in {*_GONE_WRONG, "CRASHED"}:
                 reason = _one_line(run.message) or run.state.lower()
                 return f"stage {run.stage.value} {run.state.lower()}: {reason}"
         return ""
