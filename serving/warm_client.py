@@ -10,6 +10,9 @@ import signal
 import socket
 import sys
 
+TEMPORARY = 75
+"""Exit code that says that the template went away, and not the run: ``EX_TEMPFAIL``."""
+
 
 def main() -> None:
     """Run ``prefect.engine`` in a fork of the template that listens at the address given."""
@@ -25,11 +28,19 @@ def main() -> None:
             os.execv(sys.executable, [sys.executable, "-m", "prefect.engine"])
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda number, _: os.kill(pid, number))
-        code = int(answers.readline() or "-9")
+        code = _ended(answers)
     if code < 0:  # killed: end in the same way, so that the runner says so
         signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
         os.kill(os.getpid(), -code)
     sys.exit(code)
+
+
+def _ended(answers) -> int:  # type: ignore[no-untyped-def]
+    """Exit code of the run, as the template tells it."""
+    try:
+        return int(answers.readline())
+    except (OSError, ValueError):
+        return TEMPORARY
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Schedule(_Strict):
 
     cron: str | None = None
     """Times in cron's notation; either this or `interval`."""
-    interval: Annotated[float, Field(ge=60)] | None = None
+    interval: Annotated[float, Field(ge=10)] | None = None
     """Seconds between two runs; either this or `cron`."""
     timezone: str = "UTC"
     """Time zone of `cron`."""

@@ -255,9 +255,7 @@ def answered(runs: Collection[Run], successors: Callable[[Run], Collection[str]]
     return [run for run in runs if run.state == "COMPLETED" and run.id not in lost]
 
 
-def _unfollowed(
-    runs: Collection[Run], successors: Callable[[Run], Collection[str]]
-) -> list[Run]:
+def _unfollowed(runs: Collection[Run], successors: Callable[[Run], Collection[str]]) -> list[Run]:
     present = {(run.chain, run.stage) for run in runs}
     latest = {(run.chain, run.stage): run for run in sorted(runs, key=lambda run: run.since)}
     return [

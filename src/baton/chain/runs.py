@@ -158,10 +158,11 @@ def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") 
 def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
     since = _time(run["created"]) or datetime.now(UTC)
     labels = labels_in(run["parameters"]) or PLAIN
-    return Begun(chain_id, _problem_of(run["parameters"]), since, stage, labels)
+    return Begun(chain_id, problem_of(run["parameters"]), since, stage, labels)
 
 
-def _problem_of(parameters: Json) -> str:
+def problem_of(parameters: Mapping[str, Any]) -> str:
+    """Name of the problem that a run is about, by its parameters; empty if they do not say."""
     for value in parameters.values():
         if isinstance(value, dict) and "problem" in value:
             return str(value["problem"])
