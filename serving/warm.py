@@ -25,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from serving.warm_client import TEMPORARY
+
 _SECONDS_BETWEEN_LOOKS = 0.5
 _HEADER = 8
 _FDS = 3
@@ -193,6 +195,8 @@ def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
         os.environ.update(environment, BATON_PARENT_PID=str(os.getppid()))
         _refresh()
         code = _run_engine()
+        if code and not _is_server_up():
+            code = TEMPORARY
         _send_logs()
     except BaseException:  # noqa: BLE001  the process ends here whatever it was
         traceback.print_exc()
@@ -219,6 +223,14 @@ def _refresh() -> bool:
 
     settings.cache_clear()
     return bool(read_settings_again())
+
+
+def _is_server_up() -> bool:
+    from tasks.platform.api import Client
+    from tasks.platform.events import access
+
+    with Client(access()) as client:
+        return client.is_healthy()
 
 
 def _send_logs() -> None:

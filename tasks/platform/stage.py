@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,12 +25,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from baton.chain.events import ChainFailed, Stage
-from baton.chain.recovery import BEAT
+from baton.chain.recovery import BEAT, TEMPORARY
 from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, id_begun_by
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
-from tasks.platform.events import tell_failure
+from tasks.platform import api
+from tasks.platform.events import access, tell_failure
 from tasks.platform.secrets import use_blocks
 
 HOME_LABEL = "baton.home"
@@ -44,6 +46,8 @@ OPEN_TAG = "open"
 _LONGEST_REASON = 1000
 _LOGGERS = ("baton", "tasks")
 _SCHEDULED_TAG = "auto-scheduled"
+
+log = logging.getLogger(__name__)
 
 _held: list[FileLock] = []
 
@@ -80,8 +84,8 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     chain = chain or id_begun_by(run_id)
     die_with(settings().parent_pid)
     _hold(run_id)
-    use_blocks()
-    with logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
+    with _temporary_if_away(), logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
+        use_blocks()
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
         with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain):
             yield chain
@@ -94,6 +98,18 @@ def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> 
         client.update_flow_run_labels(
             UUID(run_id), {HOME_LABEL: home_id(), BEGAN_LABEL: began, INPUT_ERROR_LABEL: ""}
         )
+
+
+@contextmanager
+def _temporary_if_away() -> Iterator[None]:
+    """End this process where the server is away: it is no fault of the run, nor to be told it."""
+    try:
+        yield
+    except Exception as error:
+        if api.is_out_of_reach(error, access().address):
+            log.warning("the Prefect server is away, the run is begun again: %s", error)
+            os._exit(TEMPORARY)
+        raise
 
 
 @contextmanager
@@ -121,6 +137,8 @@ def _failure_told(run_id: str, name: str, problem: str, chain: str) -> Iterator[
     try:
         yield
     except Exception as error:
+        if api.is_out_of_reach(error, access().address):
+            raise
         if isinstance(error, InputError):
             with get_client(sync_client=True) as client:
                 client.update_flow_run_labels(UUID(run_id), {INPUT_ERROR_LABEL: str(error)})
