@@ -46,6 +46,7 @@ from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by
 from tasks.platform.recovery import recover
+from tasks.platform.stage import run_lock
 
 log = logging.getLogger("baton.serve")
 
@@ -198,7 +199,8 @@ async def keep_template(address: Path) -> None:
 
 def warm_command(address: Path) -> list[str]:
     """Command that runs ``prefect.engine`` in a fork of the template that listens there."""
-    return [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
+    locks = str(run_lock("").parent)
+    return [sys.executable, "-I", "-S", warm_client.__file__, str(address), locks]
 
 
 def wait_for_server(seconds: float) -> None:

@@ -204,8 +204,12 @@ def most_memory(run_id: str) -> int | None:
 
 
 def is_alive(run_id: str) -> bool:
-    """Tell whether a process of this home holds the run's lock."""
+    """Tell whether a process of this home holds the run's lock, or is on its way to do so."""
     lock = run_lock(run_id)
+    return any(_is_held(one) for one in (lock, lock.with_suffix(".start")))
+
+
+def _is_held(lock: Path) -> bool:
     if not lock.exists():
         return False
     try:

@@ -1,5 +1,6 @@
 """The process that stands for a warm run."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -7,7 +8,13 @@ import sys
 import pytest
 
 from baton.chain.recovery import TEMPORARY
+from baton.settings import settings
 from serving import warm_client
+from tasks.platform.stage import is_alive, run_lock
+
+
+def _command(address, locks):
+    return [sys.executable, "-I", "-S", warm_client.__file__, address, str(locks)]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +27,7 @@ def test_it_ends_as_the_run_did_and_otherwise_where_the_template_went_away(tmp_p
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
-        client = subprocess.Popen([sys.executable, "-I", "-S", warm_client.__file__, address])
+        client = subprocess.Popen(_command(address, tmp_path))
         connection, _ = listener.accept()
         with connection:
             header, *_ = socket.recv_fds(connection, 8, 3)
@@ -28,3 +35,24 @@ def test_it_ends_as_the_run_did_and_otherwise_where_the_template_went_away(tmp_p
             connection.sendall(f"1\n{said}".encode())
         assert client.wait(20) == code
     assert warm_client.TEMPORARY == TEMPORARY
+
+
+def test_a_run_that_is_on_its_way_is_alive(tmp_path, monkeypatch):
+    """However long its start takes on a busy machine; until its process ends."""
+    monkeypatch.setenv("BATON_HOME", str(tmp_path))
+    settings.cache_clear()
+    address = str(tmp_path / "door")
+    environment = os.environ | {"PREFECT__FLOW_RUN_ID": "1"}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        command = _command(address, run_lock("1").parent)
+        client = subprocess.Popen(command, env=environment)
+        connection, _ = listener.accept()
+        with connection:
+            assert is_alive("1")
+            assert not is_alive("2")
+            client.kill()
+            client.wait()
+        assert not is_alive("1")
+    settings.cache_clear()
