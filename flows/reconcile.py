@@ -1,13 +1,13 @@
-"""The scheduled look for events that came to nothing."""
+"""The scheduled look for runs without a process and events that came to nothing."""
 
 from prefect import flow
 
 from baton.chain import manifest
 from tasks.platform.places import MANIFEST
-from tasks.platform.recovery import hand_on_again
+from tasks.platform.recovery import recover_once
 
 
 @flow
 async def reconcile() -> list[str]:
-    """Hand the baton on again where a stage completed and none followed."""
-    return hand_on_again(manifest.read(MANIFEST))
+    """Take up what a crash left, where no serve process does."""
+    return recover_once(manifest.read(MANIFEST))

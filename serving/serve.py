@@ -18,8 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib import import_module
 from inspect import signature
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,13 +42,19 @@ from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
+from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by
-from tasks.platform.recovery import resume_abandoned
+from tasks.platform.recovery import recover
+from tasks.platform.stage import run_lock
 
 log = logging.getLogger("baton.serve")
 
 _SECONDS_BETWEEN_LOOKS = 5.0
+_RECOVERING = "reconcile"
+"""Flow whose work this process does itself, more often."""
+_TEMPLATE_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+"""Seconds before a template that ended is started again; the last of them from then on."""
 
 
 async def to_deployment(entry: Deployment) -> RunnerDeployment:
@@ -67,7 +75,7 @@ async def to_deployment(entry: Deployment) -> RunnerDeployment:
         parameters=entry.parameters,
         enforce_parameter_schema=entry.enforce_parameter_schema,
         triggers=[_trigger(entry, place) for place in range(len(entry.triggers))],
-        schedules=[_schedule(schedule) for schedule in entry.schedules] or None,
+        schedules=_schedules(entry),
         concurrency_limit=_concurrency(entry),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -100,10 +108,15 @@ def _trigger(entry: Deployment, place: int) -> DeploymentEventTrigger:
     return DeploymentEventTrigger(**content)
 
 
-def _schedule(entry: manifest.Schedule) -> Schedule:
+def _schedules(entry: Deployment) -> list[Schedule] | None:
+    is_wanted = entry.flow_name != _RECOVERING
+    return [_schedule(schedule, is_wanted=is_wanted) for schedule in entry.schedules] or None
+
+
+def _schedule(entry: manifest.Schedule, *, is_wanted: bool) -> Schedule:
     options: dict[str, Any] = {
         "timezone": entry.timezone,
-        "active": entry.active,
+        "active": entry.active and is_wanted,
         "slug": entry.slug,
         "parameters": entry.parameters,
     }
@@ -130,13 +143,18 @@ class StageRunner(Runner):
         super().__init__(**options)
         # A folder of its own, because nobody else may enter there.
         self._door = Path(tempfile.mkdtemp(prefix="baton-")) / "door"
+        self._keeping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start the template, and start runs through it."""
         await super().__aenter__()
         if sys.platform == "linux":
-            start_runs_by(self, lambda: shlex.join(start_template(self._door)))
+            start_runs_by(self, self._warm_command)
         return self
+
+    def _warm_command(self) -> str:
+        self._keeping = asyncio.create_task(keep_template(self._door))
+        return shlex.join(warm_command(self._door))
 
     def handle_sigterm(self, *_: Any) -> None:
         """End at once; the runs' processes follow, and their locks are free then."""
@@ -144,27 +162,45 @@ class StageRunner(Runner):
         os._exit(0)
 
 
-def start_template(address: Path) -> list[str]:
+def start_template(address: Path) -> subprocess.Popen[bytes]:
     """Start the process that forks runs.
 
     Parameters
     ----------
     address : Path
         Where it will listen, a socket.
-
-    Returns
-    -------
-    list of str
-        Command that runs ``prefect.engine`` in such a fork.
     """
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(address))
-    listener.listen()
-    descriptor = listener.fileno()
-    template = [sys.executable, "-m", "serving.warm", str(descriptor), str(os.getpid())]
-    subprocess.Popen(template, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
-    listener.close()
-    return [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
+    address.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
+        descriptor = listener.fileno()
+        template = [sys.executable, "-m", "serving.warm", str(descriptor), str(os.getpid())]
+        return subprocess.Popen(template, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
+
+
+async def keep_template(address: Path) -> None:
+    """Start the template, again whenever it was killed; until it stands, runs start cold.
+
+    Parameters
+    ----------
+    address : Path
+        Where it will listen, a socket.
+    """
+    for wait in chain((0.0,), _TEMPLATE_WAITS, repeat(_TEMPLATE_WAITS[-1])):
+        await asyncio.sleep(wait)
+        template = start_template(address)
+        while template.poll() is None:
+            await asyncio.sleep(1.0)
+        if template.returncode == 0:  # it cannot fork here
+            return
+        log.warning("the template of runs ended with code %d", template.returncode)
+
+
+def warm_command(address: Path) -> list[str]:
+    """Command that runs ``prefect.engine`` in a fork of the template that listens there."""
+    locks = str(run_lock("").parent)
+    return [sys.executable, "-I", "-S", warm_client.__file__, str(address), locks]
 
 
 def wait_for_server(seconds: float) -> None:
@@ -179,35 +215,36 @@ def wait_for_server(seconds: float) -> None:
         time.sleep(0.1)
 
 
-async def serve(chain: Manifest, ready: Path | None = None) -> None:
+async def serve(declared: Manifest, ready: Path | None = None) -> None:
     """Serve every deployment of the manifest until the process ends.
 
     Parameters
     ----------
-    chain : Manifest
+    declared : Manifest
     ready : Path, optional
         File to create once every deployment and automation stands.
     """
-    deployments = [await to_deployment(entry) for entry in chain.deployments]
+    deployments = [await to_deployment(entry) for entry in declared.deployments]
     runner = StageRunner(name="baton", query_seconds=settings().poll_seconds, limit=None)
     for deployment in deployments:
         await runner.aadd_deployment(deployment)
-    resuming = asyncio.create_task(_keep_resuming())
+    resuming = asyncio.create_task(_keep_recovering(declared))
     if ready:
         ready.touch()
-    log.info("serving %s", ", ".join(entry.name for entry in chain.deployments))
+    log.info("serving %s", ", ".join(entry.name for entry in declared.deployments))
     try:
         await runner.start()
     finally:
         resuming.cancel()
 
 
-async def _keep_resuming() -> None:
-    """Take up runs whose process has ended, those of a serve process before this one too."""
+async def _keep_recovering(declared: Manifest) -> None:
+    """Take up what a crash left, that of a serve process before this one too."""
+    alone_since = datetime.now(UTC) if settings().parent_pid else None
     while True:
         try:
-            await asyncio.to_thread(resume_abandoned)
-        except (OSError, HTTPError, PrefectException) as error:
+            await asyncio.to_thread(recover, declared, alone_since)
+        except (OSError, HTTPError, PrefectException, ApiError) as error:
             log.warning("could not look for abandoned runs: %s", error)
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
@@ -229,9 +266,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
     share_certificates()
     os.environ["BATON_PARENT_PID"] = str(os.getpid())
     try:
-        chain = manifest.read(MANIFEST)
+        declared = manifest.read(MANIFEST)
         wait_for_server(options.wait)
-        asyncio.run(serve(chain, options.ready))
+        asyncio.run(serve(declared, options.ready))
     except InputError as error:
         print(f"baton: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

@@ -25,9 +25,12 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from serving.warm_client import TEMPORARY
+
 _SECONDS_BETWEEN_LOOKS = 0.5
 _HEADER = 8
 _FDS = 3
+_UNIT_OF_MAXRSS = 1024  # bytes on Linux, where alone runs are forked
 
 _IMPORTS = (
     "prefect.engine",
@@ -78,6 +81,8 @@ class Template:
     """Time of the latest change of the sources when they were imported."""
     clients: dict[int, socket.socket] = field(default_factory=dict)
     """Connection of each run by its process id."""
+    runs: dict[int, str] = field(default_factory=dict)
+    """Id of each run by its process id."""
     later: list[Callable[[], object]] = field(default_factory=lambda: list(_chores()))
     """What is still to be done before nothing is left to do for a run."""
 
@@ -120,6 +125,7 @@ class Template:
         for fd in fds:
             os.close(fd)
         self.clients[pid] = connection
+        self.runs[pid] = request.get("PREFECT__FLOW_RUN_ID", "")
         selector.register(connection, selectors.EVENT_READ, pid)
         with suppress(OSError):
             connection.sendall(f"{pid}\n".encode())
@@ -131,8 +137,9 @@ class Template:
 
     def _reap(self, selector: selectors.BaseSelector) -> None:
         for pid in list(self.clients):
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status, usage = os.wait4(pid, os.WNOHANG)
             if done:
+                _keep_usage(self.runs.pop(pid), usage.ru_maxrss * _UNIT_OF_MAXRSS)
                 connection = self.clients.pop(pid)
                 selector.unregister(connection)
                 with suppress(OSError):
@@ -146,6 +153,14 @@ class Template:
             sys.executable,
             [sys.executable, "-m", "serving.warm", str(self.listener.fileno()), str(self.parent)],
         )
+
+
+def _keep_usage(run_id: str, max_rss_bytes: int) -> None:
+    """Keep the most memory that a run used, for whoever has to say what it died of."""
+    from tasks.platform.stage import write_ending
+
+    with suppress(OSError):
+        write_ending(run_id, max_rss_bytes)
 
 
 def _wake_on_child() -> tuple[socket.socket, socket.socket]:
@@ -180,6 +195,8 @@ def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
         os.environ.update(environment, BATON_PARENT_PID=str(os.getppid()))
         _refresh()
         code = _run_engine()
+        if code and not _is_server_up():
+            code = TEMPORARY
         _send_logs()
     except BaseException:  # noqa: BLE001  the process ends here whatever it was
         traceback.print_exc()
@@ -206,6 +223,14 @@ def _refresh() -> bool:
 
     settings.cache_clear()
     return bool(read_settings_again())
+
+
+def _is_server_up() -> bool:
+    from tasks.platform.api import Client
+    from tasks.platform.events import access
+
+    with Client(access()) as client:
+        return client.is_healthy()
 
 
 def _send_logs() -> None:

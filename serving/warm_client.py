@@ -4,15 +4,24 @@ It is started for every run, so it imports next to nothing. If the template does
 run, it becomes an ordinary cold start.
 """
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import sys
+import time
+
+TEMPORARY = 75
+"""Exit code that says that the template went away, and not the run: ``EX_TEMPFAIL``."""
 
 
 def main() -> None:
-    """Run ``prefect.engine`` in a fork of the template that listens at the address given."""
+    """Run ``prefect.engine`` in a fork of the template that listens at the address given.
+
+    The second argument is the folder of the locks of runs.
+    """
+    _hold(f"{sys.argv[2]}/{os.environ.get('PREFECT__FLOW_RUN_ID', '')}.start")
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(sys.argv[1])
@@ -25,11 +34,32 @@ def main() -> None:
             os.execv(sys.executable, [sys.executable, "-m", "prefect.engine"])
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda number, _: os.kill(pid, number))
-        code = int(answers.readline() or "-9")
+        code = _ended(answers)
     if code < 0:  # killed: end in the same way, so that the runner says so
         signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
         os.kill(os.getpid(), -code)
     sys.exit(code)
+
+
+def _hold(place: str) -> None:
+    """Lock the run as on its way for as long as this process lives, or the one that it becomes."""
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+    os.set_inheritable(descriptor, True)
+    for _ in range(100):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # somebody looks whether it is locked
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _ended(answers) -> int:  # type: ignore[no-untyped-def]
+    """Exit code of the run, as the template tells it."""
+    try:
+        return int(answers.readline())
+    except (OSError, ValueError):
+        return TEMPORARY
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ def events() -> str:
 
 
 def _event(kind: type[Event], chain: manifest.Manifest) -> str:
-    emitter = manifest.EMITTED_BY[kind.event]
+    emitter = manifest.EMITTED_BY.get(kind.event)
+    who = f"the stage {code(emitter.value)}" if emitter else "any stage"
     started = [
         f"{code(d.name)} ({', '.join(map(code, t.parameters))})"
         for d in chain.deployments
@@ -170,7 +171,7 @@ def _event(kind: type[Event], chain: manifest.Manifest) -> str:
     ]
     head = f"({label(kind)})=\n\n## {kind.event.value}"
     facts = (
-        f"Payload {code(kind.__name__)}. Announced by the stage {code(emitter.value)}, about the "
+        f"Payload {code(kind.__name__)}. Announced by {who}, about the "
         f"resource {code(f'baton.{kind.subject}.<problem>')}. "
         f"Starts: {', '.join(started) or 'nothing in `prefect.yaml`'}."
     )

@@ -184,6 +184,33 @@ class Client:
         return True
 
 
+def is_out_of_reach(error: BaseException, address: str) -> bool:
+    """Tell whether an error, or what led to it, is that this server did not answer.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of this client, or of another one that is made of httpx: Prefect's.
+    address : str
+        Of the API; another server's silence is another matter.
+    """
+    led: BaseException | None = error
+    while led is not None:
+        if isinstance(led, UnavailableError) or _asked(led).startswith(address.rstrip("/")):
+            return True
+        led = led.__cause__ or led.__context__
+    return False
+
+
+def _asked(error: BaseException) -> str:
+    """Address that a failed request went to; empty if it is no such error."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    try:  # by name: Prefect is about to leave httpx for its successor
+        return str(error.request.url) if "TransportError" in kinds else ""  # type: ignore[attr-defined]
+    except (AttributeError, RuntimeError):  # it was not said
+        return ""
+
+
 def _content(response: httpx.Response) -> Any:
     """Content of an answer; one that is no answer of an API's is refused."""
     request = f"{response.request.method} {response.request.url}"

@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Completed
 from pydantic import SecretStr
 
-from baton.chain.events import Event
+from baton.chain.events import ChainFailed, Event
 from tasks.platform import api
 
 _NAMESPACE = uuid.UUID("b5f0a9c4-6d0e-5d5c-9f6e-0b8a7f0a4a11")
@@ -64,6 +64,21 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
     )
 
 
+def tell_failure(event: ChainFailed, attempt: int) -> None:
+    """Emit that a chain failed; whether anybody hears it changes nothing about that.
+
+    Parameters
+    ----------
+    event : ChainFailed
+    attempt : int
+        Of its run.
+    """
+    try:
+        deliver(_body(event, event.flow_run_id, attempt))
+    except RuntimeError as error:
+        log.warning("%s", error)
+
+
 def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
     """What is posted of an event."""
     run = {
@@ -94,15 +109,15 @@ def deliver(body: dict[str, Any]) -> None:
         If it never did, or said that it will not.
     """
     try:
-        with api.Client(_access(), _WAITS) as client:
+        with api.Client(access(), _WAITS) as client:
             client.post("/events", [body])
     except api.ApiError as error:
         reason = f"event {body['event']} was not acknowledged by the server: {error}"
         raise RuntimeError(reason) from None
 
 
-def _access() -> api.Access:
-    """Access to the server of this run by Prefect's settings: a profile may say where it is."""
+def access() -> api.Access:
+    """Access to the server of this process by Prefect's settings: a profile may say where it is."""
     found = get_current_settings()
     return api.Access(
         found.api.url or str(get_client(sync_client=True).api_url),

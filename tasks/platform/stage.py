@@ -5,11 +5,14 @@ What one stage does in particular belongs in the tasks that its flow calls.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,17 +24,30 @@ from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from baton.chain.events import ChainFailed, Stage
+from baton.chain.recovery import BEAT, TEMPORARY
 from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, id_begun_by
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
+from tasks.platform import api
+from tasks.platform.events import access, tell_failure
 from tasks.platform.secrets import use_blocks
 
 HOME_LABEL = "baton.home"
 """Label of a flow run: where its lock is, so who may say that it is dead."""
 
+SEEN_LABEL = "baton.seen"
+"""Label of a flow run: its last sign of life, for those who cannot see its lock."""
+
+OPEN_TAG = "open"
+"""Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
+
+_LONGEST_REASON = 1000
 _LOGGERS = ("baton", "tasks")
 _SCHEDULED_TAG = "auto-scheduled"
+
+log = logging.getLogger(__name__)
 
 _held: list[FileLock] = []
 
@@ -67,17 +83,17 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     run_id = str(flow_run.id)
     chain = chain or id_begun_by(run_id)
     die_with(settings().parent_pid)
-    use_blocks()
     _hold(run_id)
-    with logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
+    with _temporary_if_away(), logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
+        use_blocks()
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
-        with _mistakes_told(run_id):
+        with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain):
             yield chain
 
 
 def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> None:
     with get_client(sync_client=True) as client:
-        all_tags = {*flow_run.tags, f"chain:{chain}", f"problem:{problem}"}
+        all_tags = {*flow_run.tags, f"chain:{chain}", f"problem:{problem}", OPEN_TAG}
         client.update_flow_run(UUID(run_id), name=name, tags=sorted(all_tags))
         client.update_flow_run_labels(
             UUID(run_id), {HOME_LABEL: home_id(), BEGAN_LABEL: began, INPUT_ERROR_LABEL: ""}
@@ -85,14 +101,62 @@ def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> 
 
 
 @contextmanager
-def _mistakes_told(run_id: str) -> Iterator[None]:
-    """Label the run with a mistake in the user's input: the command tells it from a defect."""
+def _temporary_if_away() -> Iterator[None]:
+    """End this process where the server is away: it is no fault of the run, nor to be told it."""
     try:
         yield
-    except InputError as error:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run_labels(UUID(run_id), {INPUT_ERROR_LABEL: str(error)})
+    except Exception as error:
+        if api.is_out_of_reach(error, access().address):
+            log.warning("the Prefect server is away, the run is begun again: %s", error)
+            os._exit(TEMPORARY)
         raise
+
+
+@contextmanager
+def _signs_of_life(run_id: str) -> Iterator[None]:
+    """Say from time to time that the run lives."""
+    is_over = Event()
+    Thread(target=_beat, args=(run_id, is_over), daemon=True, name="signs of life").start()
+    try:
+        yield
+    finally:
+        is_over.set()
+
+
+def _beat(run_id: str, is_over: Event) -> None:
+    while not is_over.wait(BEAT.total_seconds()):
+        now = datetime.now(UTC).isoformat()
+        # One that does not arrive, for whatever reason, is made up for by the next.
+        with suppress(Exception), get_client(sync_client=True) as client:
+            client.update_flow_run_labels(UUID(run_id), {SEEN_LABEL: now})
+
+
+@contextmanager
+def _failure_told(run_id: str, name: str, problem: str, chain: str) -> Iterator[None]:
+    """Announce that the chain failed; a mistake in the user's input is a label of the run too."""
+    try:
+        yield
+    except Exception as error:
+        if api.is_out_of_reach(error, access().address):
+            raise
+        if isinstance(error, InputError):
+            with get_client(sync_client=True) as client:
+                client.update_flow_run_labels(UUID(run_id), {INPUT_ERROR_LABEL: str(error)})
+        if name in list(Stage):  # a trial that fails is one of many
+            reason = f"{type(error).__name__}: {error}"
+            tell_failure(chain_failed(run_id, name, problem, chain, reason), flow_run.run_count)
+        raise
+
+
+def chain_failed(run_id: str, name: str, problem: str, chain: str, reason: str) -> ChainFailed:
+    """Announcement of a failed chain, its reason one line that is not too long."""
+    return ChainFailed(
+        chain=chain,
+        problem=problem,
+        stage=Stage(name),
+        flow_run_id=run_id,
+        reason=" ".join(reason.split())[:_LONGEST_REASON],
+    )
 
 
 def _hold(run_id: str) -> None:
@@ -125,9 +189,27 @@ def run_lock(run_id: str) -> Path:
     return folder / f"{run_id}.lock"
 
 
+def write_ending(run_id: str, max_rss_bytes: int) -> None:
+    """Keep what is known of the end of a run's process, beside its lock."""
+    run_lock(run_id).with_suffix(".end").write_text(json.dumps({"max_rss_bytes": max_rss_bytes}))
+
+
+def most_memory(run_id: str) -> int | None:
+    """Most memory that a run's last process used, in bytes; None if nobody saw its end."""
+    try:
+        content = json.loads(run_lock(run_id).with_suffix(".end").read_text("utf-8"))
+        return int(content["max_rss_bytes"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
 def is_alive(run_id: str) -> bool:
-    """Tell whether a process of this home holds the run's lock."""
+    """Tell whether a process of this home holds the run's lock, or is on its way to do so."""
     lock = run_lock(run_id)
+    return any(_is_held(one) for one in (lock, lock.with_suffix(".start")))
+
+
+def _is_held(lock: Path) -> bool:
     if not lock.exists():
         return False
     try:

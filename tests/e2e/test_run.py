@@ -427,7 +427,7 @@ def test_the_serve_process_serves_exactly_what_is_declared(up):
 def test_schedules_make_runs(up):
     """The server's scheduler has planned what prefect.yaml schedules."""
     planned = {"state": {"type": {"any_": ["SCHEDULED"]}}}
-    assert wait_for(lambda: up.runs("reconcile", **planned), seconds=90)
+    assert wait_for(lambda: up.runs("predict", **planned), seconds=90)
 
 
 def test_a_truncated_result_and_a_lost_model_are_said_in_one_line(up):

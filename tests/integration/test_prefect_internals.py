@@ -184,7 +184,7 @@ def test_a_template_that_cannot_read_settings_again_leaves_runs_to_start_cold(tm
         while not address.exists():
             assert serving.poll() is None
             time.sleep(0.1)
-        client = [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
+        client = [sys.executable, "-I", "-S", warm_client.__file__, str(address), str(tmp_path)]
         ran = subprocess.run(
             client, env=environment, capture_output=True, text=True, timeout=60, check=False
         )

@@ -169,3 +169,19 @@ def test_the_command_starts_without_prefect():
         [sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("http://s/api/flow_runs/1", True), ("http://elsewhere/table.csv", False)],
+)
+def test_a_server_that_is_away_is_told_from_another_that_is(url, expected):
+    """By whom was asked, whoever asked, and also where the error led to another one."""
+    away = httpx.ConnectError("refused", request=httpx.Request("GET", url))
+    later = RuntimeError("not acknowledged")
+    later.__context__ = away
+    assert api.is_out_of_reach(away, "http://s/api") is expected
+    assert api.is_out_of_reach(later, "http://s/api/") is expected
+    assert api.is_out_of_reach(api.UnavailableError("GET"), "http://s/api")
+    assert not api.is_out_of_reach(ValueError("x"), "http://s/api")
+    assert not api.is_out_of_reach(httpx.ConnectError("nobody knows where"), "http://s/api")

@@ -93,13 +93,14 @@ def test_of_several_runs_of_a_stage_one_that_completed_counts():
         (["COMPLETED", "COMPLETED"], "COMPLETED"),
         (["COMPLETED", "WAITING"], "RUNNING"),
         (["COMPLETED", "RUNNING"], "RUNNING"),
-        (["COMPLETED", "CRASHED"], "FAILED"),
+        (["COMPLETED", "FAILED"], "FAILED"),
+        (["COMPLETED", "CRASHED"], "RUNNING"),
         (["CANCELLED", "WAITING"], "FAILED"),
         (["COMPLETED", "CANCELLING"], "RUNNING"),
     ],
 )
 def test_a_chain_ends_when_all_stages_completed_or_one_never_will(states, state):
-    """Completed, failed or still running."""
+    """Completed, failed or still running; a stage that crashed is begun again, or failed then."""
     stages = tuple(runs.StageRun(Stage.TRAIN, state=one) for one in states)
     assert runs.ChainRun(SEARCHED, "spheres", stages).state == state
 

@@ -60,6 +60,7 @@ class EventName(StrEnum):
     MODEL_EVALUATED = "baton.model.evaluated"
     NOTEBOOK_READY = "baton.notebook.ready"
     PREDICTIONS_READY = "baton.predictions.ready"
+    CHAIN_FAILED = "baton.chain.failed"
 
 
 class Stage(StrEnum):
@@ -302,3 +303,17 @@ class PredictionsReady(Event):
     """The new rows as they came."""
     predictions: TableRef
     """A prediction for each of them."""
+
+
+class ChainFailed(Event):
+    """A chain ends without its last stage: one of its stages failed, or was given up."""
+
+    event = EventName.CHAIN_FAILED
+    subject = "chain"
+
+    stage: Stage
+    """The stage that failed."""
+    flow_run_id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
+    """Id of its flow run."""
+    reason: Text
+    """Why, in one line."""

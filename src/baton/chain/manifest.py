@@ -27,7 +27,7 @@ EMITTED_BY: dict[EventName, Stage] = {
     EventName.NOTEBOOK_READY: Stage.NOTEBOOK,
     EventName.PREDICTIONS_READY: Stage.PREDICT,
 }
-"""The stage that announces each event."""
+"""The stage that announces each event; any of them may announce that its chain failed."""
 
 PLAIN = Options().labels
 """Labels of a chain that asks for nothing beyond the usual stages."""
@@ -85,7 +85,7 @@ class Trigger(_Strict):
 
     def fires(self, stage: Stage, labels: Mapping[str, str] | None) -> bool:
         """Tell whether it is started by what a stage announces in a chain of these labels."""
-        heard = [event for event in self.expect if self.enabled and EMITTED_BY[event] is stage]
+        heard = [event for event in self.expect if self.enabled and EMITTED_BY.get(event) is stage]
         return any(labels is None or self.match.meets(event, labels) for event in heard)
 
 
@@ -94,7 +94,7 @@ class Schedule(_Strict):
 
     cron: str | None = None
     """Times in cron's notation; either this or `interval`."""
-    interval: Annotated[float, Field(ge=60)] | None = None
+    interval: Annotated[float, Field(ge=10)] | None = None
     """Seconds between two runs; either this or `cron`."""
     timezone: str = "UTC"
     """Time zone of `cron`."""

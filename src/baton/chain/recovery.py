@@ -1,4 +1,4 @@
-"""Deciding which runs were abandoned and which hand-overs were lost.
+"""Deciding which runs were abandoned, which are given up, and which hand-overs were lost.
 
 Pure functions of what the Prefect server and the locks say; asking them and acting on the
 answer belongs in ``tasks/platform/recovery.py``.
@@ -6,18 +6,51 @@ answer belongs in ``tasks/platform/recovery.py``.
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-GRACE = timedelta(seconds=5)
+GRACE = timedelta(seconds=10)
 """Age from which a run without a living process is abandoned: it had time to take its lock."""
 
 SILENCE = timedelta(seconds=60)
-"""Age from which a run that never took its lock, or an event without effect, is given up."""
+"""Age from which a run that never took its lock is given up."""
+
+SILENCE_ON_WORKER = timedelta(minutes=10)
+"""The same where a work pool takes runs: a container may have to be fetched first."""
+
+BEAT = timedelta(seconds=30)
+"""Time between two signs of life that a run gives to those who cannot see its lock."""
+
+SILENCE_ELSEWHERE = 10 * BEAT
+"""Time without one after which a run of another home is taken for dead."""
+
+UNANSWERED = timedelta(seconds=20)
+"""Age from which an event without effect is announced again; twice as long each time."""
+
+FORGOTTEN = timedelta(days=7)
+"""Age from which a run that crashed is left as it is: nobody waits for it any more."""
 
 ATTEMPTS = 3
-"""Times that one run is begun before it is left for a person to look at."""
+"""Deaths of its own process, or announcements in vain, after which a run is given up."""
+
+RESTARTS = 25
+"""Times that a run is begun again for the faults of others before it is given up."""
+
+TEMPORARY = 75
+"""Exit code of a run that ended for another's fault: its template, or its server, went away.
+
+It is ``EX_TEMPFAIL`` of BSD's ``sysexits.h``: the user is invited to retry.
+"""
+
+_MEBIBYTE = 2**20
+_EXIT_CODE = re.compile(r"status code:? (-?\d+)")
+_FROM_OUTSIDE = {-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT}
+_KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
+_GOING = {"RUNNING", "PENDING", "CANCELLING"}
 
 
 @dataclass(frozen=True)
@@ -34,34 +67,158 @@ class Run:
     home: str
     """Where its lock is; empty if the run did not come far enough to say."""
     attempts: int
+    """Times that its own process died; of one that completed, that it announced in vain."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of its chain's events."""
+    message: str = ""
+    """What its state says."""
+    seen: datetime | None = None
+    """Its last sign of life, if it gave one."""
+    restarts: int = 0
+    """Times that it was begun again for another's fault."""
+    on_worker: bool = False
+    """Whether a worker of a pool takes it."""
+
+
+class Action(StrEnum):
+    """What becomes of a run that will not go on by itself."""
+
+    BEGIN_AGAIN = "begin again"
+    GIVE_UP = "give up"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is done about a run, and why."""
+
+    run: Run
+    action: Action
+    reason: str
+    attempts: int
+    restarts: int
+
+
+def exit_code(message: str) -> int | None:
+    """Exit code of a run's process as a runner or worker tells it; negative for a signal.
+
+    Examples
+    --------
+    >>> exit_code("Process exited with status code: -9. Process exited due to a SIGKILL signal.")
+    -9
+    >>> exit_code("Flow run infrastructure exited with non-zero status code 1.")
+    1
+    """
+    found = _EXIT_CODE.search(message)
+    return int(found[1]) if found else None
+
+
+def is_own_death(run: Run) -> bool:
+    """Tell whether a run crashed by what its own process did.
+
+    The end of what runs it (a serve process, template, worker or server) is not its own.
+    """
+    code = exit_code(run.message) if run.state == "CRASHED" else None
+    return code is not None and code not in {0, TEMPORARY, *_FROM_OUTSIDE}
+
+
+def cause_of_death(message: str, n_bytes: int | None = None) -> str:
+    """Say how a run's process ended.
+
+    Parameters
+    ----------
+    message : str
+        Of its crashed state.
+    n_bytes : int, optional
+        Most memory that it used, if that is known.
+    """
+    code = exit_code(message)
+    if code is None:
+        return message or "for an unknown reason"
+    number = code - 128 if code in _KILLED and code > 0 else -code
+    said = [f"killed by signal {number}" if number > 0 else f"exit code {code}"]
+    if n_bytes:
+        said.append(f"at most {n_bytes / _MEBIBYTE:.0f} MiB of memory used")
+    if code in _KILLED:
+        said.append("likely out of memory")
+    return ", ".join(said)
 
 
 def abandoned(
-    runs: Iterable[Run], home: str, is_alive: Callable[[str], bool], now: datetime
+    runs: Iterable[Run],
+    home: str,
+    is_alive: Callable[[str], bool],
+    now: datetime,
+    alone_since: datetime | None = None,
 ) -> list[Run]:
-    """Runs that the server believes to be going and whose process has ended.
+    """Runs that will not go on by themselves: crashed, or going and their process has ended.
 
     Parameters
     ----------
     runs : iterable of Run
     home : str
-        This machine and home; a run of another one is judged there.
+        This machine and home; a run of another one is judged there while it shows signs of life.
     is_alive : callable
         Tells whether the run of this id holds its lock.
     now : datetime
+    alone_since : datetime, optional
+        When the one serve process of the server began, if there is but one: whatever was on its
+        way before is not any more.
     """
-    return [run for run in runs if _is_abandoned(run, home, is_alive, now)]
+    return [run for run in runs if _is_abandoned(run, home, is_alive, now, alone_since)]
 
 
-def _is_abandoned(run: Run, home: str, is_alive: Callable[[str], bool], now: datetime) -> bool:
-    if run.state not in {"RUNNING", "PENDING"} or run.attempts >= ATTEMPTS:
+def _is_abandoned(
+    run: Run,
+    home: str,
+    is_alive: Callable[[str], bool],
+    now: datetime,
+    alone_since: datetime | None,
+) -> bool:
+    age, is_here = now - run.since, run.home in {"", home}
+    if run.state == "CRASHED":
+        return not is_alive(run.id) if is_here else now - (run.seen or run.since) > 2 * BEAT
+    if run.state not in _GOING or is_alive(run.id):
         return False
-    age = now - run.since
-    if not run.home:
-        return age > SILENCE
-    return run.home == home and age > GRACE and not is_alive(run.id)
+    if alone_since and is_here and run.since < alone_since:
+        return age > GRACE
+    if run.state == "PENDING" or not run.home:
+        return age > (SILENCE_ON_WORKER if run.on_worker else SILENCE)
+    if is_here:
+        return age > GRACE
+    return now - max(run.since, run.seen or run.since) > SILENCE_ELSEWHERE
+
+
+def judge(run: Run, n_bytes: int | None = None) -> Verdict:
+    """Decide what becomes of an abandoned run.
+
+    Parameters
+    ----------
+    run : Run
+    n_bytes : int, optional
+        Most memory that its last process used, if that is known.
+    """
+    is_own = is_own_death(run)
+    attempts, restarts = run.attempts + is_own, run.restarts + (not is_own)
+    action, reason = Action.BEGIN_AGAIN, "its process ended; begun again"
+    if run.state == "CANCELLING":
+        action, reason = Action.CANCEL, "its process ended before it was cancelled"
+    elif attempts >= ATTEMPTS:
+        cause = cause_of_death(run.message, n_bytes)
+        reason = f"its process died {attempts} times, the last time {cause}; {_advice(run)}"
+        action = Action.GIVE_UP
+    elif restarts > RESTARTS:
+        action = Action.GIVE_UP
+        reason = f"begun again {RESTARTS} times, and each time what ran it ended; see its log"
+    elif is_own:
+        reason = f"{cause_of_death(run.message, n_bytes)}; begun again"
+    return Verdict(run, action, reason, attempts, restarts)
+
+
+def _advice(run: Run) -> str:
+    if exit_code(run.message) in _KILLED:
+        return "free memory or use fewer rows, and run it again"
+    return "see its log, mend the cause, and run it again"
 
 
 def unanswered(
@@ -78,6 +235,27 @@ def unanswered(
         Stages that a run's event starts.
     now : datetime
     """
+    lost = _unfollowed(runs, successors)
+    due = [run for run in lost if now - run.since > UNANSWERED * 2**run.attempts]
+    return [run for run in due if run.attempts < ATTEMPTS]
+
+
+def unheard(
+    runs: Collection[Run], successors: Callable[[Run], Collection[str]], now: datetime
+) -> list[Run]:
+    """Runs that announced as often as they may, and that no successor followed."""
+    lost = _unfollowed(runs, successors)
+    spent = [run for run in lost if run.attempts >= ATTEMPTS]
+    return [run for run in spent if now - run.since > UNANSWERED * 2**run.attempts]
+
+
+def answered(runs: Collection[Run], successors: Callable[[Run], Collection[str]]) -> list[Run]:
+    """Runs that completed and that nothing is left to be done about."""
+    lost = {run.id for run in _unfollowed(runs, successors)}
+    return [run for run in runs if run.state == "COMPLETED" and run.id not in lost]
+
+
+def _unfollowed(runs: Collection[Run], successors: Callable[[Run], Collection[str]]) -> list[Run]:
     present = {(run.chain, run.stage) for run in runs}
     latest = {(run.chain, run.stage): run for run in sorted(runs, key=lambda run: run.since)}
     return [
@@ -85,7 +263,31 @@ def unanswered(
         for (chain, _), run in latest.items()
         if run.state == "COMPLETED"
         and chain
-        and now - run.since > SILENCE
-        and run.attempts < ATTEMPTS
         and any((chain, successor) not in present for successor in successors(run))
+    ]
+
+
+@dataclass(frozen=True)
+class Subflow:
+    """A run inside another one's process, which the server believes to be going."""
+
+    id: str
+    since: datetime
+    parent_state: str
+    """Type of the other one's state; empty if it is gone."""
+    parent_since: datetime
+    """When the other one came into it."""
+
+
+def orphaned(subflows: Iterable[Subflow]) -> list[Subflow]:
+    """Subflows whose parent ended, or was begun again after them: a subflow ends with its parent.
+
+    Parameters
+    ----------
+    subflows : iterable of Subflow
+    """
+    return [
+        one
+        for one in subflows
+        if one.parent_state not in {"RUNNING", "CANCELLING"} or one.since < one.parent_since
     ]

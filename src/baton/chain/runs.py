@@ -29,8 +29,8 @@ BEGAN_LABEL = "baton.began"
 INPUT_ERROR_LABEL = "baton.input-error"
 """Label of a flow run: the mistake in the user's input that it failed on."""
 
-ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
-"""Types of the states that a run does not leave by itself."""
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""Types of the states that a run stays in; one that crashed is begun again, or failed then."""
 
 _GONE_WRONG = ENDED - {"COMPLETED"}
 _MOST_LISTED = 20
@@ -86,7 +86,7 @@ class ChainRun:
     def failure(self) -> str:
         """Why it failed, in one line; empty if it did not."""
         for run in self.stages:
-            if run.state in _GONE_WRONG:
+            if run.state in {*_GONE_WRONG, "CRASHED"}:
                 reason = _one_line(run.message) or run.state.lower()
                 return f"stage {run.stage.value} {run.state.lower()}: {reason}"
         return ""
@@ -158,10 +158,11 @@ def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") 
 def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
     since = _time(run["created"]) or datetime.now(UTC)
     labels = labels_in(run["parameters"]) or PLAIN
-    return Begun(chain_id, _problem_of(run["parameters"]), since, stage, labels)
+    return Begun(chain_id, problem_of(run["parameters"]), since, stage, labels)
 
 
-def _problem_of(parameters: Json) -> str:
+def problem_of(parameters: Mapping[str, Any]) -> str:
+    """Name of the problem that a run is about, by its parameters; empty if they do not say."""
     for value in parameters.values():
         if isinstance(value, dict) and "problem" in value:
             return str(value["problem"])

@@ -130,7 +130,7 @@ class Server:
         return [run for mine in found.values() for run in mine if run["state_type"] not in ENDED]
 
     def _cancel_run(self, run: Json, *, is_asked: bool) -> None:
-        if not is_asked or run["state_type"] in {"SCHEDULED", "PENDING"}:
+        if not is_asked or run["state_type"] in {"SCHEDULED", "PENDING", "CRASHED"}:
             self._set_state(run, "Cancelled")
         elif run["state_type"] != "CANCELLING":
             self._set_state(run, "Cancelling")

@@ -1,0 +1,228 @@
+"""Acting on what a crash left, on a real server."""
+
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from filelock import FileLock
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.states import Completed, Crashed, Failed, Pending, Running
+
+from baton.chain import manifest
+from baton.chain.events import Stage
+from tasks.platform import api, recovery
+from tasks.platform.events import access
+from tasks.platform.stage import HOME_LABEL, OPEN_TAG, home_id, run_lock, write_ending
+from tests.conftest import ROOT
+
+CHAIN = manifest.read(ROOT / "prefect.yaml")
+PAYLOAD = {"chain": "0" * 12, "problem": "iris"}
+KILLED = "Process exited with status code: -9. Process exited due to a SIGKILL signal."
+
+
+@flow(name=Stage.TRAIN.value)
+def train(data: dict):
+    """Stand for the stage."""
+
+
+@flow(name=Stage.EVALUATE.value)
+def evaluate(trained: dict):
+    """Stand for the stage that follows."""
+
+
+@flow(name="candidate")
+def inside():
+    """Stand for a subflow."""
+
+
+@pytest.fixture
+def client(prefect, tmp_path, monkeypatch):
+    from baton.settings import settings
+
+    monkeypatch.setenv("BATON_HOME", str(tmp_path))
+    settings.cache_clear()
+    monkeypatch.setattr(recovery, "_SECONDS_OF_DOUBT", 0.0)
+    with get_client(sync_client=True) as found:
+        for run in found.read_flow_runs():
+            found.delete_flow_run(run.id)
+        yield found
+    settings.cache_clear()
+
+
+def _begun(client, state, what=train, chain="0" * 12, labels=None, **options):
+    flow_id = client.create_flow_from_name(what.name)
+    deployment = client.create_deployment(flow_id, name="d", enforce_parameter_schema=False)
+    parameters = {"data": PAYLOAD | {"chain": chain}}
+    run = client.create_flow_run_from_deployment(deployment, parameters=parameters, **options)
+    for one in (Running(), state):
+        client.set_flow_run_state(run.id, one, force=True)
+    client.update_flow_run_labels(run.id, {HOME_LABEL: home_id(), **(labels or {})})
+    return run.id
+
+
+def _state(client, run_id):
+    return client.read_flow_run(run_id).state
+
+
+def test_a_killed_run_is_begun_again_and_its_third_death_is_the_last(client, monkeypatch):
+    """Its own deaths are counted; then it failed, says why, and the chain's failure is told."""
+    told = []
+    monkeypatch.setattr(recovery, "tell_failure", lambda event, attempt: told.append(event))
+    run_id = _begun(client, Crashed(message=KILLED))
+    for deaths in (1, 2):
+        assert recovery.recover(CHAIN) == [client.read_flow_run(run_id).name]
+        assert _state(client, run_id).name == "AwaitingRetry"
+        assert client.read_flow_run(run_id).labels[recovery.DEATHS_LABEL] == deaths
+        assert recovery.recover(CHAIN) == []
+        client.set_flow_run_state(run_id, Running(), force=True)
+        client.set_flow_run_state(run_id, Crashed(message=KILLED), force=True)
+    write_ending(str(run_id), 300 * 2**20)
+    recovery.recover(CHAIN)
+    state = _state(client, run_id)
+    assert state.type is StateType.FAILED
+    assert (
+        "killed by signal 9, at most 300 MiB of memory used, likely out of memory" in state.message
+    )
+    (event,) = told
+    assert (event.stage, event.flow_run_id, event.reason) == (
+        Stage.TRAIN,
+        str(run_id),
+        state.message,
+    )
+
+
+def test_a_run_whose_lock_is_free_is_begun_again_at_no_cost(client, monkeypatch):
+    """The end of what ran it is not its own."""
+    monkeypatch.setattr(recovery, "abandoned", _late(recovery.abandoned))
+    run_id = _begun(client, Running(), labels={recovery.DEATHS_LABEL: 2})
+    with FileLock(run_lock(str(run_id))):
+        assert recovery.recover(CHAIN) == []
+    recovery.recover(CHAIN)
+    assert _state(client, run_id).name == "AwaitingRetry"
+    labels = client.read_flow_run(run_id).labels
+    assert (labels[recovery.DEATHS_LABEL], labels[recovery.RESTARTS_LABEL]) == (2, 1)
+
+
+def _late(decide):
+    """Decide as if some time had passed."""
+
+    def decided(runs, *arguments):
+        *before, now, alone = arguments
+        return decide(runs, *before, now + timedelta(minutes=1), alone)
+
+    return decided
+
+
+def test_two_who_see_the_same_crash_begin_the_run_once(client):
+    """The server makes the transition for the first of them, also where both looked before."""
+    run_id = _begun(client, Crashed(message=KILLED))
+    seen = client.read_flow_run(run_id)
+    with api.Client(access()) as posting:
+        server = recovery._Server(client, posting)
+        server.is_as_seen = lambda run: True
+        barrier, done = threading.Barrier(2), []
+
+        def move():
+            barrier.wait()
+            done.append(server.move(seen, "SCHEDULED", "AwaitingRetry", "again"))
+
+        both = [threading.Thread(target=move) for _ in range(2)]
+        [one.start() for one in both]
+        [one.join() for one in both]
+    assert sorted(done) == [False, True]
+    assert len(client.read_flow_run_states(run_id)) == 4
+
+
+def test_one_look_at_a_time_in_one_home(client):
+    """Two serve processes of a home take turns."""
+    run_id = _begun(client, Crashed(message=KILLED))
+    with recovery._alone_in_home() as is_alone:
+        assert is_alone
+        assert recovery.recover(CHAIN) == []
+    assert _state(client, run_id).is_crashed()
+
+
+@pytest.mark.parametrize("parent", [Failed(), Crashed(message=KILLED), Completed()])
+def test_a_subflow_ends_with_its_parent(client, parent):
+    """It does not stay Running under a run that has ended, or that is begun again."""
+    above = _begun(client, parent)
+    task_run = client.create_task_run(
+        task=_task, flow_run_id=above, dynamic_key=str(uuid4()), state=Running()
+    )
+    below = client.create_flow_run(inside, parent_task_run_id=task_run.id, state=Running())
+    recovery.recover(CHAIN)
+    assert _state(client, below.id).is_crashed()
+    assert "the run that it was part of ended" in _state(client, below.id).message
+
+
+def _made_task():
+    from prefect import task
+
+    return task(lambda: None, name="subflow")
+
+
+_task = _made_task()
+
+
+def test_a_lost_event_is_announced_again_however_long_the_history(client, monkeypatch):
+    """What is open is found by its tag; what was followed is closed and not looked at again."""
+    monkeypatch.setattr(recovery, "unanswered", _later(recovery.unanswered))
+    tags = [OPEN_TAG, f"chain:{'1' * 12}"]
+    lost = _begun(client, Completed(), chain="1" * 12, tags=tags)
+    done = _begun(client, Completed(), chain="2" * 12, tags=[OPEN_TAG])
+    _begun(client, Pending(), what=evaluate, chain="2" * 12)
+    recovery.recover(CHAIN)
+    assert _state(client, lost).name == "AwaitingRetry"
+    assert client.read_flow_run(lost).labels[recovery.IN_VAIN_LABEL] == 1
+    assert OPEN_TAG not in client.read_flow_run(done).tags
+    assert _state(client, done).is_completed()
+
+
+def _later(decide):
+    return lambda runs, successors, now: decide(runs, successors, now + timedelta(minutes=5))
+
+
+def test_who_is_never_heard_fails_with_the_reason(client, monkeypatch):
+    """After three announcements in vain the chain cannot go on."""
+    monkeypatch.setattr(recovery, "unheard", _later(recovery.unheard))
+    monkeypatch.setattr(recovery, "tell_failure", lambda event, attempt: None)
+    run_id = _begun(client, Completed(), tags=[OPEN_TAG], labels={recovery.IN_VAIN_LABEL: 3})
+    recovery.recover(CHAIN)
+    assert _state(client, run_id).is_failed()
+    assert "no stage followed" in _state(client, run_id).message
+
+
+def test_a_look_costs_a_handful_of_requests_where_nothing_is_open(client, monkeypatch):
+    """However many runs there were."""
+    for _ in range(5):
+        _begun(client, Completed())
+    asked = []
+    with _counted(monkeypatch, asked):
+        recovery.recover(CHAIN)
+    assert len(asked) <= 4
+
+
+@contextmanager
+def _counted(monkeypatch, asked):
+    read = recovery.SyncPrefectClient.read_flow_runs
+
+    def counted(self, **options):
+        asked.append(options)
+        found = read(self, **options)
+        assert found == []
+        return found
+
+    monkeypatch.setattr(recovery.SyncPrefectClient, "read_flow_runs", counted)
+    yield
+
+
+def test_what_crashed_long_ago_is_left_as_it_is(client, monkeypatch):
+    """Nobody waits for it any more."""
+    monkeypatch.setattr(recovery, "FORGOTTEN", timedelta(0))
+    run_id = _begun(client, Crashed(message=KILLED, timestamp=datetime.now(UTC)))
+    assert recovery.recover(CHAIN) == []
+    assert _state(client, run_id).is_crashed()

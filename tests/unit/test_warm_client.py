@@ -1,0 +1,58 @@
+"""The process that stands for a warm run."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from baton.chain.recovery import TEMPORARY
+from baton.settings import settings
+from serving import warm_client
+from tasks.platform.stage import is_alive, run_lock
+
+
+def _command(address, locks):
+    return [sys.executable, "-I", "-S", warm_client.__file__, address, str(locks)]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("0\n", 0), ("3\n", 3), ("-9\n", -9), ("-11\n", -11), ("", TEMPORARY)],
+)
+def test_it_ends_as_the_run_did_and_otherwise_where_the_template_went_away(tmp_path, said, code):
+    """So that the death of the template is not taken for the run's own."""
+    address = str(tmp_path / "door")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        client = subprocess.Popen(_command(address, tmp_path))
+        connection, _ = listener.accept()
+        with connection:
+            header, *_ = socket.recv_fds(connection, 8, 3)
+            connection.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL)
+            connection.sendall(f"1\n{said}".encode())
+        assert client.wait(20) == code
+    assert warm_client.TEMPORARY == TEMPORARY
+
+
+def test_a_run_that_is_on_its_way_is_alive(tmp_path, monkeypatch):
+    """However long its start takes on a busy machine; until its process ends."""
+    monkeypatch.setenv("BATON_HOME", str(tmp_path))
+    settings.cache_clear()
+    address = str(tmp_path / "door")
+    environment = os.environ | {"PREFECT__FLOW_RUN_ID": "1"}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        command = _command(address, run_lock("1").parent)
+        client = subprocess.Popen(command, env=environment)
+        connection, _ = listener.accept()
+        with connection:
+            assert is_alive("1")
+            assert not is_alive("2")
+            client.kill()
+            client.wait()
+        assert not is_alive("1")
+    settings.cache_clear()
