@@ -17,13 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
@@ -40,6 +38,7 @@ from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
+from tasks.platform.api import Access, Client
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by
 from tasks.platform.recovery import resume_abandoned
@@ -169,14 +168,11 @@ def start_template(address: Path) -> list[str]:
 
 def wait_for_server(seconds: float) -> None:
     """Wait until the Prefect server answers, or the time is up: what then fails says why."""
-    api = settings().prefect_api_url.rstrip("/")
+    api = settings().prefect_api_url
     end = time.monotonic() + seconds
-    while api and time.monotonic() < end:
-        with suppress(HTTPError):
-            is_https = api.startswith("https:")  # reading certificates takes longer than asking
-            if httpx.get(f"{api}/health", timeout=2, verify=is_https).is_success:
-                return
-        time.sleep(0.1)
+    with Client(Access.of(settings(), api)) as client:
+        while api and time.monotonic() < end and not client.is_healthy():
+            time.sleep(0.1)
 
 
 async def serve(chain: Manifest, ready: Path | None = None) -> None:
