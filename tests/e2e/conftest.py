@@ -114,10 +114,10 @@ class Home:
         )
         return [Answer(*answer) for answer in json.loads(done.stdout)]
 
-    def start(self):
+    def start(self, *, pages=False):
         """Start `baton up` and wait until it says that it is ready."""
         self.process = subprocess.Popen(
-            [*BATON, "up", "--no-mlflow"],
+            [*BATON, "up", *([] if pages else ["--no-mlflow"])],
             cwd=ROOT,
             env=self.environment(),
             stdout=(self.path / "up.out").open("wb"),
