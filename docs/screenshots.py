@@ -27,6 +27,8 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from baton.settings import Settings  # noqa: E402
+from serving.embedded import Addresses, found  # noqa: E402
 from tests.e2e.browser import CHROMIUM, Page, browser  # noqa: E402
 
 TARGET = ROOT / "docs/_static/screenshots"
@@ -61,7 +63,7 @@ class Shot:
 
 
 @contextmanager
-def standing() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+def standing() -> Iterator[tuple[dict[str, str], Addresses]]:
     """Run `baton up` in a fresh home; yields its environment and its addresses."""
     with tempfile.TemporaryDirectory(prefix="baton-pictures-", ignore_cleanup_errors=True) as home:
         kept = {k: v for k, v in os.environ.items() if k not in {"PREFECT_API_URL"}}
@@ -71,7 +73,9 @@ def standing() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
             process = subprocess.Popen([BATON, "up"], cwd=ROOT, env=environment, stdout=said)
         try:
             wait_for(lambda: "ready" in (Path(home) / "up.out").read_text())
-            yield environment, json.loads((Path(home) / "up.json").read_text())
+            addresses = found(Settings(home=Path(home)))
+            assert addresses
+            yield environment, addresses
         finally:
             process.terminate()
             process.wait(60)
@@ -102,12 +106,16 @@ def run_chains(environment: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-def shots(chain: dict[str, Any], addresses: dict[str, str]) -> list[Shot]:
+def shots(chain: dict[str, Any], addresses: Addresses) -> list[Shot]:
     """Pages of a chain that are worth a picture."""
-    prefect, mlflow = addresses["prefect"].removesuffix("/api"), addresses["mlflow"]
+    prefect, mlflow = addresses.prefect.removesuffix("/api"), addresses.mlflow
     runs = {stage["stage"]: stage["flow_run_id"] for stage in chain["stages"]}
     run_id = chain["model"]["run_id"]
-    answer = httpx.get(f"{mlflow}/api/2.0/mlflow/runs/get", params={"run_id": run_id})
+    answer = httpx.get(
+        f"{mlflow}/api/2.0/mlflow/runs/get",
+        params={"run_id": run_id},
+        auth=tuple(addresses.secret.split(":")),
+    )
     experiment = answer.raise_for_status().json()["run"]["info"]["experiment_id"]
     of_run = f"{mlflow}/#/experiments/{experiment}/runs/{run_id}"
     return [
@@ -169,6 +177,8 @@ def main() -> None:
         chain = run_chains(environment)
         for shot in shots(chain, addresses):
             with browser() as page:
+                for login in (addresses.prefect_page(), addresses.mlflow_page):
+                    page.open(login, WIDTH)
                 picture = take(page, shot)
             if len(picture) > MOST_BYTES:
                 raise SystemExit(f"{shot.name} has {len(picture):,} bytes; make it smaller")

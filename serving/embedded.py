@@ -10,26 +10,30 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 from filelock import FileLock, Timeout
 
+from baton import atomic
 from baton.errors import InputError
 from baton.settings import Settings
+from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
 from tasks.platform.places import MANIFEST
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 8.0
 _WAIT_FOR_HOME_SECONDS = 600.0
+_NOT_FOR_OTHERS = 0o077
+"""Rights that files and folders of a home do not give."""
 
 
 class ProcessError(RuntimeError):
@@ -44,11 +48,27 @@ class Addresses:
     prefect: str
     """Address of the Prefect API."""
     mlflow: str = ""
+    """Address of MLflow's pages, if there are any."""
+    has_own_mlflow: bool = False
+    """Whether those are started with it, and ask for its secret."""
+    secret: str = field(default="", repr=False)
+    """What an embedded one asks of everybody, ``user:password``; empty for another server."""
 
     @property
-    def pages(self) -> str:
-        """Address of Prefect's pages."""
-        return self.prefect.removesuffix("/api")
+    def access(self) -> Access:
+        """Access to the API of an embedded one."""
+        return Access(self.prefect, auth_string=self.secret)
+
+    def prefect_page(self, path: str = "/") -> str:
+        """Address of one of Prefect's pages, which logs in."""
+        page = self.prefect.removesuffix("/api") + path
+        return link(page, self.secret) if self.secret else page
+
+    @property
+    def mlflow_page(self) -> str:
+        """Address of MLflow's page of experiments, which logs in; empty if there is none."""
+        page = f"{self.mlflow}/#/experiments"
+        return link(page, self.secret) if self.has_own_mlflow else self.mlflow
 
 
 @dataclass
@@ -80,6 +100,8 @@ class Processes:
 
     settings: Settings
     api: str = ""
+    secret: str = field(default_factory=new_secret, repr=False)
+    """What the servers ask for, new with every start."""
     children: list[_Child] = field(default_factory=list)
 
     def start(
@@ -97,6 +119,7 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=_NOT_FOR_OTHERS,
             )
         self.children.append(_Child(name, process, log, is_brief))
 
@@ -106,11 +129,13 @@ class Processes:
             "BATON_HOME": str(self.settings.home),
             "BATON_PARENT_PID": str(os.getpid()),
             "PREFECT_API_URL": self.api,
+            "PREFECT_API_AUTH_STRING": self.secret,
             # It is http on the loopback: certificates would be read for nothing, by every client.
             "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
             "PREFECT_HOME": str(self.settings.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -163,8 +188,26 @@ def claimed(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
     InputError
         If the home cannot be written, or another Baton stays in it.
     """
+    with _private(), _entered(settings, say):
+        yield
+
+
+@contextmanager
+def _private() -> Iterator[None]:
+    """Make files and folders for this user alone."""
+    before = os.umask(_NOT_FOR_OTHERS)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _entered(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
+        if not settings.home.stat().st_mode & stat.S_ISVTX:  # that is a folder of everybody's
+            settings.home.chmod(0o700)
         lock = FileLock(settings.home / "baton.lock")
         try:
             lock.acquire(timeout=0)
@@ -217,7 +260,8 @@ def run_embedded(
         running = Processes(settings)
         stack.callback(running.stop)
         port = _port(settings.prefect_port if standing else 0)
-        running.api = f"http://127.0.0.1:{port}/api"
+        running.api = f"http://{HOST}:{port}/api"
+        stack.enter_context(_kept_secret(running))
         if serving:
             running.start("store", guarded("tasks.platform.tracking"), is_brief=True)
         _start_server(running, port, schedules=standing)
@@ -226,17 +270,35 @@ def run_embedded(
         if serving:  # its imports take as long as the server's start: both at once
             options = ["--ready", str(ready), "--wait", str(_START_SECONDS)]
             running.start("serve", [sys.executable, "-m", "serving", *options])
-        running.wait(lambda: is_up(running.api))
+        addresses = Addresses(os.getpid(), running.api, secret=running.secret)
+        running.wait(lambda: is_up(addresses))
         mlflow = _start_mlflow(running) if standing and pages else ""
         if serving:
             say("starting to serve the chain …")
             running.wait(ready.exists)
-        addresses = Addresses(os.getpid(), running.api, mlflow)
+        is_own = bool(mlflow) and not settings.mlflow_tracking_uri
+        addresses = replace(addresses, mlflow=mlflow, has_own_mlflow=is_own)
         if standing:
             place = settings.home / "up.json"
-            place.write_text(json.dumps(asdict(addresses)), "utf-8")
+            told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
+            place.write_text(json.dumps(told), "utf-8")
             stack.callback(place.unlink, missing_ok=True)
         yield running, addresses
+
+
+@contextmanager
+def _kept_secret(running: Processes) -> Iterator[None]:
+    """Keep the secret for other commands of this user, as long as the processes live."""
+    place = _secret_place(running.settings)
+    atomic.write_bytes(place, running.secret.encode())
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _secret_place(settings: Settings) -> Path:
+    return settings.home / "auth"
 
 
 def guarded(module: str, *arguments: str) -> list[str]:
@@ -247,11 +309,13 @@ def guarded(module: str, *arguments: str) -> list[str]:
 def _start_server(running: Processes, port: int, *, schedules: bool) -> None:
     running.start(
         "server",
-        guarded("serving.server", "start", "--host", "127.0.0.1", "--port", str(port)),
+        guarded("serving.server"),
+        BATON_PREFECT_PORT=str(port),
         PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false",
         PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED=str(schedules).lower(),
         PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",
         PREFECT_SERVER_UI_API_URL=running.api,
+        PREFECT_SERVER_CORS_ALLOWED_ORIGINS=running.api.removesuffix("/api"),
     )
 
 
@@ -263,14 +327,16 @@ def _start_mlflow(running: Processes) -> str:
     running.wait(lambda: store_made.poll() is not None)
     port = _port(running.settings.mlflow_port)
     store = running.settings.tracking_uri
-    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    where = ["--host", HOST, "--port", str(port)]
+    options = ["--app-name", "baton", "--uvicorn-opts", "--no-access-log", "--workers", "1"]
     running.start(
         "mlflow",
-        guarded("mlflow", "server", *options, "--backend-store-uri", store),
+        guarded("mlflow", "server", *options, *where, "--backend-store-uri", store),
+        BATON_MLFLOW_PORT=str(port),
         MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",  # Baton has no use for its job runner
     )
-    address = f"http://127.0.0.1:{port}"
-    running.wait(lambda: _answers(f"{address}/health"))
+    address = f"http://{HOST}:{port}"
+    running.wait(lambda: is_up(Addresses(0, address, secret=running.secret)))
     return address
 
 
@@ -278,10 +344,11 @@ def found(settings: Settings) -> Addresses | None:
     """Addresses of a `baton up` that runs in this home, if there is one."""
     try:
         content: dict[str, Any] = json.loads((settings.home / "up.json").read_text("utf-8"))
-        addresses = Addresses(**content)
+        secret = _secret_place(settings).read_text("utf-8")
+        addresses = Addresses(**content, secret=secret)
     except (OSError, ValueError, TypeError):
         return None
-    return addresses if _is_held(settings) and is_up(addresses.prefect) else None
+    return addresses if _is_held(settings) and is_up(addresses) else None
 
 
 def awaited(settings: Settings, say: Callable[[str], None]) -> Addresses | None:
@@ -316,17 +383,10 @@ def _is_held(settings: Settings) -> bool:
         return True
 
 
-def is_up(address: str) -> bool:
-    """Tell whether a Prefect server answers at this address."""
-    with Client(Access(address)) as client:
+def is_up(addresses: Addresses) -> bool:
+    """Tell whether the server answers to those who have its secret."""
+    with Client(addresses.access) as client:
         return client.is_healthy()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(address, timeout=2, verify=False).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _port(wanted: int) -> int:
@@ -334,6 +394,6 @@ def _port(wanted: int) -> int:
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+            probe.bind((HOST, port))
             return int(probe.getsockname()[1])
-    raise ProcessError("no free port on 127.0.0.1")
+    raise ProcessError(f"no free port on {HOST}")

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from inspect import signature
@@ -25,7 +24,6 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
@@ -42,7 +40,7 @@ from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
-from tasks.platform.api import ApiError
+from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by
 from tasks.platform.recovery import recover
@@ -205,14 +203,11 @@ def warm_command(address: Path) -> list[str]:
 
 def wait_for_server(seconds: float) -> None:
     """Wait until the Prefect server answers, or the time is up: what then fails says why."""
-    api = settings().prefect_api_url.rstrip("/")
+    api = settings().prefect_api_url
     end = time.monotonic() + seconds
-    while api and time.monotonic() < end:
-        with suppress(HTTPError):
-            is_https = api.startswith("https:")  # reading certificates takes longer than asking
-            if httpx.get(f"{api}/health", timeout=2, verify=is_https).is_success:
-                return
-        time.sleep(0.1)
+    with Client(Access.of(settings(), api)) as client:
+        while api and time.monotonic() < end and not client.is_healthy():
+            time.sleep(0.1)
 
 
 async def serve(declared: Manifest, ready: Path | None = None) -> None:

@@ -91,3 +91,12 @@ def test_named_files_exist(page: Path) -> None:
     for name in FILE.findall(page.read_text("utf-8")):
         built = name.startswith("docs/_build")
         assert built or list(ROOT.glob(name.rstrip("/"))), f"there is no {name}"
+
+
+def test_the_tests_of_promises_exist() -> None:
+    """Each test that the page of promises names is one."""
+    sources = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/*.py"))
+    page = (ROOT / "docs/explanation/promises.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named
+    assert named <= set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +42,14 @@ _REQUIREMENTS = (
     "skops",
     "xgboost",
 )
+
+
+def pages() -> Callable[..., Awaitable[None]]:
+    """MLflow's pages and API, an ASGI application; ``mlflow server`` says of which store."""
+    from mlflow.server.fastapi_app import app
+
+    found: Callable[..., Awaitable[None]] = app
+    return found
 
 
 def ensure_store() -> None:

@@ -8,15 +8,16 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.events.schemas.automations import Automation
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from baton.chain.events import EventName
 from baton.chain.manifest import Manifest
+from tasks.platform.api import Access
 
 _TAG = "baton"
 
 
-def prune(manifest: Manifest, api: str) -> list[str]:
+def prune(manifest: Manifest, access: Access) -> list[str]:
     """Remove deployments that are not declared, and automations that start what is gone.
 
     Prefect leaves a deployment's automation behind, enabled, when the deployment is deleted.
@@ -26,8 +27,8 @@ def prune(manifest: Manifest, api: str) -> list[str]:
     Parameters
     ----------
     manifest : Manifest
-    api : str
-        Address of the Prefect API.
+    access : Access
+        Where the Prefect API is, and what lets one in.
 
     Returns
     -------
@@ -35,7 +36,9 @@ def prune(manifest: Manifest, api: str) -> list[str]:
         What was removed.
     """
     removed = []
-    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+    secret = {PREFECT_API_AUTH_STRING: access.auth_string} if access.auth_string else {}
+    there = {PREFECT_API_URL: access.address} | secret
+    with temporary_settings(there), get_client(sync_client=True) as client:
         declared = {entry.name for entry in manifest.deployments}
         tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
         for deployment in client.read_deployments(deployment_filter=tagged):

@@ -35,7 +35,7 @@ def test_three_stages_complete_each_started_by_the_event_before(up, spheres):
     assert spheres["stages"][0]["hop_seconds"] is None
     for stage in spheres["stages"][1:]:
         assert stage["hop_seconds"] > 0
-        run = httpx.get(f"{up.api}/flow_runs/{stage['flow_run_id']}").json()
+        run = up.ask("GET", f"flow_runs/{stage['flow_run_id']}").json()
         assert run["created_by"]["type"] == "AUTOMATION"
         assert {f"chain:{spheres['chain']}", "problem:spheres"} <= set(run["tags"])
         assert run["name"] == f"{stage['stage']} spheres {spheres['chain'][:6]}"
@@ -262,7 +262,7 @@ def _emit(up, payload, name="baton.dataset.ready", resource="baton.dataset.spher
         "resource": {"prefect.resource.id": resource},
         "payload": payload,
     }
-    httpx.post(f"{up.api}/events", json=[event]).raise_for_status()
+    up.ask("POST", "events", [event]).raise_for_status()
 
 
 @pytest.mark.parametrize("fault", ["extra field", "key", "digest", "empty"])

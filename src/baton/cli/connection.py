@@ -16,7 +16,12 @@ from tasks.platform.api import Access, Client
 
 def server_at(addresses: Addresses) -> Server:
     """Server at these addresses, by a client of its own."""
-    return Server(Client(Access.of(settings(), addresses.prefect)))
+    return Server(Client(access_to(addresses)))
+
+
+def access_to(addresses: Addresses) -> Access:
+    """Access to it: by the secret of an embedded one, by what the environment says to another."""
+    return addresses.access if addresses.secret else Access.of(settings(), addresses.prefect)
 
 
 @contextmanager

@@ -207,6 +207,6 @@ def _exit_code(chain: ChainRun) -> int:
 
 def _pages(addresses: Addresses, first_run: str | None) -> dict[str, str]:
     if not addresses.pid or addresses.mlflow:
-        pages = {"Prefect": f"{addresses.pages}/runs/flow-run/{first_run}"}
-        return pages | ({"MLflow": addresses.mlflow} if addresses.mlflow else {})
+        pages = {"Prefect": addresses.prefect_page(f"/runs/flow-run/{first_run}")}
+        return pages | ({"MLflow": addresses.mlflow_page} if addresses.mlflow else {})
     return {"pages": "`baton up` shows Prefect's and MLflow's pages of this run"}

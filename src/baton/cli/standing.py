@@ -6,7 +6,7 @@ import time
 
 from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR, OUT, app
-from baton.cli.connection import connected, started
+from baton.cli.connection import access_to, connected, started
 from baton.errors import InputError
 from baton.settings import settings
 from tasks.platform.places import MANIFEST
@@ -29,9 +29,9 @@ def up(*, mlflow: bool = True) -> int:
             " `python -m serving`"
         )
     with started(OUT, serving=True, standing=True, pages=mlflow) as (running, addresses):
-        OUT.print(f"Prefect  {addresses.pages}", highlight=False)
+        OUT.print(f"Prefect  {addresses.prefect_page()}", highlight=False, soft_wrap=True)
         if addresses.mlflow:
-            OUT.print(f"MLflow   {addresses.mlflow}", highlight=False)
+            OUT.print(f"MLflow   {addresses.mlflow_page}", highlight=False, soft_wrap=True)
         OUT.print("ready; Ctrl-C ends it", highlight=False)
         while True:
             running.check()
@@ -49,6 +49,6 @@ def prune() -> int:
 
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
-        for name in remove(manifest, addresses.prefect):
+        for name in remove(manifest, access_to(addresses)):
             OUT.print(f"removed {name}", highlight=False)
     return 0
