@@ -21,6 +21,7 @@ from contextlib import suppress
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from threading import Thread
 from typing import Any, Self
 
 import httpx
@@ -40,6 +41,7 @@ from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
+from serving.restarts import Restarts
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by
 from tasks.platform.recovery import resume_abandoned
@@ -135,7 +137,10 @@ class StageRunner(Runner):
         """Start the template, and start runs through it."""
         await super().__aenter__()
         if sys.platform == "linux":
-            start_runs_by(self, lambda: shlex.join(start_template(self._door)))
+            try:
+                start_runs_by(self, lambda: shlex.join(start_template(self._door)))
+            except OSError as error:  # such as a TMPDIR too long for a socket
+                log.warning("runs start cold: no socket at %s (%s)", self._door, error)
         return self
 
     def handle_sigterm(self, *_: Any) -> None:
@@ -145,7 +150,7 @@ class StageRunner(Runner):
 
 
 def start_template(address: Path) -> list[str]:
-    """Start the process that forks runs.
+    """Start the process that forks runs, and start it again whenever it dies.
 
     Parameters
     ----------
@@ -157,14 +162,30 @@ def start_template(address: Path) -> list[str]:
     list of str
         Command that runs ``prefect.engine`` in such a fork.
     """
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(address))
-    listener.listen()
-    descriptor = listener.fileno()
-    template = [sys.executable, "-m", "serving.warm", str(descriptor), str(os.getpid())]
-    subprocess.Popen(template, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
-    listener.close()
+    template = _launch_template(address)
+    Thread(target=_keep_template, args=(address, template), daemon=True, name="template").start()
     return [sys.executable, "-I", "-S", warm_client.__file__, str(address)]
+
+
+def _launch_template(address: Path) -> subprocess.Popen[bytes]:
+    address.unlink(missing_ok=True)  # that of one before, which nobody listens to any more
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
+        descriptor = listener.fileno()
+        command = [sys.executable, "-m", "serving.warm", str(descriptor), str(os.getpid())]
+        return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
+
+
+def _keep_template(address: Path, template: subprocess.Popen[bytes]) -> None:
+    """Start the template again when it has died; until then runs start cold."""
+    restarts = Restarts()
+    while code := template.wait():  # 0: it knows that it is of no use here
+        pause = restarts.pause(time.monotonic()) or 0.0
+        log.warning("the template ended with code %s; it is started again in %s s", code, pause)
+        time.sleep(pause)
+        with suppress(OSError):  # the next round finds the one that died
+            template = _launch_template(address)
 
 
 def wait_for_server(seconds: float) -> None:
