@@ -26,6 +26,7 @@ _ASK_SECONDS = 3.0
 """How long a runner is asked to cancel a run, before the run is said to be cancelled."""
 _CANCEL_SECONDS = 5.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
+"""Of machines; and a run is expected to start a moment before it was created."""
 _EVENTS_KEPT = timedelta(days=7)
 _MOST_RUNS = 200
 
@@ -61,7 +62,7 @@ class Server:
         InputError
             If no such deployment is served.
         """
-        since = datetime.now(UTC) - _CLOCKS_DIFFER
+        since = datetime.now(UTC)
         flow = name = order.stage.value
         if order.stage is Stage.GENERATE:
             entry = manifest.generator_of(order.problem) or manifest.deployments[0]
@@ -179,7 +180,7 @@ class Server:
         """Runs that are a chain's, or may be: one that waits to start has no tag yet."""
         fresh = {
             "state": {"type": {"not_any_": ["COMPLETED"]}},
-            "expected_start_time": {"after_": begun.since.isoformat()},
+            "expected_start_time": {"after_": (begun.since - _CLOCKS_DIFFER).isoformat()},
         }
         tagged = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
         return self._stage_runs(fresh) + self._stage_runs(tagged)
