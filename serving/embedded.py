@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,12 @@ from filelock import FileLock, Timeout
 from baton import atomic
 from baton.errors import InputError
 from baton.settings import Settings
+from serving import holder
+from serving.child import NOT_FOR_OTHERS, START_SECONDS, Child, ProcessError, end
 from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
-from tasks.platform.places import MANIFEST
 
-_START_SECONDS = 180.0
-_STOP_SECONDS = 8.0
 _WAIT_FOR_HOME_SECONDS = 600.0
-_NOT_FOR_OTHERS = 0o077
-"""Rights that files and folders of a home do not give."""
-
-
-class ProcessError(RuntimeError):
-    """An embedded process did not start or ended by itself."""
 
 
 @dataclass(frozen=True)
@@ -72,29 +63,6 @@ class Addresses:
 
 
 @dataclass
-class _Child:
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-    is_brief: bool = False
-    """It ends by itself when its work is done."""
-
-    @property
-    def has_failed(self) -> bool:
-        """Tell whether it has ended although it should not have."""
-        code = self.process.poll()
-        return code is not None and not (self.is_brief and code == 0)
-
-    def failure(self) -> str:
-        """Tell how the process ended, with the last thing it said."""
-        lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line]
-        code = self.process.returncode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        said = f": {lines[-1].strip()[:200]}" if lines else ""
-        return f"the {self.name} process {how}{said} (log: {self.log})"
-
-
-@dataclass
 class Processes:
     """The running processes."""
 
@@ -102,26 +70,30 @@ class Processes:
     api: str = ""
     secret: str = field(default_factory=new_secret, repr=False)
     """What the servers ask for, new with every start."""
-    children: list[_Child] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
 
     def start(
-        self, name: str, command: list[str], *, is_brief: bool = False, **environment: str
-    ) -> None:
+        self,
+        name: str,
+        command: list[str],
+        *,
+        is_brief: bool = False,
+        is_ready: Callable[[], bool] = lambda: True,
+        prepare: Callable[[], None] = lambda: None,
+        **environment: str,
+    ) -> Child:
         """Start a process that ends with this one; its output goes to a log file."""
-        self.settings.logs.mkdir(parents=True, exist_ok=True)
-        log = self.settings.logs / f"{name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=MANIFEST.parent,
-                env=self._environment() | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=_NOT_FOR_OTHERS,
-            )
-        self.children.append(_Child(name, process, log, is_brief))
+        child = Child(
+            name,
+            command,
+            self._environment() | environment,
+            self.settings.logs / f"{name}.log",
+            is_brief,
+            is_ready,
+            prepare,
+        )
+        self.children.append(child)
+        return child
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -147,36 +119,34 @@ class Processes:
         ProcessError
             If a process ended meanwhile, or it takes too long.
         """
-        end = time.monotonic() + _START_SECONDS
+        end = time.monotonic() + START_SECONDS
         while not is_ready():
-            self.check()
+            for child in self.children:
+                child.check()
             if time.monotonic() > end:
-                last = self.children[-1]
-                raise ProcessError(f"the {last.name} process did not get ready (log: {last.log})")
+                raise ProcessError(self.children[-1].lateness())
             time.sleep(0.1)
 
-    def check(self) -> None:
-        """Raise a ProcessError if a process has ended."""
+    def tend(self, say: Callable[[str], None]) -> None:
+        """Start again what has died.
+
+        Parameters
+        ----------
+        say : callable
+            Told in one line of what died, and when it is back.
+
+        Raises
+        ------
+        ProcessError
+            If one cannot stay up.
+        """
         for child in self.children:
-            if child.has_failed:
-                raise ProcessError(child.failure())
+            child.tend(time.monotonic(), say)
 
     def stop(self) -> None:
-        """End the processes, the last one first."""
-        for child in reversed(self.children):
-            _end(child.process)
+        """End the processes."""
+        end(self.children)
         self.children.clear()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for signum in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signum)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-            with suppress(ProcessLookupError):  # what it started itself
-                os.killpg(process.pid, signal.SIGKILL)
-            return
 
 
 @contextmanager
@@ -195,7 +165,7 @@ def claimed(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
 @contextmanager
 def _private() -> Iterator[None]:
     """Make files and folders for this user alone."""
-    before = os.umask(_NOT_FOR_OTHERS)
+    before = os.umask(NOT_FOR_OTHERS)
     try:
         yield
     finally:
@@ -209,14 +179,12 @@ def _entered(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         if not settings.home.stat().st_mode & stat.S_ISVTX:  # that is a folder of everybody's
             settings.home.chmod(0o700)
         lock = FileLock(settings.home / "baton.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"waiting for another Baton to leave {settings.home} …")
-            lock.acquire(timeout=_WAIT_FOR_HOME_SECONDS)
+        _acquire(lock, settings, say)
+        holder.record(settings)
     except Timeout:
+        using = holder.held_by(settings) or "another Baton"
         raise InputError(
-            f"another Baton is using {settings.home}; stop it or set BATON_HOME to another folder"
+            f"{using} is using {settings.home}; stop it or set BATON_HOME to another folder"
         ) from None
     except OSError as error:
         raise InputError(
@@ -225,7 +193,23 @@ def _entered(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         ) from None
     with lock:
         lock.release()  # `with` counts a second holding
-        yield
+        try:
+            yield
+        finally:
+            holder.forget(settings)
+
+
+def _acquire(lock: FileLock, settings: Settings, say: Callable[[str], None]) -> None:
+    end = time.monotonic() + _WAIT_FOR_HOME_SECONDS
+    while True:
+        try:
+            lock.acquire(timeout=0.5 if time.monotonic() < end else 0)
+        except Timeout:
+            if time.monotonic() > end:
+                raise
+            say(holder.waiting_for(settings))
+        else:
+            return
 
 
 @contextmanager
@@ -237,7 +221,7 @@ def run_embedded(
     standing: bool = False,
     pages: bool = True,
 ) -> Iterator[tuple[Processes, Addresses]]:
-    """Run an embedded Baton.
+    """Run an embedded Baton in a home that this process has claimed.
 
     Parameters
     ----------
@@ -256,7 +240,6 @@ def run_embedded(
     Processes, Addresses
     """
     with ExitStack() as stack:
-        stack.enter_context(claimed(settings, say))
         running = Processes(settings)
         stack.callback(running.stop)
         port = _port(settings.prefect_port if standing else 0)
@@ -264,20 +247,22 @@ def run_embedded(
         stack.enter_context(_kept_secret(running))
         if serving:
             running.start("store", guarded("tasks.platform.tracking"), is_brief=True)
-        _start_server(running, port, schedules=standing)
-        ready = settings.home / "serving"
-        ready.unlink(missing_ok=True)
-        if serving:  # its imports take as long as the server's start: both at once
-            options = ["--ready", str(ready), "--wait", str(_START_SECONDS)]
-            running.start("serve", [sys.executable, "-m", "serving", *options])
-        addresses = Addresses(os.getpid(), running.api, secret=running.secret)
-        running.wait(lambda: is_up(addresses))
+        server = _start_server(running, port, schedules=standing)
+        # Its imports take as long as the server's start: both at once.
+        serve = _start_serve(running) if serving else None
+        running.wait(server.is_ready)
+        holder.record(settings, running.api)
         mlflow = _start_mlflow(running) if standing and pages else ""
-        if serving:
+        if serve:
             say("starting to serve the chain …")
-            running.wait(ready.exists)
-        is_own = bool(mlflow) and not settings.mlflow_tracking_uri
-        addresses = replace(addresses, mlflow=mlflow, has_own_mlflow=is_own)
+            running.wait(serve.is_ready)
+        addresses = Addresses(
+            os.getpid(),
+            running.api,
+            mlflow,
+            has_own_mlflow=bool(mlflow) and not settings.mlflow_tracking_uri,
+            secret=running.secret,
+        )
         if standing:
             place = settings.home / "up.json"
             told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
@@ -306,16 +291,28 @@ def guarded(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "baton.parent", str(os.getpid()), module, *arguments]
 
 
-def _start_server(running: Processes, port: int, *, schedules: bool) -> None:
-    running.start(
+def _start_server(running: Processes, port: int, *, schedules: bool) -> Child:
+    return running.start(
         "server",
         guarded("serving.server"),
+        is_ready=lambda: is_up(Addresses(0, running.api, secret=running.secret)),
         BATON_PREFECT_PORT=str(port),
         PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false",
         PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED=str(schedules).lower(),
         PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",
         PREFECT_SERVER_UI_API_URL=running.api,
         PREFECT_SERVER_CORS_ALLOWED_ORIGINS=running.api.removesuffix("/api"),
+    )
+
+
+def _start_serve(running: Processes) -> Child:
+    ready = running.settings.home / "serving"
+    options = ["--ready", str(ready), "--wait", str(START_SECONDS)]
+    return running.start(
+        "serve",
+        [sys.executable, "-m", "serving", *options],
+        is_ready=ready.exists,
+        prepare=lambda: ready.unlink(missing_ok=True),
     )
 
 
@@ -329,14 +326,15 @@ def _start_mlflow(running: Processes) -> str:
     store = running.settings.tracking_uri
     where = ["--host", HOST, "--port", str(port)]
     options = ["--app-name", "baton", "--uvicorn-opts", "--no-access-log", "--workers", "1"]
-    running.start(
+    address = f"http://{HOST}:{port}"
+    child = running.start(
         "mlflow",
         guarded("mlflow", "server", *options, *where, "--backend-store-uri", store),
+        is_ready=lambda: is_up(Addresses(0, address, secret=running.secret)),
         BATON_MLFLOW_PORT=str(port),
         MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",  # Baton has no use for its job runner
     )
-    address = f"http://{HOST}:{port}"
-    running.wait(lambda: is_up(Addresses(0, address, secret=running.secret)))
+    running.wait(child.is_ready)
     return address
 
 
@@ -351,7 +349,9 @@ def found(settings: Settings) -> Addresses | None:
     return addresses if _is_held(settings) and is_up(addresses) else None
 
 
-def awaited(settings: Settings, say: Callable[[str], None]) -> Addresses | None:
+def awaited(
+    settings: Settings, say: Callable[[str], None], *, serving: bool = True
+) -> Addresses | None:
     """Addresses of a `baton up` of this home, one that is still starting included.
 
     Parameters
@@ -359,14 +359,29 @@ def awaited(settings: Settings, say: Callable[[str], None]) -> Addresses | None:
     settings : Settings
     say : callable
         Told what is waited for.
+    serving : bool
+        Whether it must serve whoever comes; else the server of a running `baton run` will do.
     """
     end = time.monotonic() + _WAIT_FOR_HOME_SECONDS
-    while not (standing := found(settings)):
+    while not (addresses := found(settings) or (None if serving else _passing(settings))):
         if not _is_claimed(settings) or time.monotonic() > end:
             return None
-        say(f"waiting for another Baton to start, or to leave {settings.home} …")
+        say(holder.waiting_for(settings))
         time.sleep(0.5)
-    return standing
+    return addresses
+
+
+def _passing(settings: Settings) -> Addresses | None:
+    """Addresses of a Baton of this home that ends with its own command."""
+    held = holder.held_by(settings)
+    if held is None or not held.prefect or not _is_claimed(settings):
+        return None
+    try:
+        secret = _secret_place(settings).read_text("utf-8")
+    except OSError:
+        return None
+    addresses = Addresses(held.pid, held.prefect, secret=secret)
+    return addresses if is_up(addresses) else None
 
 
 def _is_claimed(settings: Settings) -> bool:
@@ -381,6 +396,8 @@ def _is_held(settings: Settings) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # nobody can hold what nobody can write
+        return False
 
 
 def is_up(addresses: Addresses) -> bool:

@@ -187,7 +187,11 @@ async def keep_template(address: Path) -> None:
     """
     for wait in chain((0.0,), _TEMPLATE_WAITS, repeat(_TEMPLATE_WAITS[-1])):
         await asyncio.sleep(wait)
-        template = start_template(address)
+        try:
+            template = start_template(address)
+        except OSError as error:  # such as a TMPDIR too long for a socket
+            log.warning("runs start cold: no socket at %s (%s)", address, error)
+            return
         while template.poll() is None:
             await asyncio.sleep(1.0)
         if template.returncode == 0:  # it cannot fork here

@@ -151,14 +151,32 @@ def register(
     params : dict
     example : DataFrame
         A few rows of features, kept with the model as its input example.
+
+    Raises
+    ------
+    InputError
+        If the model's file cannot be loaded again, or then predicts otherwise.
     """
     if found := find_version(data.problem, key):
         return found
-    with tempfile.TemporaryDirectory() as folder, _run(data, key) as run_id:
-        client = _client()
-        _log_params(client, run_id, params)
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         fitted.save(path)
+        models.check_file(fitted, path, example)
+        return _register(fitted, data, key, params, example, path)
+
+
+def _register(
+    fitted: models.FittedModel,
+    data: DatasetReady,
+    key: str,
+    params: dict[str, Any],
+    example: Any,
+    path: Path,
+) -> ModelRef:
+    with _run(data, key) as run_id:
+        client = _client()
+        _log_params(client, run_id, params)
         digest = digest_of_folder(path)
         uri = _log_model(fitted, path, example, run_id)
         name = model_name(data.problem)

@@ -1,5 +1,6 @@
 """`prefect deploy --all` of the same file, into a process work pool."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,11 @@ def _prefect(home, *arguments, cwd=ROOT):
     return done.stdout
 
 
-def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server):
-    """Every deployment and automation stands once, and the chain completes under a worker."""
+def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server, tmp_path):
+    """Every deployment and automation stands once, and the chain completes under a worker.
+
+    Until there is one, the command says so; files of the worker's home are named as its own.
+    """
     _prefect(server, "work-pool", "create", "baton", "--type", "process")
     for _ in range(2):
         _prefect(server, "deploy", "--all")
@@ -77,6 +81,18 @@ def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server):
     automations = [a["name"] for a in server.post("automations/filter", {})]
     assert sorted(automations) == sorted(declared_automations())
 
+    client = subprocess.Popen(
+        [BIN / "baton", "run", "spheres", "-p", "rows=500", "--json"],
+        cwd=ROOT,
+        env=_environment(server) | {"BATON_HOME": str(tmp_path / "other")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    told = client.stderr.readline()
+    assert told.startswith("baton: nobody has taken the run for 8 s")
+    assert "no worker of work pool 'baton' is online" in told
+
     worker = subprocess.Popen(
         [BIN / "prefect", "worker", "start", "--pool", "baton", "--type", "process"],
         cwd=ROOT,
@@ -85,11 +101,12 @@ def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server):
         stderr=subprocess.DEVNULL,
     )
     try:
-        answer = server.baton(
-            "run", "spheres", "-p", "rows=500", "--json", PREFECT_API_URL=server.api
-        )
-        assert answer.code == 0, answer.err
-        assert answer.json["state"] == "COMPLETED"
+        out, said = client.communicate(timeout=240)
+        assert client.returncode == 0, said
+        made = json.loads(out)
+        assert made["state"] == "COMPLETED"
+        assert made["report"].startswith("<BATON_HOME of the workers>/results/spheres/")
+        assert not (tmp_path / "other").exists()
     finally:
         worker.terminate()
         worker.wait(30)

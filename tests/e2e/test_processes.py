@@ -1,6 +1,8 @@
 """Processes: killed ones lose nothing, and none stays behind."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,8 +25,12 @@ def _pid(home, mark):
     return None
 
 
-def test_a_chain_survives_kill_9_of_the_serve_process_in_the_middle_of_training(home):
-    """`baton up` again ends with the chain complete and one model version."""
+def _said(home):
+    return (home.path / "up.out").read_text()
+
+
+def test_a_chain_survives_kill_9_of_the_serve_process_and_of_the_server(home):
+    """`baton up` starts them again: the waiting `baton run` completes, with one model version."""
     home.start()
     runner = subprocess.Popen(
         [*BATON, "run", "spheres", "-p", "rows=30000", *BRIEFLY, "--json"],
@@ -32,21 +38,35 @@ def test_a_chain_survives_kill_9_of_the_serve_process_in_the_middle_of_training(
         env=home.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
     )
     wait_for(lambda: home.runs("train", state={"type": {"any_": ["RUNNING"]}}), 150)
     time.sleep(1)
     os.kill(_pid(home, "-m serving "), signal.SIGKILL)
-    assert home.process.wait(60) == 1
-    assert "killed by signal 9" in (home.path / "up.out").read_text()
-    runner.kill()
-    runner.communicate()
-    wait_for(lambda: not home.processes(), 30)
-
-    home.start()
-    wait_for(lambda: home.runs("evaluate", state={"type": {"any_": ["COMPLETED"]}}), 240)
-    assert {run["state_type"] for run in home.runs("train")} == {"COMPLETED"}
+    wait_for(lambda: "the serve process is back" in _said(home), 150)
+    os.kill(_pid(home, "serving.server"), signal.SIGKILL)
+    out, said = runner.communicate(timeout=240)
+    assert runner.returncode == 0, said
+    assert {stage["state"] for stage in json.loads(out)["stages"]} == {"COMPLETED"}
+    assert "the serve process was killed by signal 9" in _said(home)
+    assert "the server process was killed by signal 9" in _said(home)
     assert len(home.runs("train")) == 1
     assert _versions(home) == 1
+    _keep_killing(home, "-m serving ")
+
+
+def _keep_killing(home, mark):
+    """What cannot stay up ends `baton up`, with the reason and exit code 1."""
+    end = time.monotonic() + 100
+    while home.process.poll() is None:
+        assert time.monotonic() < end, _said(home)
+        if pid := _pid(home, mark):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)
+    assert home.process.returncode == 1
+    last = _said(home).splitlines()[-1]
+    assert last.startswith("baton: the serve process was killed by signal 9")
+    assert last.endswith("it does not stay up")
 
 
 def _versions(home):
@@ -58,7 +78,7 @@ def _versions(home):
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
-    """Ctrl-C and even kill -9 of `baton run` end all it started."""
+    """Ctrl-C, which cancels the chain, and even kill -9 of `baton run` end all it started."""
     process = subprocess.Popen(
         [*BATON, "run", "spheres", "-p", "rows=100000"],
         cwd=ROOT,
@@ -71,10 +91,86 @@ def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
     )
     wait_for(lambda: _pid(home, "warm_client"), 150)
     process.send_signal(signum)
+    began = time.monotonic()
     _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
     assert process.returncode == (-signal.SIGKILL if signum == signal.SIGKILL else 130)
     assert "Traceback" not in said
+    assert ("is cancelled; what its stages have made stays" in said) == (signum == signal.SIGINT)
     wait_for(lambda: not home.processes(), 30)
+
+
+def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home):
+    """`status` shows the stage that runs; a second `run` names the first; SIGTERM ends both."""
+    first = _run_in(home, "-p", "rows=100000", "--json")
+    wait_for(lambda: _pid(home, "warm_client"), 150)
+    second = _run_in(home, "--json")
+    told = second.stderr.readline()
+    assert told.startswith(f"baton: waiting for `baton run spheres` (process {first.pid}, since ")
+
+    def states():
+        (chain,) = home.baton("status", "--json").json
+        return chain["state"], {stage["state"] for stage in chain["stages"]}
+
+    assert wait_for(lambda: "RUNNING" in states()[1], 60)
+    assert states()[0] == "RUNNING"
+    second.terminate()
+    second.communicate(timeout=10)
+    assert second.returncode == 143
+    began = time.monotonic()
+    first.terminate()
+    out, said = first.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert first.returncode == 143, said
+    assert json.loads(out)["state"] == "CANCELLED"
+    assert states()[0] == "CANCELLED"
+
+
+def _run_in(home, *arguments):
+    return subprocess.Popen(
+        [*BATON, "run", "spheres", *arguments],
+        cwd=ROOT,
+        env=home.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_modules_are_imported_is_one_line(empty_home, signum):
+    """From the moment when the command's own first line has run."""
+    process = subprocess.Popen(
+        [*BATON, "run", "spheres"],
+        env=empty_home.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    status = Path(f"/proc/{process.pid}/status")
+    caught = re.compile(r"^SigCgt:\s*(\w+)$", re.MULTILINE)
+    while not int(caught.search(status.read_text())[1], 16) & 1 << signal.SIGTERM - 1:
+        time.sleep(0.001)
+    process.send_signal(signum)
+    _, said = process.communicate(timeout=10)
+    assert said == "baton: interrupted\n"
+    assert process.returncode == 128 + signum
+    assert list(empty_home.path.iterdir()) == []
+
+
+def test_looking_in_a_wrong_folder_makes_no_home(empty_home):
+    """`status` and `prune` name the home that they looked in."""
+    home = empty_home.path / ".baton"
+    answers = empty_home.baton("status"), empty_home.baton("status", "--json")
+    away = [
+        empty_home.baton(*command, cwd=empty_home.path, BATON_HOME=".baton")
+        for command in (["status"], ["status", "abc"], ["prune"])
+    ]
+    assert [answer.code for answer in [*answers, *away]] == [0, 0, 0, 2, 2]
+    assert answers[1].json == []
+    assert str(empty_home.path) in answers[0].out.replace("\n", "")
+    assert all(str(home) in answer.out + answer.err for answer in away)
+    assert list(empty_home.path.iterdir()) == []
 
 
 def test_a_run_without_a_standing_baton_leaves_nothing_running(home):

@@ -28,8 +28,11 @@ COMMANDS = list(
 )
 """Each once, in the order of the pages: a page may show again what another one has run."""
 
+SERVED = next(command for command in COMMANDS if "mlflow models serve" in command)
+
 ELSEWHERE = {
     "make test": "it is what runs this",
+    SERVED: "test_run.py, at another port",
     ".venv/bin/baton up": "the fixture starts it, and test_processes.py",
     ".venv/bin/prefect work-pool create baton --type process": "test_deploy.py",
     ".venv/bin/prefect --no-prompt deploy --all": "test_deploy.py",

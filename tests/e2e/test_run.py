@@ -1,8 +1,8 @@
 """`baton run`, against a standing Baton and by itself."""
 
 import json
+import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 from tests.e2e.conftest import BRIEFLY, declared_automations, wait_for
 
 pytestmark = pytest.mark.e2e
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +91,21 @@ def test_the_model_is_registered_and_tracked(up, spheres):
     assert stored & {".pkl", ".pickle", ".joblib", ".cloudpickle"} == set()
 
 
-def test_the_model_answers_over_http(up, spheres):
-    """`mlflow models serve --env-manager local` serves the registered version."""
+def test_the_model_answers_over_http(up, spheres, tmp_path):
+    """The README's `mlflow models serve`, as it stands but for version and port, serves it."""
     import socket
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["mlflow", "models", "serve", "--env-manager", "local", "--host", "127.0.0.1"]
-    environment = up.environment(
-        MLFLOW_TRACKING_URI=f"sqlite:///{up.path}/mlflow/mlflow.db",
-        PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin",
-    )
+    (tmp_path / ".baton").symlink_to(up.path)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (line,) = re.findall(r"^ *(PATH=.* mlflow models serve .*)$", README, re.MULTILINE)
+    command = line.replace("models:/baton-spheres/1", spheres["model"]["uri"])
     server = subprocess.Popen(
-        [sys.executable, "-m", *command, "-m", spheres["model"]["uri"], "-p", str(port)],
-        env=environment,
+        ["sh", "-c", f"exec env {command.replace('-p 5001', f'-p {port}')}"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -115,6 +116,7 @@ def test_the_model_answers_over_http(up, spheres):
         answer = httpx.post(f"{address}/invocations", json={"dataframe_records": rows}, timeout=60)
         assert answer.status_code == 200, answer.text
         assert len(answer.json()["predictions"]) == 2
+        assert {path.name for path in tmp_path.iterdir()} == {".baton", ".venv"}
     finally:
         server.terminate()
         server.wait(20)

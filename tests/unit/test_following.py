@@ -2,14 +2,14 @@
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from baton.chain.events import Stage
-from baton.chain.runs import Begun
-from baton.cli.following import follow
+from baton.chain.runs import Begun, StageRun
+from baton.cli.following import Patience, follow
 from baton.cli.server import Order, Server
 from baton.errors import InputError
 from tasks.platform import api
@@ -52,11 +52,13 @@ def slept(monkeypatch):
     """Seconds that were waited, without waiting."""
     seconds = []
     monkeypatch.setattr(time, "sleep", seconds.append)
+    monkeypatch.setattr(time, "monotonic", lambda: 1.0 + sum(seconds))
     return seconds
 
 
-def _followed(recorded, tell=lambda _: None, check=lambda: None):
-    return follow(_server(recorded), CHAIN, BEGUN, tell=tell, check=check)
+def _followed(recorded, tell=lambda _: None, check=lambda: None, say=lambda _: None):
+    patience = Patience(check, say)
+    return follow(_server(recorded), CHAIN, BEGUN, tell=tell, patience=patience)
 
 
 def test_a_chain_is_followed_to_what_it_made():
@@ -69,11 +71,15 @@ def test_a_chain_is_followed_to_what_it_made():
     assert [one.state for one in told] == ["COMPLETED"]
 
 
-def test_a_server_that_is_away_for_a_while_is_waited_for():
-    """Ten looks in a row may come to nothing, each of two attempts here."""
-    assert _followed(_Recorded(*[503] * 20)).state == "COMPLETED"
+def test_a_server_that_is_away_for_two_minutes_is_waited_for(slept):
+    """A look each second, of two attempts here; that it is away and back is said."""
+    said = []
+    assert _followed(_Recorded(*[503] * 240), say=said.append).state == "COMPLETED"
+    assert set(said[:-1]) == {"the Prefect server does not answer; waiting for it to be back …"}
+    assert said[-1] == "the Prefect server answers again"
+    assert sum(slept) == pytest.approx(120, abs=2)
     with pytest.raises(api.UnavailableError, match="503"):
-        _followed(_Recorded(*[503] * 22))
+        _followed(_Recorded(*[503] * 300))
 
 
 def test_a_server_that_refuses_is_not_waited_for(slept):
@@ -106,3 +112,32 @@ def test_a_deployment_that_nobody_serves_is_said_with_the_fix():
     order = Order("spheres", Stage.PREDICT, {"problem": "spheres"})
     with pytest.raises(InputError, match=r"predict/predict is not on http://prefect\.test/api"):
         _server(_Recorded()).begin(order, CHAIN)
+
+
+class _Untaken(_Recorded):
+    """A server on which a run waits, for workers of a pool or for a serve process."""
+
+    def __init__(self, pool, workers=()):
+        super().__init__()
+        self.pool, self.answers["work_pools/my pool/workers/filter"] = pool, list(workers)
+
+    def __call__(self, request):
+        if request.method == "GET":
+            return httpx.Response(200, json={"work_pool_name": self.pool})
+        return super().__call__(request)
+
+
+@pytest.mark.parametrize(
+    ("pool", "workers", "said"),
+    [
+        ("my pool", [], "no worker of work pool 'my pool' is online"),
+        ("my pool", [{"name": "w"}], "the workers of work pool 'my pool' are busy"),
+        (None, [], "is a serve process running?"),
+    ],
+)
+def test_who_does_not_take_a_run_is_said(pool, workers, said):
+    """No worker of its pool, busy ones, or no serve process; with the address and the stage."""
+    run = StageRun(Stage.GENERATE, state="SCHEDULED", flow_run_id="r")
+    line = _server(_Untaken(pool, workers)).untaken(run, timedelta(seconds=8))
+    assert line.startswith("nobody has taken the run for 8 s on http://prefect.test/api: stage gen")
+    assert said in line

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,27 @@ def test_a_file_that_would_run_code_is_refused(tmp_path, func):
     skops.io.dump(FunctionTransformer(func), tmp_path / "model.skops")
     with pytest.raises(InputError, match=r"holds what is not a model: .*(print|system)"):
         models.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("is_other", "said"),
+    [(False, "cannot be loaded again: NotImplementedError: no reader"), (True, "otherwise")],
+)
+def test_a_model_whose_file_is_of_no_use_is_refused(tmp_path, monkeypatch, is_other, said):
+    """It cannot be loaded, or is another one; what is of use passes."""
+    table = table_of()
+    model, other = fit(table), fit(table.assign(label=table["label"].to_numpy()[::-1]))
+    model.save(tmp_path)
+    models.check_file(model, tmp_path, table)
+
+    def load(*_):
+        if is_other:
+            return other.estimator
+        raise NotImplementedError("no reader")
+
+    monkeypatch.setattr(type(models.family(model.family)), "load", load)
+    with pytest.raises(InputError, match=said):
+        models.check_file(model, tmp_path, table)
 
 
 def test_a_card_of_before_the_one_hot_encoding_is_read(tmp_path):
@@ -350,3 +372,16 @@ def test_an_unknown_family_is_named_with_the_known_ones():
     """A misspelt model fails with the fact and the fix."""
     with pytest.raises(InputError, match=r"unknown model 'xgbost'; there are: .*xgboost"):
         models.fit(table_of(), models.Recipe("label", Kind.CLASSIFICATION, family="xgbost"))
+
+
+def test_a_model_is_registered_after_its_file_was_found_good(tmp_path, monkeypatch):
+    """One that cannot be loaded again is no version, and no run."""
+    from tasks.platform import tracking
+
+    monkeypatch.setattr(tracking, "find_version", lambda *_: None)
+    monkeypatch.setattr(tracking, "_register", lambda *_: pytest.fail("it was registered"))
+    model = fit(table_of())
+    monkeypatch.setattr(type(models.family(model.family)), "load", lambda *_: None)
+    data = SimpleNamespace(problem="any")
+    with pytest.raises(InputError, match="cannot be loaded again"):
+        tracking.register.fn(model, data, "key", {}, table_of(3))

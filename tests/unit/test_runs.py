@@ -11,7 +11,7 @@ import pytest
 
 from baton.chain import manifest, outcome, runs
 from baton.chain.events import Stage
-from baton.cli.following import Silence
+from baton.cli.following import Queue, Silence
 from baton.lineage import with_lineage
 from tests.conftest import ROOT
 
@@ -95,12 +95,13 @@ def test_of_several_runs_of_a_stage_one_that_completed_counts():
         (["COMPLETED", "RUNNING"], "RUNNING"),
         (["COMPLETED", "FAILED"], "FAILED"),
         (["COMPLETED", "CRASHED"], "RUNNING"),
-        (["CANCELLED", "WAITING"], "FAILED"),
+        (["CANCELLED", "WAITING"], "CANCELLED"),
+        (["CANCELLED", "FAILED"], "FAILED"),
         (["COMPLETED", "CANCELLING"], "RUNNING"),
     ],
 )
 def test_a_chain_ends_when_all_stages_completed_or_one_never_will(states, state):
-    """Completed, failed or still running; a stage that crashed is begun again, or failed then."""
+    """Completed, failed or cancelled; a stage that crashed is begun again, or failed then."""
     stages = tuple(runs.StageRun(Stage.TRAIN, state=one) for one in states)
     assert runs.ChainRun(SEARCHED, "spheres", stages).state == state
 
@@ -160,6 +161,26 @@ def test_what_came_of_a_chain_is_one_object(tmp_path):
     assert "error" not in made
 
 
+def test_a_chain_that_goes_on_or_was_cancelled_has_not_failed(tmp_path):
+    """Its object has the state that it is in."""
+    for state, said in (("RUNNING", "RUNNING"), ("CANCELLED", "CANCELLED")):
+        chain = runs.ChainRun(SEARCHED, "spheres", (runs.StageRun(Stage.TRAIN, state=state),))
+        assert outcome.of_chain(chain, tmp_path)["state"] == said
+
+
+def test_files_of_another_home_are_named_as_theirs(tmp_path):
+    """What stands here has its path here, whoever may have made it."""
+    chain = runs.with_events(_chain(), EVENTS, CHAIN)
+    report = chain.evaluated.report.key
+    (tmp_path / report).parent.mkdir(parents=True)
+    (tmp_path / report).touch()
+    made = outcome.of_chain(chain, tmp_path, is_elsewhere=True)
+    assert made["report"] == str(tmp_path / report)
+    for name, place in made["results"].items():
+        assert place.startswith(f"<BATON_HOME of the workers>/{tmp_path.name}/spheres/")
+        assert place.endswith(f"/{name}.parquet")
+
+
 def test_a_chain_that_failed_says_why_in_its_object(tmp_path):
     """The mistake if it was one; one that never began has the same keys."""
     made = outcome.of_chain(_chain(REFUSED, "table", ["generate"]), tmp_path)
@@ -191,3 +212,23 @@ def test_a_chain_of_which_nothing_moves_or_runs_is_silent():
     assert not is_long(moved, 300)
     assert not is_long(running, 301)
     assert not is_long(running, 999)
+
+
+def test_a_run_that_nobody_takes_is_told_once_after_some_seconds():
+    """One that was taken is not, and each stage's is."""
+    first, second = (
+        runs.StageRun(stage, state="SCHEDULED", flow_run_id=stage.value)
+        for stage in (Stage.GENERATE, Stage.TRAIN)
+    )
+    taken = replace(first, state="RUNNING")
+    now = datetime.now(UTC)
+    queue = Queue(timedelta(seconds=8))
+
+    def untaken(seconds, *stages):
+        chain = runs.ChainRun(SEARCHED, "spheres", stages)
+        return queue.untaken(chain, now + timedelta(seconds=seconds))
+
+    assert untaken(0, first) == untaken(8, first) == []
+    assert untaken(9, first) == [first]
+    assert untaken(100, first) == untaken(101, taken, second) == []
+    assert untaken(120, taken, second) == [second]

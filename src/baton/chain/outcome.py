@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from baton.chain import stored
-from baton.chain.events import ModelEvaluated, ModelRef, PredictionsReady, TableRef
+from baton.chain.events import ModelEvaluated, ModelRef, PageRef, PredictionsReady, TableRef
 from baton.chain.runs import ChainRun, Json, StageRun
+
+THEIRS = "<BATON_HOME of the workers>"
+"""What stands for a folder of which this machine does not know where it is."""
 
 _NOTHING: Json = {
     "metrics": {},
@@ -26,7 +30,21 @@ def never_begun(problem: str, error: str) -> Json:
     return {**begun, **_NOTHING, "error": error}
 
 
-def of_chain(chain: ChainRun, results: Path) -> Json:
+@dataclass(frozen=True)
+class _Results:
+    """Folder of results, or what is here in place of the workers' one."""
+
+    folder: Path
+    is_elsewhere: bool
+
+    def place_of(self, reference: TableRef | PageRef) -> str:
+        """File of a table or a page; the workers', by its name there, where it is not here."""
+        path = stored.path_of(self.folder, reference)
+        is_theirs = self.is_elsewhere and not path.exists()
+        return f"{THEIRS}/{self.folder.name}/{reference.key}" if is_theirs else str(path)
+
+
+def of_chain(chain: ChainRun, results: Path, *, is_elsewhere: bool = False) -> Json:
     """Outcome of a chain.
 
     Parameters
@@ -34,16 +52,19 @@ def of_chain(chain: ChainRun, results: Path) -> Json:
     chain : ChainRun
     results : Path
         Folder of results.
+    is_elsewhere : bool
+        Whether the workers may have another home than this one: what is not here is named as
+        theirs.
     """
     now = datetime.now(UTC)
     content: Json = {
         "chain": chain.id,
         "problem": chain.problem,
-        "state": "COMPLETED" if chain.state == "COMPLETED" else "FAILED",
+        "state": chain.state,
         "stages": [_stage(run, now) for run in chain.stages],
         **_NOTHING,
     }
-    return content | _made(chain, results) | _error(chain)
+    return content | _made(chain, _Results(results, is_elsewhere)) | _error(chain)
 
 
 def _stage(run: StageRun, now: datetime) -> Json:
@@ -65,27 +86,27 @@ def _error(chain: ChainRun) -> Json:
     return {"error": chain.input_error or chain.failure} if chain.failure else {}
 
 
-def _made(chain: ChainRun, results: Path) -> Json:
+def _made(chain: ChainRun, results: _Results) -> Json:
     content: Json = {}
     if chain.evaluated:
         content |= _evaluated(chain.evaluated, results)
     if chain.predicted:
         content |= _predicted(chain.predicted, results)
     if chain.noted:
-        content["notebook"] = str(stored.path_of(results, chain.noted.page))
+        content["notebook"] = results.place_of(chain.noted.page)
     return content
 
 
-def _evaluated(evaluated: ModelEvaluated, results: Path) -> Json:
+def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
     study = evaluated.data.study
     tables = evaluated.tables.items()
     return {
         "metrics": evaluated.scores,
         "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
         "model": _model(evaluated.model),
-        "results": {name: str(stored.path_of(results, table)) for name, table in tables},
-        "report": str(stored.path_of(results, evaluated.report)),
-        **({"search": _searched(study, stored.lineage(results, study))} if study else {}),
+        "results": {name: results.place_of(table) for name, table in tables},
+        "report": results.place_of(evaluated.report),
+        **({"search": _searched(study, stored.lineage(results.folder, study))} if study else {}),
     }
 
 
@@ -101,11 +122,11 @@ def _searched(study: TableRef, lineage: Json) -> Json:
     }
 
 
-def _predicted(ready: PredictionsReady, results: Path) -> Json:
+def _predicted(ready: PredictionsReady, results: _Results) -> Json:
     tables = {"new_rows": ready.raw, "new_predictions": ready.predictions}
     return {
         "model": _model(ready.model),
-        "results": {name: str(stored.path_of(results, ref)) for name, ref in tables.items()},
+        "results": {name: results.place_of(ref) for name, ref in tables.items()},
         "n_rows": ready.predictions.n_rows,
     }
 

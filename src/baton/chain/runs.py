@@ -76,11 +76,13 @@ class ChainRun:
 
     @property
     def state(self) -> str:
-        """COMPLETED when every stage is; FAILED when one cannot be any more; else RUNNING."""
+        """COMPLETED when every stage is, FAILED when one cannot be, CANCELLED; else RUNNING."""
         states = {run.state for run in self.stages}
         if states == {"COMPLETED"}:
             return "COMPLETED"
-        return "FAILED" if states & _GONE_WRONG else "RUNNING"
+        if states & _GONE_WRONG:
+            return "CANCELLED" if states & _GONE_WRONG == {"CANCELLED"} else "FAILED"
+        return "RUNNING"
 
     @property
     def failure(self) -> str:

@@ -18,6 +18,7 @@ app = App(
     name="baton",
     help="Event-chained machine learning on Prefect: generate → train → evaluate.",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # the code says which signal it was
 )
 
 OUT = Console()

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 
+from baton.cli.app import ERR
 from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
-from serving.embedded import Addresses, Processes, awaited, run_embedded
-from tasks.platform.api import Access, Client
+from serving.embedded import Addresses, Processes, awaited, claimed, run_embedded
+from tasks.platform.api import WAITS, Access, Client
 
 
-def server_at(addresses: Addresses) -> Server:
-    """Server at these addresses, by a client of its own."""
-    return Server(Client(access_to(addresses)))
+def server_at(addresses: Addresses, waits: Sequence[float] = WAITS) -> Server:
+    """Server at these addresses, by a client of its own that waits so long between attempts."""
+    return Server(Client(access_to(addresses), waits))
 
 
 def access_to(addresses: Addresses) -> Access:
     """Access to it: by the secret of an embedded one, by what the environment says to another."""
     return addresses.access if addresses.secret else Access.of(settings(), addresses.prefect)
+
+
+def is_there() -> bool:
+    """Tell whether there is a server to ask: a given one, or a home in which a Baton has run."""
+    here = (settings().home / name for name in ("baton.lock", "prefect"))
+    return bool(settings().prefect_api_url) or any(path.exists() for path in here)
+
+
+def place_looked_in() -> str:
+    """Say where chains are looked for: on the given server, or in which home."""
+    given = settings().prefect_api_url
+    return f"on {given}" if given else f"in {settings().home} (BATON_HOME names another home)"
 
 
 @contextmanager
@@ -51,13 +64,28 @@ def connected(
     if given:
         yield _given(given), lambda: None
         return
-    with console.status("looking for a Baton …") as sign:
-        standing = awaited(settings(), sign.update)
-    if standing:
-        yield standing, lambda: None
+    say = noticed(console)
+    with console.status("looking for a Baton …"):
+        there = awaited(settings(), say, serving=serving)
+    if there:
+        yield there, lambda: None
         return
     with started(console, serving=serving, standing=False) as (running, addresses):
-        yield addresses, running.check
+        yield addresses, lambda: running.tend(say)
+
+
+def noticed(console: Console) -> Callable[[str], None]:
+    """What tells a person something, once: above the sign of life, or on stderr without one."""
+    told = ""
+    seen = console if console.is_terminal and not console.quiet else ERR
+
+    def say(text: str) -> None:
+        nonlocal told
+        if text != told:
+            told = text
+            seen.print(f"baton: {text}", style="yellow", markup=False, soft_wrap=True)
+
+    return say
 
 
 def _given(address: str) -> Addresses:
@@ -77,6 +105,7 @@ def started(
     """Run an embedded Baton, with a sign of life until it stands."""
     with ExitStack() as stack:
         with console.status("starting Prefect …") as sign:
+            stack.enter_context(claimed(settings(), noticed(console)))
             running = run_embedded(
                 settings(), sign.update, serving=serving, standing=standing, pages=pages
             )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from baton.cli import interrupts, looking, running, standing
 from baton.cli.app import app, complain
 from baton.errors import InputError
-from serving.embedded import ProcessError
+from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
 COMMANDS = (running, looking, standing)
@@ -19,16 +19,16 @@ COMMANDS = (running, looking, standing)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 failed, 2 bad usage or input, 130 interrupted."""
-    interrupts.catch()
+    """Run the command and exit: 0 done, 1 failed, 2 bad usage or input, 130 or 143 interrupted."""
     try:
+        interrupts.catch()
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, InputError, ValidationError, ProcessError, ApiError) as error:
         complain(_said(error))
         code = 1 if isinstance(error, ProcessError | ApiError) else 2
     except KeyboardInterrupt:
         complain("interrupted")
-        code = 130
+        code = interrupts.exit_code()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

@@ -4,21 +4,76 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from baton.chain import runs
 from baton.chain.manifest import Manifest
-from baton.chain.runs import Begun, ChainRun
+from baton.chain.runs import Begun, ChainRun, StageRun
 from baton.cli.server import Server
 from tasks.platform.api import UnavailableError
 
 _SECONDS_BETWEEN_LOOKS = 0.4
 _SECONDS_AFTER_A_MISS = 1.0
 _EVENTS_SECONDS = 15.0
-_MISSES = 10
-"""Looks in a row that a server may fail to answer."""
+_LONGEST_AWAY_SECONDS = 120.0
+"""How long a server may be away: `baton up` starts a dead one again in some seconds."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Asking a server that may be starting again."""
+
+    check: Callable[[], None]
+    """Called before every attempt; raises if going on is of no use."""
+    say: Callable[[str], None]
+    """Told in a line that the server is away, and that it is back."""
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Ask until there is an answer.
+
+        Raises
+        ------
+        UnavailableError
+            If the server is away for two minutes.
+        """
+        since = None
+        while True:
+            self.check()
+            try:
+                answer = question()
+            except UnavailableError:
+                since = since or time.monotonic()
+                if time.monotonic() - since > _LONGEST_AWAY_SECONDS:
+                    raise
+                self.say("the Prefect server does not answer; waiting for it to be back …")
+                time.sleep(_SECONDS_AFTER_A_MISS)
+            else:
+                if since:
+                    self.say("the Prefect server answers again")
+                return answer
+
+
+@dataclass
+class Queue:
+    """Runs that are scheduled, and for how long nobody has taken them."""
+
+    longest: timedelta = timedelta(seconds=8)
+    _since: dict[str, datetime] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def untaken(self, chain: ChainRun, now: datetime) -> list[StageRun]:
+        """Stages whose run has waited for long, each once."""
+        waiting = {run.flow_run_id or "": run for run in chain.stages if run.state == "SCHEDULED"}
+        self._since = {name: self._since.get(name, now) for name in waiting}
+        late = {name for name, since in self._since.items() if now - since > self.longest}
+        fresh = late - self._told
+        self._told |= fresh
+        return [run for name, run in waiting.items() if name in fresh]
 
 
 @dataclass
@@ -46,7 +101,7 @@ def follow(
     begun: Begun,
     *,
     tell: Callable[[ChainRun], None],
-    check: Callable[[], None],
+    patience: Patience,
 ) -> ChainRun:
     """Watch a chain to its end.
 
@@ -57,29 +112,22 @@ def follow(
     begun : Begun
     tell : callable
         Told of the chain after every look.
-    check : callable
-        Called at every look; raises if going on is of no use.
+    patience : Patience
+        How the server is asked; told also which run nobody takes.
     """
     stages = manifest.stages(begun.stage, begun.labels)
-    silence = Silence()
+    silence, queue = Silence(), Queue()
     while True:
-        seen = _patiently(lambda: server.look(begun, stages), check)
+        seen = patience.ask(lambda: server.look(begun, stages))
         tell(seen)
         if seen.state != "RUNNING":
-            return with_events(server, manifest, seen)
-        if silence.is_long(seen, datetime.now(UTC)):
-            server.reconcile()
+            return patience.ask(partial(with_events, server, manifest, seen))
+        now = datetime.now(UTC)
+        for run in queue.untaken(seen, now):
+            patience.say(patience.ask(partial(server.untaken, run, queue.longest)))
+        if silence.is_long(seen, now):
+            patience.ask(server.reconcile)
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-
-
-def _patiently(look: Callable[[], ChainRun], check: Callable[[], None]) -> ChainRun:
-    """Look at a chain on a server that may be starting again."""
-    for _ in range(_MISSES):
-        check()
-        with suppress(UnavailableError):
-            return look()
-        time.sleep(_SECONDS_AFTER_A_MISS)
-    return look()
 
 
 def with_events(server: Server, manifest: Manifest, chain: ChainRun) -> ChainRun:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
-_caught: list[int] = []
-"""Signals that asked this process to end."""
+_SECONDS_OF_ONE = 1.0
+"""Within these a second signal is the first one again: a terminal and a wrapper both send it."""
+
+_caught: list[tuple[int, float]] = []
+"""Signals that asked this process to end, and when."""
 
 
 def catch() -> None:
@@ -18,8 +23,18 @@ def catch() -> None:
 
 
 def _interrupt(signum: int, _: Any) -> None:
-    _caught.append(signum)
-    raise KeyboardInterrupt
+    """Interrupt what runs; who asks again does not want to wait for it to be put in order."""
+    now = time.monotonic()
+    if not _caught:
+        _caught.append((signum, now))
+        raise KeyboardInterrupt
+    if now - _caught[0][1] > _SECONDS_OF_ONE:
+        os._exit(exit_code())  # what was started ends with its parent
+
+
+def exit_code() -> int:
+    """Code that says which signal ended the command: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + (_caught[0][0] if _caught else signal.SIGINT)
 
 
 def unless_interrupted(check: Callable[[], None]) -> Callable[[], None]:

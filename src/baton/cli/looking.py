@@ -9,7 +9,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import ChainRun
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
-from baton.cli.connection import connected, server_at
+from baton.cli.connection import connected, is_there, place_looked_in, server_at
 from baton.cli.following import with_events
 from baton.cli.server import Server
 from baton.errors import InputError
@@ -26,18 +26,30 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     chain
         Id of a chain or its first digits.
     """
-    manifest = read_manifest(MANIFEST)
-    with connected(ERR, serving=False) as (addresses, _):
-        server = server_at(addresses)
-        seen = [_one(server, manifest, chain)] if chain else _latest(server, manifest)
-    made = [outcome.of_chain(one, settings().results) for one in seen]
+    seen = _seen(chain)
+    is_elsewhere = bool(settings().prefect_api_url)
+    made = [outcome.of_chain(one, settings().results, is_elsewhere=is_elsewhere) for one in seen]
     if as_json:
         print_json(made[0] if chain else made)
     elif chain:
         show.outcome(OUT, seen[0], made[0], {})
     else:
-        show.chain_list(OUT, seen)
+        show.chain_list(OUT, seen, place_looked_in())
     return 0
+
+
+def _seen(chain: str) -> list[ChainRun]:
+    """The chain asked for, or the latest ones; no home is made to see that there is none."""
+    if not is_there():
+        if chain:
+            raise InputError(
+                f"no Baton has run {place_looked_in()}, so there is no chain {chain!r}"
+            )
+        return []
+    manifest = read_manifest(MANIFEST)
+    with connected(ERR, serving=False) as (addresses, _):
+        server = server_at(addresses)
+        return [_one(server, manifest, chain)] if chain else _latest(server, manifest)
 
 
 def _latest(server: Server, manifest: Manifest, beginning: str = "") -> list[ChainRun]:
@@ -50,7 +62,7 @@ def _one(server: Server, manifest: Manifest, beginning: str) -> ChainRun:
     """The one chain whose id begins so, with what it made."""
     seen = _latest(server, manifest, beginning)
     if len(seen) != 1:
-        which = "no chain" if not seen else f"{len(seen)} chains"
+        which = f"{len(seen) or 'no'} chains {place_looked_in()}"
         raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")
     return with_events(server, manifest, seen[0])
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -14,12 +13,13 @@ from rich.console import Console
 from baton import options, problems, terms
 from baton.chain import outcome, records
 from baton.chain.events import DatasetReady, Stage
+from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli import show
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
-from baton.cli.connection import connected, server_at
-from baton.cli.following import follow
+from baton.cli.connection import connected, noticed, server_at
+from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Order
 from baton.errors import InputError
@@ -27,6 +27,7 @@ from baton.settings import settings
 from baton.showing import notebooks
 from baton.sources.secrets import SecretOutOfReachError
 from serving.embedded import Addresses
+from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST, NOTEBOOKS
 
 IsWatched = Annotated[
@@ -178,10 +179,14 @@ def _carry_out(order: Order, console: Console, as_json: bool) -> int:
     with connected(console) as (addresses, check):
         server = server_at(addresses)
         begun = server.begin(order, manifest)
-        with _cancelled_by_an_interrupt(addresses, begun), show.live(console) as tell:
-            watch = unless_interrupted(check)
-            seen = follow(server, manifest, begun, tell=tell, check=watch)
-    made = outcome.of_chain(seen, settings().results)
+        patience = Patience(unless_interrupted(check), noticed(console))
+        try:
+            with show.live(console) as tell:
+                seen = follow(server, manifest, begun, tell=tell, patience=patience)
+        except KeyboardInterrupt:
+            _cancel(addresses, begun, manifest, as_json)
+            raise
+    made = outcome.of_chain(seen, settings().results, is_elsewhere=not addresses.pid)
     if as_json:
         print_json(made)
     else:
@@ -189,13 +194,18 @@ def _carry_out(order: Order, console: Console, as_json: bool) -> int:
     return _exit_code(seen)
 
 
-@contextmanager
-def _cancelled_by_an_interrupt(addresses: Addresses, begun: Begun) -> Iterator[None]:
+def _cancel(addresses: Addresses, begun: Begun, manifest: Manifest, as_json: bool) -> None:
+    """Cancel a chain and say so; the interrupt may have come in a request: a new client."""
+    stages = manifest.stages(begun.stage, begun.labels)
     try:
-        yield
-    except KeyboardInterrupt:  # it may have come in the middle of a request: a new client
-        server_at(addresses).cancel(begun)
-        raise
+        seen = server_at(addresses, waits=()).cancel(begun, stages)
+    except ApiError as error:
+        complain(f"chain {begun.chain_id} could not be cancelled: {error}")
+        return
+    said = {"RUNNING": "still running"}.get(seen.state, seen.state.lower())
+    complain(f"chain {begun.chain_id} is {said}; what its stages have made stays")
+    if as_json:
+        print_json(outcome.of_chain(seen, settings().results))
 
 
 def _exit_code(chain: ChainRun) -> int:

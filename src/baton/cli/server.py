@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from baton.chain import runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
@@ -21,8 +22,11 @@ from baton.errors import InputError
 from tasks.platform.api import Client
 
 _SECONDS_BETWEEN_LOOKS = 0.4
+_ASK_SECONDS = 3.0
+"""How long a runner is asked to cancel a run, before the run is said to be cancelled."""
 _CANCEL_SECONDS = 5.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
+"""Of machines; and a run is expected to start a moment before it was created."""
 _EVENTS_KEPT = timedelta(days=7)
 _MOST_RUNS = 200
 
@@ -58,7 +62,7 @@ class Server:
         InputError
             If no such deployment is served.
         """
-        since = datetime.now(UTC) - _CLOCKS_DIFFER
+        since = datetime.now(UTC)
         flow = name = order.stage.value
         if order.stage is Stage.GENERATE:
             entry = manifest.generator_of(order.problem) or manifest.deployments[0]
@@ -109,20 +113,43 @@ class Server:
         found = self.client.post("events/filter", {"filter": conditions, "limit": 50})
         return sorted(found["events"], key=lambda event: str(event["occurred"]))
 
-    def cancel(self, begun: Begun) -> None:
+    def untaken(self, run: StageRun, waited: timedelta) -> str:
+        """Say that nobody has taken a run, and who is missing."""
+        pool = self.client.find(f"flow_runs/{run.flow_run_id}").get("work_pool_name")
+        if not pool:
+            who = "is a serve process running? `baton up` has one, and so is `python -m serving`"
+        elif self._is_worked(pool):
+            who = f"the workers of work pool {pool!r} are busy, or its limit is reached"
+        else:
+            who = f"no worker of work pool {pool!r} is online: `prefect worker start --pool {pool}`"
+        where = f"{self.client.access.address}: stage {run.stage.value}"
+        return f"nobody has taken the run for {waited.seconds} s on {where}; {who}"
+
+    def _is_worked(self, pool: str) -> bool:
+        wanted = {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 1}
+        return bool(self.client.post(f"work_pools/{quote(pool)}/workers/filter", wanted))
+
+    def cancel(self, begun: Begun, stages: Iterable[Stage]) -> ChainRun:
         """Cancel what is still going of a chain: its runner is asked first, then not any more.
 
         It gives up in the end: what the user interrupts must not keep him waiting.
+
+        Returns
+        -------
+        ChainRun
+            The chain as it is then.
         """
-        end = time.monotonic() + _CANCEL_SECONDS
-        while going := self._going(begun):
-            if (left := end - time.monotonic()) < -_CANCEL_SECONDS:
-                return
+        began, stages = time.monotonic(), tuple(stages)
+        while (waited := time.monotonic() - began) < _CANCEL_SECONDS:
+            going = self._going(begun)
+            if not going and self.look(begun, stages).state != "RUNNING":
+                break  # else it is between two stages: the next one is cancelled
             for run in going:
-                self._cancel_run(run, is_asked=left >= 0)
+                self._cancel_run(run, is_asked=waited < _ASK_SECONDS)
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         for run in self._trials_of(begun.chain_id):
             self._set_state(run, "Cancelled")
+        return self.look(begun, stages)
 
     def _going(self, begun: Begun) -> list[Json]:
         since = replace(begun, since=datetime.now(UTC) - timedelta(days=1))
@@ -153,7 +180,7 @@ class Server:
         """Runs that are a chain's, or may be: one that waits to start has no tag yet."""
         fresh = {
             "state": {"type": {"not_any_": ["COMPLETED"]}},
-            "expected_start_time": {"after_": begun.since.isoformat()},
+            "expected_start_time": {"after_": (begun.since - _CLOCKS_DIFFER).isoformat()},
         }
         tagged = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
         return self._stage_runs(fresh) + self._stage_runs(tagged)

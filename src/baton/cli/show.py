@@ -127,9 +127,12 @@ def problem_list(console: Console) -> None:
     table = Table()
     table.add_column("problem")
     table.add_column("what it is")
-    for name in problems.names():
-        table.add_row(name, problems.get(name).summary)
+    found, refused = problems.loaded()
+    for name, problem in found.items():
+        table.add_row(name, problem.summary)
     console.print(table)
+    for said in refused:
+        console.print(f"left out: {said}", style="yellow", markup=False, soft_wrap=True)
     console.print("`baton problems NAME` lists the parameters of one.", highlight=False)
 
 
@@ -150,10 +153,11 @@ def _default(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def chain_list(console: Console, chains: list[ChainRun]) -> None:
-    """Print a line for each chain."""
+def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:
+    """Print a line for each chain, or that there is none in the place looked in."""
     if not chains:
-        console.print("no chains yet; `baton run spheres` starts one", highlight=False)
+        said = f"no chains yet {place}; `baton run spheres` starts one"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
         return
     table = Table()
     for heading in ("chain", "problem", "state", "stages"):

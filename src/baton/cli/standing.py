@@ -6,7 +6,15 @@ import time
 
 from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR, OUT, app
-from baton.cli.connection import access_to, connected, started
+from baton.cli.connection import (
+    access_to,
+    connected,
+    is_there,
+    noticed,
+    place_looked_in,
+    started,
+)
+from baton.cli.interrupts import unless_interrupted
 from baton.errors import InputError
 from baton.settings import settings
 from tasks.platform.places import MANIFEST
@@ -16,7 +24,8 @@ from tasks.platform.places import MANIFEST
 def up(*, mlflow: bool = True) -> int:
     """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
 
-    Other commands of the same home use it. A chain that was interrupted goes on.
+    Other commands of the same home use it. A chain that was interrupted goes on. A process of it
+    that dies is started again.
 
     Parameters
     ----------
@@ -33,8 +42,10 @@ def up(*, mlflow: bool = True) -> int:
         if addresses.mlflow:
             OUT.print(f"MLflow   {addresses.mlflow_page}", highlight=False, soft_wrap=True)
         OUT.print("ready; Ctrl-C ends it", highlight=False)
+        say = noticed(OUT)
+        watch = unless_interrupted(lambda: running.tend(say))
         while True:
-            running.check()
+            watch()
             time.sleep(0.5)
 
 
@@ -47,6 +58,8 @@ def prune() -> int:
     """
     from tasks.platform.upkeep import prune as remove
 
+    if not is_there():
+        raise InputError(f"no Baton has run {place_looked_in()}")
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
         for name in remove(manifest, access_to(addresses)):

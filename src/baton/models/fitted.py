@@ -213,6 +213,39 @@ def load(folder: Path) -> FittedModel:
     )
 
 
+def check_file(fitted: FittedModel, folder: Path, rows: pd.DataFrame) -> None:
+    """See that what :meth:`FittedModel.save` wrote can be loaded, and predicts as what was fitted.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    folder : Path
+        Where it was saved.
+    rows : DataFrame
+        A few rows of features.
+
+    Raises
+    ------
+    InputError
+        If not: the family's ``save`` and ``load`` do not fit together.
+    """
+    try:
+        loaded = load(folder).predict(rows)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(
+            f"the file of a {fitted.family} cannot be loaded again: {reason}"
+        ) from error
+    if not _are_alike(np.asarray(loaded), np.asarray(fitted.predict(rows))):
+        raise InputError(f"a {fitted.family} that was saved predicts otherwise when it is loaded")
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    if one.dtype.kind == other.dtype.kind == "f" and one.shape == other.shape:
+        return bool(np.allclose(one, other, equal_nan=True))
+    return bool(np.array_equal(one, other))
+
+
 def _encoder_of(content: dict[str, Any]) -> Encoder:
     is_one_hot = content.get("encoding") == Encoding.ONE_HOT
     return (OneHotEncoder if is_one_hot else Encoder).model_validate(content)

@@ -27,6 +27,7 @@ __all__ = [
     "SourcedProblem",
     "Split",
     "get",
+    "loaded",
     "names",
     "parse",
     "partial",
@@ -51,13 +52,29 @@ def get(name: str) -> Problem[Any]:
     Raises
     ------
     InputError
-        If no such problem is registered.
+        If no such problem is registered, or the package that brings it cannot be imported.
     """
     point = _entry_points().get(name)
     if point is None:
         raise InputError(f"unknown problem {name!r}; registered: {', '.join(names())}")
-    problem: Problem[Any] = point.load()
+    try:
+        problem: Problem[Any] = point.load()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        package = f" of package {point.dist.name}" if point.dist else ""
+        raise InputError(f"problem {name!r}{package} cannot be imported: {reason}") from error
     return problem
+
+
+def loaded() -> tuple[dict[str, Problem[Any]], list[str]]:
+    """Problems that can be imported, by name, and what is to be said of the others."""
+    found, refused = {}, []
+    for name in names():
+        try:
+            found[name] = get(name)
+        except InputError as error:
+            refused.append(str(error))
+    return found, refused
 
 
 def parse(problem: Problem[Any], values: dict[str, Any]) -> Params:

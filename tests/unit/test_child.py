@@ -1,0 +1,117 @@
+"""Processes that are kept up: when they are started again, and when no more."""
+
+import signal
+import sys
+import time
+
+import pytest
+
+from serving.child import Child, ProcessError, end
+from serving.restarts import Restarts
+from serving.serve import start_template
+
+STANDS = "import time; print('here', flush=True); time.sleep(60)"
+
+
+def _child(tmp_path, code, **options):
+    return Child(
+        "some", [sys.executable, "-c", code], {}, tmp_path / "logs" / "some.log", **options
+    )
+
+
+def _tended(child, until, said):
+    """Look after a process at the pace of a fast clock until something is so."""
+    now = 0.0
+    while not until():
+        child.tend(now, said.append)
+        time.sleep(0.02)
+        now += 0.2
+
+
+def test_pauses_grow_to_half_a_minute_and_are_forgotten():
+    """From half a second, doubled; a minute after a death it counts no more, once it has stood."""
+    restarts = Restarts()
+    assert [restarts.pause(0.0) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert restarts.pause(61.0) == 30, "it has not stood since"
+    restarts.stood(62.0)
+    assert restarts.pause(130.0) == 0.5
+
+
+def test_five_deaths_within_a_minute_are_the_end():
+    """So are five without having stood in between, however long they take."""
+    for step in (1.0, 100.0):
+        restarts = Restarts(most=5)
+        pauses = [restarts.pause(now * step) for now in range(5)]
+        assert pauses == [0.5, 1, 2, 4, None]
+
+
+def test_a_process_that_was_killed_is_started_again_and_said_so(tmp_path):
+    """In one line with its cause, and another when it is ready."""
+    child, said = _child(tmp_path, STANDS), []
+    try:
+        first = child.process.pid
+        while "here" not in child.log.read_text():
+            time.sleep(0.02)
+        child.signal(signal.SIGKILL)
+        child.process.wait()
+        _tended(child, lambda: len(said) == 2, said)
+        assert said[0].startswith("the some process was killed by signal 9: here (log: ")
+        assert said[0].endswith("; it is started again in 0.5 s")
+        assert said[1] == "the some process is back"
+        assert child.process.pid != first
+        assert child.process.poll() is None
+    finally:
+        end([child])
+    assert child.process.poll() is not None
+
+
+def test_a_process_that_cannot_stay_up_ends_in_its_failure(tmp_path):
+    """After five attempts, each said; the last thing that it said is the reason."""
+    child, said = _child(tmp_path, "import sys; print('no port'); sys.exit(3)"), []
+    with pytest.raises(ProcessError, match=r"some process ended with code 3: no port .* stay up"):
+        _tended(child, lambda: False, said)
+    assert len([line for line in said if "started again" in line]) == 4
+
+
+def test_a_process_that_never_gets_ready_is_not_waited_for_for_ever(tmp_path):
+    """Three minutes after it was started again."""
+    child = _child(tmp_path, STANDS, is_ready=lambda: False)
+    try:
+        child.signal(signal.SIGKILL)
+        child.process.wait()
+        child.tend(0.0, lambda _: None)
+        child.tend(1.0, lambda _: None)
+        child.tend(180.0, lambda _: None)
+        with pytest.raises(ProcessError, match="did not get ready"):
+            child.tend(182.0, lambda _: None)
+    finally:
+        end([child])
+
+
+def test_work_that_is_done_is_not_done_again(tmp_path):
+    """A process that is to end by itself, and did."""
+    child, said = _child(tmp_path, "", is_brief=True), []
+    child.process.wait()
+    child.tend(0.0, said.append)
+    assert said == []
+
+
+def test_what_does_not_listen_is_ended_in_seconds(tmp_path):
+    """With all that it started itself."""
+    code = (
+        "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        "print('here', flush=True); time.sleep(60)"
+    )
+    children = [_child(tmp_path / str(n), code) for n in range(2)]
+    while not all("here" in child.log.read_text() for child in children):
+        time.sleep(0.02)
+    began = time.monotonic()
+    end(children)
+    assert time.monotonic() - began < 8
+
+
+def test_a_folder_too_long_for_a_socket_is_an_error_of_the_system(tmp_path):
+    """On which the runner goes on cold."""
+    with pytest.raises(OSError, match="too long"):
+        start_template(tmp_path / ("x" * 200))
