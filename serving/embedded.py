@@ -256,19 +256,23 @@ def run_embedded(
         if serve:
             say("starting to serve the chain …")
             running.wait(serve.is_ready)
-        addresses = Addresses(
-            os.getpid(),
-            running.api,
-            mlflow,
-            has_own_mlflow=bool(mlflow) and not settings.mlflow_tracking_uri,
-            secret=running.secret,
-        )
+        is_own = bool(mlflow) and not settings.mlflow_tracking_uri
+        addresses = Addresses(os.getpid(), running.api, mlflow, is_own, running.secret)
         if standing:
-            place = settings.home / "up.json"
-            told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
-            place.write_text(json.dumps(told), "utf-8")
-            stack.callback(place.unlink, missing_ok=True)
+            stack.enter_context(_announced(addresses, settings))
         yield running, addresses
+
+
+@contextmanager
+def _announced(addresses: Addresses, settings: Settings) -> Iterator[None]:
+    """Say where this Baton is, without its secret, for other commands to find it."""
+    place = settings.home / "up.json"
+    told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
+    atomic.write_bytes(place, json.dumps(told).encode())
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from serving.guard import Guard, link, new_secret
 
 PORT = 4321
 OWN = f"127.0.0.1:{PORT}"
-SECRET = new_secret()
+SECRET = "baton:the-same-in-every-process-that-collects-tests"
 BASIC = f"Basic {base64.b64encode(SECRET.encode()).decode()}"
 PREFECT = ("sec-websocket-protocol", "prefect")
 
