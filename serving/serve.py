@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import import_module
 from inspect import signature
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,7 +51,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 _RECOVERING = "reconcile"
 """Flow whose work this process does itself, more often."""
 _TEMPLATE_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
-"""Seconds before a template that ended is started again; the last of them from then on."""
+"""Seconds before a template that ended is started again, and one that ended soon after that."""
 
 
 async def to_deployment(entry: Deployment) -> RunnerDeployment:
@@ -185,18 +184,21 @@ async def keep_template(address: Path) -> None:
     address : Path
         Where it will listen, a socket.
     """
-    for wait in chain((0.0,), _TEMPLATE_WAITS, repeat(_TEMPLATE_WAITS[-1])):
-        await asyncio.sleep(wait)
+    n_ended = 0
+    while True:
         try:
-            template = start_template(address)
+            template, began = start_template(address), time.monotonic()
         except OSError as error:  # such as a TMPDIR too long for a socket
             log.warning("runs start cold: no socket at %s (%s)", address, error)
             return
         while template.poll() is None:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_TEMPLATE_WAITS[0])
         if template.returncode == 0:  # it cannot fork here
             return
         log.warning("the template of runs ended with code %d", template.returncode)
+        has_lasted = time.monotonic() - began > _TEMPLATE_WAITS[-1]
+        n_ended = 0 if has_lasted else min(n_ended + 1, len(_TEMPLATE_WAITS) - 1)
+        await asyncio.sleep(_TEMPLATE_WAITS[n_ended])
 
 
 def warm_command(address: Path) -> list[str]:

@@ -14,7 +14,7 @@ from prefect.states import Completed, Crashed, Failed, Pending, Running
 
 from baton.chain import manifest
 from baton.chain.events import Stage
-from tasks.platform import api, recovery
+from tasks.platform import api, events, recovery
 from tasks.platform.events import access
 from tasks.platform.stage import HOME_LABEL, OPEN_TAG, home_id, run_lock, write_ending
 from tests.conftest import ROOT
@@ -71,7 +71,7 @@ def _state(client, run_id):
 def test_a_killed_run_is_begun_again_and_its_third_death_is_the_last(client, monkeypatch):
     """Its own deaths are counted; then it failed, says why, and the chain's failure is told."""
     told = []
-    monkeypatch.setattr(recovery, "tell_failure", lambda event, attempt: told.append(event))
+    monkeypatch.setattr(events, "deliver", told.append)
     run_id = _begun(client, Crashed(message=KILLED))
     for deaths in (1, 2):
         assert recovery.recover(CHAIN) == [client.read_flow_run(run_id).name]
@@ -87,12 +87,13 @@ def test_a_killed_run_is_begun_again_and_its_third_death_is_the_last(client, mon
     assert (
         "killed by signal 9, at most 300 MiB of memory used, likely out of memory" in state.message
     )
-    (event,) = told
-    assert (event.stage, event.flow_run_id, event.reason) == (
-        Stage.TRAIN,
-        str(run_id),
-        state.message,
+    (body,) = told
+    assert (body["event"], body["resource"]["prefect.resource.id"]) == (
+        "baton.chain.failed",
+        "baton.chain.iris",
     )
+    said = {"stage": "train", "flow_run_id": str(run_id), "reason": state.message}
+    assert body["payload"] == PAYLOAD | said
 
 
 def test_a_run_whose_lock_is_free_is_begun_again_at_no_cost(client, monkeypatch):
