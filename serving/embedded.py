@@ -34,6 +34,12 @@ _STOP_SECONDS = 8.0
 _WAIT_FOR_HOME_SECONDS = 600.0
 _NOT_FOR_OTHERS = 0o077
 """Rights that files and folders of a home do not give."""
+_FOR_ANOTHER_SERVER = {
+    "PREFECT_API_KEY",
+    "PREFECT_CLIENT_CUSTOM_HEADERS",
+    "PREFECT_SERVER_API_AUTH_STRING",
+}
+"""What lets one in elsewhere; here it would stand in the way of the secret."""
 
 
 class ProcessError(RuntimeError):
@@ -124,7 +130,8 @@ class Processes:
         self.children.append(_Child(name, process, log, is_brief))
 
     def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        dropped = {"PYTHONDONTWRITEBYTECODE", *_FOR_ANOTHER_SERVER}
+        kept = {k: v for k, v in os.environ.items() if k not in dropped}
         return kept | {
             "BATON_HOME": str(self.settings.home),
             "BATON_PARENT_PID": str(os.getpid()),
