@@ -29,6 +29,12 @@ from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
+_FOR_ANOTHER_SERVER = {
+    "PREFECT_API_KEY",
+    "PREFECT_CLIENT_CUSTOM_HEADERS",
+    "PREFECT_SERVER_API_AUTH_STRING",
+}
+"""What lets one in elsewhere; here it would stand in the way of the secret."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ class Processes:
         return child
 
     def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        dropped = {"PYTHONDONTWRITEBYTECODE", *_FOR_ANOTHER_SERVER}
+        kept = {k: v for k, v in os.environ.items() if k not in dropped}
         return kept | {
             "BATON_HOME": str(self.settings.home),
             "BATON_PARENT_PID": str(os.getpid()),
