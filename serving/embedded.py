@@ -286,11 +286,20 @@ def run_embedded(
         is_own = bool(mlflow) and not settings.mlflow_tracking_uri
         addresses = replace(addresses, mlflow=mlflow, has_own_mlflow=is_own)
         if standing:
-            place = settings.home / "up.json"
-            told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
-            place.write_text(json.dumps(told), "utf-8")
-            stack.callback(place.unlink, missing_ok=True)
+            stack.enter_context(_findable(settings, addresses))
         yield running, addresses
+
+
+@contextmanager
+def _findable(settings: Settings, addresses: Addresses) -> Iterator[None]:
+    """Let other commands of this home find the addresses; the secret has a file of its own."""
+    place = settings.home / "up.json"
+    told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
+    place.write_text(json.dumps(told), "utf-8")
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
 
 
 @contextmanager
