@@ -275,8 +275,7 @@ def run_embedded(
         ready = settings.home / "serving"
         ready.unlink(missing_ok=True)
         if serving:  # its imports take as long as the server's start: both at once
-            options = ["--ready", str(ready), "--wait", str(_START_SECONDS)]
-            running.start("serve", [sys.executable, "-m", "serving", *options])
+            _start_serving(running, ready)
         addresses = Addresses(os.getpid(), running.api, secret=running.secret)
         running.wait(lambda: is_up(addresses))
         mlflow = _start_mlflow(running) if standing and pages else ""
@@ -333,6 +332,11 @@ def _start_server(running: Processes, port: int, *, schedules: bool) -> None:
         PREFECT_SERVER_UI_API_URL=running.api,
         PREFECT_SERVER_CORS_ALLOWED_ORIGINS=running.api.removesuffix("/api"),
     )
+
+
+def _start_serving(running: Processes, ready: Path) -> None:
+    options = ["--ready", str(ready), "--wait", str(_START_SECONDS)]
+    running.start("serve", [sys.executable, "-m", "serving", *options])
 
 
 def _start_mlflow(running: Processes) -> str:
