@@ -12,7 +12,6 @@ model versions, *stuck* if it did not end in time. The exit code is 1 if there i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -33,6 +32,7 @@ from typing import Any
 from chain import BATON, ROOT, environment_of
 
 from baton.settings import Settings
+from serving.embedded import found
 from tasks.platform.api import Access, ApiError, Client
 
 KINDS = ("run", "template", "serve", "server", "up")
@@ -148,11 +148,8 @@ class Standing:
 
     def client(self) -> Client:
         """Client of its server; of none where it is not ready."""
-        try:
-            address = json.loads((self.home / "up.json").read_text("utf-8"))["prefect"]
-        except (OSError, ValueError):
-            address = "http://127.0.0.1:9/api"
-        return Client(Access.of(Settings(home=self.home), address))
+        addresses = found(Settings(home=self.home))
+        return Client(addresses.access if addresses else Access("http://127.0.0.1:9/api"))
 
     def processes(self) -> dict[int, str]:
         """Command lines of the home's living processes by id."""
