@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from baton import problems
 from baton.chain.events import DatasetReady
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
-from baton.lineage import folder, lineage_of, with_lineage
+from baton.lineage import digest_of, folder, lineage_of, with_lineage
 from baton.problems import Goal, Params, Problem
 from baton.terms import GROUP, SPLIT, Options, Split
 from tasks.platform import results
@@ -21,6 +22,9 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 
 log = logging.getLogger(__name__)
+
+_SOURCE = "source_"
+"""Of the tables that the raw table is joined from."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,14 @@ class DatasetPlan(Plan):
             source=self.source,
             code=self.code,
         )
+
+    def key(self, table: str) -> str:
+        """Place of a table; the name of a source, which may be any text, as words and a digest."""
+        source = table.removeprefix(_SOURCE)
+        if source != table:
+            words = re.sub(r"[^a-z0-9]+", "_", source.lower()).strip("_")[:40]
+            table = f"{_SOURCE}{words}_{digest_of(source)[:8]}"
+        return super().key(table)
 
     @property
     def is_done(self) -> bool:
@@ -94,7 +106,7 @@ def list_sources(plan: DatasetPlan) -> tuple[str, ...]:
     return plan.problem.sources(plan.params)
 
 
-@result_task("source_{source}", name="read {source}", is_outside=True)
+@result_task(_SOURCE + "{source}", name="read {source}", is_outside=True)
 def read_source(plan: DatasetPlan, source: str) -> pa.Table:
     """Read one of the tables that the raw table is joined from."""
     found = plan.problem.read(plan.params, source)

@@ -151,6 +151,10 @@ class Client:
         """
         return _content(self._patiently("POST", path, content))
 
+    def patch(self, path: str, content: Any) -> None:
+        """Change what is there, as :meth:`post` asks for something."""
+        self._patiently("PATCH", path, content)
+
     def _patiently(self, method: str, path: str, content: Any = None) -> httpx.Response:
         for wait in (*self.waits, None):
             least = 0.0

@@ -5,17 +5,13 @@ What one stage makes in particular belongs in its plan, in the module of its tas
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from functools import cached_property
 
 from baton.chain.events import TableRef
-from baton.lineage import digest_of
 from tasks.platform import results
 from tasks.platform.stage import exclusive
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class Plan(ABC):
@@ -37,10 +33,7 @@ class Plan(ABC):
         return exclusive(self.folder)
 
     def key(self, table: str) -> str:
-        """Place of a table; a name that cannot be a file's becomes words and a digest."""
-        if not _NAME.fullmatch(table):
-            words = re.sub(r"[^a-z0-9]+", "_", table.lower()).strip("_")[:50]
-            table = f"{words}_{digest_of(table)[:8]}"
+        """Place of a table."""
         return f"{self.folder}/{table}.parquet"
 
     @cached_property

@@ -46,7 +46,7 @@ from baton.chain.recovery import (
     unanswered,
     unheard,
 )
-from baton.chain.runs import chain_id_of, id_begun_by, problem_of
+from baton.chain.runs import CANCELLED_LABEL, chain_id_of, id_begun_by, problem_of
 from baton.settings import settings
 from tasks.platform import api
 from tasks.platform.events import access, tell_failure
@@ -316,6 +316,7 @@ def _seen(server: _Server, runs: Iterable[FlowRun]) -> Iterator[Run]:
             seen=datetime.fromisoformat(labels[SEEN_LABEL]) if SEEN_LABEL in labels else None,
             restarts=int(labels.get(RESTARTS_LABEL, 0)),
             on_worker=run.work_pool_name is not None,
+            is_cancelled=CANCELLED_LABEL in labels,
         )
 
 

@@ -91,7 +91,7 @@ def test_the_model_is_registered_and_tracked(up, spheres):
     assert stored & {".pkl", ".pickle", ".joblib", ".cloudpickle"} == set()
 
 
-def test_the_model_answers_over_http(up, spheres, tmp_path):
+def test_the_model_answers_over_http(up, spheres, tmp_path, tmp_path_factory):
     """The README's `mlflow models serve`, as it stands but for version and port, serves it."""
     import socket
 
@@ -105,7 +105,7 @@ def test_the_model_answers_over_http(up, spheres, tmp_path):
     server = subprocess.Popen(
         ["sh", "-c", f"exec env {command.replace('-p 5001', f'-p {port}')}"],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path_factory.mktemp("user"))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

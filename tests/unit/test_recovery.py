@@ -160,6 +160,12 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled():
     assert judge(gone).action is Action.CANCEL
 
 
+def test_a_run_that_crashed_as_it_was_cancelled_is_cancelled():
+    """Its runner saw the process end and said so last."""
+    gone = replace(RUN, state="CRASHED", is_cancelled=True)
+    assert judge(gone).action is Action.CANCEL
+
+
 def test_a_completed_run_that_nothing_followed_is_unanswered():
     """Its event came to nothing."""
     done = replace(RUN, state="COMPLETED")

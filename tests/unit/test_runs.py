@@ -87,6 +87,14 @@ def test_of_several_runs_of_a_stage_one_that_completed_counts():
     assert (seen.state, seen.flow_run_id, seen.ended) == ("RUNNING", "2", None)
 
 
+def test_a_run_that_crashed_as_it_was_cancelled_was_cancelled():
+    """Its runner may have the last word; nothing begins it again."""
+    crashed = _run("train") | {"state_type": "CRASHED"}
+    assert runs.stage_run(Stage.TRAIN, [crashed]).state == "CRASHED"
+    crashed["labels"] = crashed["labels"] | {runs.CANCELLED_LABEL: "yes"}
+    assert runs.stage_run(Stage.TRAIN, [crashed]).state == "CANCELLED"
+
+
 @pytest.mark.parametrize(
     ("states", "state"),
     [

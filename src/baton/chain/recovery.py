@@ -78,6 +78,8 @@ class Run:
     """Times that it was begun again for another's fault."""
     on_worker: bool = False
     """Whether a worker of a pool takes it."""
+    is_cancelled: bool = False
+    """Whether somebody cancelled it."""
 
 
 class Action(StrEnum):
@@ -201,7 +203,7 @@ def judge(run: Run, n_bytes: int | None = None) -> Verdict:
     is_own = is_own_death(run)
     attempts, restarts = run.attempts + is_own, run.restarts + (not is_own)
     action, reason = Action.BEGIN_AGAIN, "its process ended; begun again"
-    if run.state == "CANCELLING":
+    if run.state == "CANCELLING" or run.is_cancelled:
         action, reason = Action.CANCEL, "its process ended before it was cancelled"
     elif attempts >= ATTEMPTS:
         cause = cause_of_death(run.message, n_bytes)

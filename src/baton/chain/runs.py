@@ -26,6 +26,9 @@ from baton.chain.manifest import EMITTED_BY, PLAIN, Manifest
 BEGAN_LABEL = "baton.began"
 """Label of a flow run: when its first line ran."""
 
+CANCELLED_LABEL = "baton.cancelled"
+"""Label of a flow run: somebody cancelled it, whatever its runner may say of its end."""
+
 INPUT_ERROR_LABEL = "baton.input-error"
 """Label of a flow run: the mistake in the user's input that it failed on."""
 
@@ -199,9 +202,10 @@ def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
     run = (completed or runs)[-1]
     state, labels = run["state"], run["labels"]
     has_failed = run["state_type"] == "FAILED"
+    was_cancelled = run["state_type"] == "CRASHED" and labels.get(CANCELLED_LABEL)
     return StageRun(
         stage,
-        state=run["state_type"],
+        state="CANCELLED" if was_cancelled else run["state_type"],
         flow_run_id=run["id"],
         began=_time(labels.get(BEGAN_LABEL)),
         ended=_time(state["timestamp"]) if run["state_type"] in ENDED else None,

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from baton.chain import runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
 from baton.chain.manifest import PLAIN, Manifest
-from baton.chain.runs import ENDED, Begun, ChainRun, Json, StageRun
+from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
 from tasks.platform.api import Client
 
@@ -157,6 +157,8 @@ class Server:
         return [run for mine in found.values() for run in mine if run["state_type"] not in ENDED]
 
     def _cancel_run(self, run: Json, *, is_asked: bool) -> None:
+        if CANCELLED_LABEL not in run["labels"]:  # its runner may yet say that it crashed
+            self.client.patch(f"flow_runs/{run['id']}/labels", {CANCELLED_LABEL: "yes"})
         if not is_asked or run["state_type"] in {"SCHEDULED", "PENDING", "CRASHED"}:
             self._set_state(run, "Cancelled")
         elif run["state_type"] != "CANCELLING":
