@@ -6,18 +6,23 @@ begin, and what they do meanwhile, belongs to them.
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
 import signal
-import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from chain import BATON, ROOT, environment_of
 
 from baton.settings import Settings
@@ -29,7 +34,101 @@ SMALL = {"importance_rows": 50, "n_repeats": 1, "explain_rows": 5}
 """Options of a chain whose work is small."""
 STAGES = ("generate", "train", "evaluate")
 LOCKED = b"database is locked"
+POSTGRESQL = os.environ.get("BATON_TEST_POSTGRESQL", "postgresql://root@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("BATON_TEST_REDIS", "redis://127.0.0.1:6379/5")
+DATABASES = ("sqlite", "postgresql")
 Json = dict[str, Any]
+
+
+def parser_of(text: str) -> argparse.ArgumentParser:
+    """Parser of what all of these programs take."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the chains' tables")
+    parser.add_argument(
+        "--database",
+        choices=DATABASES,
+        default="sqlite",
+        help="where Prefect, MLflow and Optuna keep what they know; with postgresql, events go"
+        " through Redis (BATON_TEST_POSTGRESQL and BATON_TEST_REDIS say where, databases of its"
+        " own are made and dropped)",
+    )
+    parser.add_argument("--rows", type=int, default=2000, help="of each chain's table")
+    parser.add_argument("--folder", help="where the temporary home is made")
+    parser.add_argument("--keep", help="folder to copy the home to in the end, to look at it")
+    return parser
+
+
+@contextmanager
+def standing_in(options: argparse.Namespace, *up: str) -> Iterator[tuple[Standing, Memory]]:
+    """A `baton up` with these options in a temporary home, and a watch of its memory."""
+    with (
+        tempfile.TemporaryDirectory(prefix="baton-", dir=options.folder) as home,
+        databases(options.database) as extra,
+    ):
+        standing = Standing(Path(home), extra, up)
+        watch = Memory(standing)
+        try:
+            standing.keep()
+            watch.start()
+            yield standing, watch
+        finally:
+            watch.is_over.set()
+            standing.end()
+            if options.keep:
+                shutil.copytree(home, options.keep, dirs_exist_ok=True)
+
+
+@contextmanager
+def databases(kind: str) -> Iterator[dict[str, str]]:
+    """Environment of a Baton on databases of its own, which are dropped afterwards."""
+    if kind == "sqlite":
+        yield {}
+        return
+    server = sa.make_url(POSTGRESQL)
+    name = f"baton_bench_{os.getpid()}"
+    names = {role: f"{name}_{role}" for role in ("prefect", "mlflow", "optuna")}
+    try:
+        for one in names.values():
+            _execute(server, f'create database "{one}"')
+        prefect, mlflow, optuna = (server.set(database=one) for one in names.values())
+        _execute(prefect, "create extension if not exists pg_trgm")
+        asked = {
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect.set(drivername="postgresql+asyncpg"),
+            "BATON_MLFLOW_TRACKING_URI": mlflow.set(drivername="postgresql+psycopg2"),
+            "BATON_STUDY_STORAGE": optuna.set(drivername="postgresql+psycopg2"),
+        }
+        told = {k: v.render_as_string(hide_password=False) for k, v in asked.items()}
+        yield told | _broker(name)
+    finally:
+        for one in names.values():
+            _execute(server, f'drop database if exists "{one}" with (force)')
+
+
+def _broker(name: str) -> dict[str, str]:
+    """Environment of a server whose events go through Redis, where its adapter is installed."""
+    if find_spec("prefect_redis") is None:
+        return {}
+    redis = sa.make_url(REDIS)
+    return {
+        "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
+        "PREFECT_SERVER_DOCKET_NAME": name,
+        "PREFECT_SERVER_DOCKET_URL": REDIS,
+        "PREFECT_REDIS_MESSAGING_HOST": redis.host or "127.0.0.1",
+        "PREFECT_REDIS_MESSAGING_PORT": str(redis.port or 6379),
+        "PREFECT_REDIS_MESSAGING_DB": redis.database or "0",
+    }
+
+
+def _execute(address: sa.URL, statement: str) -> None:
+    engine = sa.create_engine(address.set(drivername="postgresql+psycopg2"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
 
 
 @dataclass
@@ -57,6 +156,11 @@ class Standing:
     def environment(self) -> dict[str, str]:
         """Environment of what is started in this home."""
         return environment_of(str(self.home)) | self.extra
+
+    @property
+    def store(self) -> str:
+        """Address of MLflow's database; empty where it is in the home."""
+        return self.extra.get("BATON_MLFLOW_TRACKING_URI", "")
 
     def keep(self) -> None:
         """Start it if it does not run, and wait until it is ready."""
@@ -237,6 +341,8 @@ class Ended:
     chains: dict[str, str] = field(default_factory=dict)
     """How each chain ended by its id."""
     reasons: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """From when each was asked for to the end of its last run."""
     doubled: int = 0
 
     def count(self, how: str) -> int:
@@ -260,6 +366,45 @@ class Ended:
             chain = chain_of(run_id)
             mine = [run for run in runs if run["id"] == run_id or is_of(run, chain)]
             self.chains[chain], self.reasons[chain] = judged(mine)
+            self.seconds[chain] = lasted(mine)
+
+    def wait(self, standing: Standing, begun: list[str], patience: float) -> None:
+        """Wait until all of them have ended, or none of them has for so many seconds."""
+        n_going, since = len(begun) + 1, time.monotonic()
+        while True:
+            standing.keep()
+            self.look(standing, begun)
+            if self.stuck < n_going:
+                n_going, since = self.stuck, time.monotonic()
+            if not n_going or time.monotonic() - since > patience:
+                return
+            time.sleep(2.0)
+
+    def tell(self, standing: Standing, watch: Memory, minutes: float) -> None:
+        """Print it."""
+        print(f"chains            {len(self.chains)}, completed {self.count('completed')}")
+        print(f"lost              {self.lost + self.count('given up')}")
+        print(f"twice             {self.doubled}")
+        print(f"stuck             {self.stuck}")
+        print(f"chains per minute {self.count('completed') / minutes:.1f}")
+        print(f"longest chain     {max(self.seconds.values(), default=0.0):.1f} s")
+        print(f"peak memory       {watch.peak_kib / 1024:.0f} MiB")
+        print(f"database locked   {standing.n_locked}")
+        for chain, reason in self.reasons.items():
+            if reason:
+                print(f"  chain {chain} {self.chains[chain]}: {reason}")
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether every chain completed, and once."""
+        return self.count("completed") == len(self.chains) and not self.doubled
+
+
+def lasted(runs: list[Json]) -> float:
+    """Seconds from the first run of a chain to the end of its last one; 0.0 while there is none."""
+    ends = [datetime.fromisoformat(run["end_time"]) for run in runs if run["end_time"]]
+    begins = [datetime.fromisoformat(run["created"]) for run in runs]
+    return (max(ends) - min(begins)).total_seconds() if ends else 0.0
 
 
 def chain_of(run_id: str) -> str:
@@ -296,8 +441,18 @@ def judged(runs: list[Json]) -> tuple[str, str]:
     return "stuck", ", ".join(f"{r['stage']} {r['state_name']}" for r in runs)
 
 
-def doubled(home: Path, n_chains: int) -> int:
-    """Model versions that there are too many of: each chain has a data set of its own."""
-    with sqlite3.connect(home / "mlflow" / "mlflow.db") as database:
-        n_versions = database.execute("select count(*) from model_versions").fetchone()[0]
-    return max(0, int(n_versions) - n_chains)
+def doubled(home: Path, n_chains: int, store: str = "") -> int:
+    """Model versions that there are too many of: each chain has a data set of its own.
+
+    Parameters
+    ----------
+    home : Path
+    n_chains : int
+    store : str
+        MLflow's database; the one in the home when empty.
+    """
+    engine = sa.create_engine(store or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
+    with engine.connect() as database:
+        n_versions = database.scalar(sa.text("select count(*) from model_versions"))
+    engine.dispose()
+    return max(0, int(n_versions or 0) - n_chains)
