@@ -61,13 +61,15 @@ def parser_of(text: str) -> argparse.ArgumentParser:
 
 
 @contextmanager
-def standing_in(options: argparse.Namespace, *up: str) -> Iterator[tuple[Standing, Memory]]:
+def standing_in(
+    options: argparse.Namespace, *up: str, **more: str
+) -> Iterator[tuple[Standing, Memory]]:
     """A `baton up` with these options in a temporary home, and a watch of its memory."""
     with (
         tempfile.TemporaryDirectory(prefix="baton-", dir=options.folder) as home,
         databases(options.database) as extra,
     ):
-        standing = Standing(Path(home), extra, up)
+        standing = Standing(Path(home), extra | more, up)
         watch = Memory(standing)
         try:
             standing.keep()
@@ -121,6 +123,22 @@ def _broker(name: str) -> dict[str, str]:
         "PREFECT_REDIS_MESSAGING_HOST": redis.host or "127.0.0.1",
         "PREFECT_REDIS_MESSAGING_PORT": str(redis.port or 6379),
         "PREFECT_REDIS_MESSAGING_DB": redis.database or "0",
+    }
+
+
+def databases_of(standing: Standing) -> dict[str, str]:
+    """Addresses of the databases of a standing Baton, as one asks them from outside."""
+    inside = {
+        "prefect": standing.home / "prefect" / "prefect.db",
+        "mlflow": standing.home / "mlflow" / "mlflow.db",
+    }
+    asked = {
+        "prefect": standing.extra.get("PREFECT_SERVER_DATABASE_CONNECTION_URL", ""),
+        "mlflow": standing.store,
+    }
+    return {
+        name: asked[name].replace("+asyncpg", "+psycopg2") or f"sqlite:///{place}"
+        for name, place in inside.items()
     }
 
 
@@ -258,12 +276,13 @@ class Standing:
         return living
 
     def of_kind(self, kind: str) -> list[int]:
-        """Processes of a kind: run, template, serve, server or mlflow."""
+        """Processes of a kind: up, run, template, serve, server or mlflow."""
         living = self.processes()
         warm = {pid for pid, command in living.items() if "-m serving.warm " in command}
         forked = {pid for pid in warm if parent_of(pid) in warm}
         cold = {pid for pid, command in living.items() if "-m prefect.engine" in command}
         groups = {
+            "up": {self.process.pid} if self.process else set(),
             "run": forked | cold,
             "template": warm - forked,
             "serve": {pid for pid, command in living.items() if "-m serving " in command},
@@ -324,9 +343,18 @@ class Memory(threading.Thread):
 
 def shared_kib(pid: int) -> int:
     """Memory of a process, its part of pages that several share; 0 if it is gone."""
+    return _memory(pid, "Pss:")
+
+
+def own_kib(pid: int) -> int:
+    """Memory that a process took for itself, whoever else reads the same files; 0 if it is gone."""
+    return _memory(pid, "Anonymous:")
+
+
+def _memory(pid: int, what: str) -> int:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(what):
                 return int(line.split()[1])
     return 0
 
