@@ -15,7 +15,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from standing import Ended, Standing, doubled, parser_of, standing_in
+from measured import Waited, made_twice, parser_of, standing_in
+from standing import Standing
 
 _ASKING = 8
 
@@ -47,18 +48,18 @@ def _parsed() -> argparse.Namespace:
     return options
 
 
-def _burst(standing: Standing, options: argparse.Namespace) -> Ended:
+def _burst(standing: Standing, options: argparse.Namespace) -> Waited:
     def begin(number: int) -> str:
         table = {"rows": options.rows, "seed": 1000 * options.seed + number}
         return standing.begin(table, f"burst {number}")
 
-    ended = Ended()
+    ended = Waited()
     began = time.monotonic()
     with ThreadPoolExecutor(_ASKING) as pool:
         begun = list(pool.map(begin, range(options.chains)))
     print(f"{len(begun)} chains asked for in {time.monotonic() - began:.1f} s", file=sys.stderr)
     ended.wait(standing, begun, options.patience)
-    ended.doubled = doubled(standing.home, len(begun), standing.store)
+    ended.doubled = made_twice(standing)
     return ended
 
 

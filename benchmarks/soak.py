@@ -25,19 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from measured import Waited, databases_of, made_twice, parser_of, standing_in
 from scipy.stats import theilslopes
-from standing import (
-    Ended,
-    Standing,
-    databases_of,
-    doubled,
-    own_kib,
-    parser_of,
-    standing_in,
-    until,
-)
+from standing import Standing, until
 
-KINDS = ("up", "server", "serve", "template", "mlflow")
+KINDS = ("server", "serve", "template", "mlflow")
 KEPT = ("results", "chains", "mlflow")
 """Folders of what a chain is there to leave."""
 WARM_UP = 0.2
@@ -90,7 +82,7 @@ class Soak:
 
     def __init__(self, standing: Standing, options: argparse.Namespace, temporary: Path) -> None:
         self.standing, self.options, self.temporary = standing, options, temporary
-        self.ended = Ended()
+        self.ended = Waited()
         self.begun: list[str] = []
         self.samples: list[Sample] = []
 
@@ -103,7 +95,7 @@ class Soak:
             self.samples.append(self._measured())
             _say(len(self.begun), self.samples[-1])
             time.sleep(max(min(due, end) - time.monotonic(), 0.0))
-        self.ended.doubled = doubled(self.standing.home, len(self.begun), self.standing.store)
+        self.ended.doubled = made_twice(self.standing)
 
     def _chain(self, number: int) -> None:
         table = {"rows": self.options.rows, "seed": 1000 * self.options.seed + number}
@@ -129,13 +121,22 @@ def _say(n_chains: int, sample: Sample) -> None:
 
 def _of_processes(standing: Standing) -> Sample:
     sample: Counter[str] = Counter()
-    for kind in KINDS:
-        for pid in standing.of_kind(kind):
+    up = [standing.process.pid] if standing.process else []
+    for kind, pids in {"up": up, **{kind: standing.of_kind(kind) for kind in KINDS}}.items():
+        for pid in pids:
             with suppress(OSError):
                 sample[f"{kind}: memory, KiB"] += own_kib(pid)
                 sample[f"{kind}: open files"] += len(list(Path(f"/proc/{pid}/fd").iterdir()))
                 sample[f"{kind}: threads"] += len(list(Path(f"/proc/{pid}/task").iterdir()))
     return dict(sample)
+
+
+def own_kib(pid: int) -> int:
+    """Memory that a process took for itself, whoever else has the same files mapped."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1])
+    return 0
 
 
 def _of_files(home: Path, temporary: Path) -> Sample:
