@@ -158,7 +158,7 @@ class Standing:
         living = self.processes()
         warm = {pid for pid, command in living.items() if "-m serving.warm " in command}
         forked = {pid for pid in warm if parent_of(pid) in warm}
-        cold = {pid for pid, command in living.items() if "-m prefect.engine" in command}
+        cold = {pid for pid, command in living.items() if "-m serving.engine" in command}
         groups = {
             "run": forked | cold,
             "template": warm - forked,

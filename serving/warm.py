@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from serving.warm_client import TEMPORARY
+from serving import engine
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _HEADER = 8
@@ -196,9 +196,7 @@ def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
         os.environ.clear()
         os.environ.update(environment, BATON_PARENT_PID=str(os.getppid()))
         _refresh()
-        code = _run_engine()
-        if code and not _is_server_up():
-            code = TEMPORARY
+        code = engine.run()
         _send_logs()
     except BaseException:  # noqa: BLE001  the process ends here whatever it was
         traceback.print_exc()
@@ -227,31 +225,11 @@ def _refresh() -> bool:
     return bool(read_settings_again())
 
 
-def _is_server_up() -> bool:
-    from tasks.platform.api import Client
-    from tasks.platform.events import access
-
-    with Client(access()) as client:
-        return client.is_healthy()
-
-
 def _send_logs() -> None:
     """Send the records that still wait: the process ends without Python's exit handlers."""
     from prefect.logging.handlers import APILogHandler
 
     APILogHandler().flush()
-
-
-def _run_engine() -> int:
-    import runpy
-
-    sys.argv = ["prefect.engine"]
-    sys.modules.pop("prefect.engine", None)
-    try:
-        runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
 
 
 def _chores() -> Iterator[Callable[[], object]]:

@@ -31,7 +31,7 @@ def main() -> None:
             answers = connection.makefile()
             pid = int(answers.readline())
         except (OSError, ValueError):
-            os.execv(sys.executable, [sys.executable, "-m", "prefect.engine"])
+            os.execv(sys.executable, [sys.executable, "-m", "serving.engine"])
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda number, _: os.kill(pid, number))
         code = _ended(answers)

@@ -14,7 +14,7 @@ TAKE = """
 import os, sys, time
 from pathlib import Path
 from filelock import FileLock
-place, inside, end = sys.argv[1], Path(sys.argv[2]), time.monotonic() + 3
+place, inside, end = sys.argv[1], Path(sys.argv[2]), time.monotonic() + 1.5
 n_taken = 0
 while time.monotonic() < end:
     with FileLock(place):
@@ -29,7 +29,7 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("warm_client", sys.argv[3])
 client = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(client)
-place, end, n_taken = sys.argv[1], time.monotonic() + 3, 0
+place, end, n_taken = sys.argv[1], time.monotonic() + 1.5, 0
 while time.monotonic() < end:
     descriptor = client.hold(place)
     if descriptor is not None:

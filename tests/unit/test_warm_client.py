@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -56,3 +58,31 @@ def test_a_run_that_is_on_its_way_is_alive(tmp_path, monkeypatch):
             client.wait()
         assert not is_alive("1")
     settings.cache_clear()
+
+
+class _Healthy(BaseHTTPRequestHandler):
+    """A server that answers."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_a_cold_run_that_fails_where_the_server_is_away_is_not_charged_with_it(tmp_path):
+    """Without a template too; where the server answers, the failure is the run's own."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Healthy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    addresses = [f"http://127.0.0.1:{port}/api" for port in (9, server.server_port)]
+    runs = [
+        subprocess.Popen(
+            _command(str(tmp_path / "nobody"), tmp_path),
+            env=os.environ | {"PREFECT_API_URL": address, "PREFECT__FLOW_RUN_ID": "none"},
+            stderr=subprocess.DEVNULL,
+        )
+        for address in addresses
+    ]
+    assert [run.wait(60) for run in runs] == [TEMPORARY, 1]
+    server.shutdown()
