@@ -16,9 +16,9 @@ from baton import tuning
 from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, PageRef
 from baton.evaluation.importance import Importance
-from baton.evaluation.shapley import Method, Scale, ShapValues
+from baton.evaluation.shapley import ShapValues
 from baton.fingerprint import fingerprint
-from baton.lineage import folder, lineage_of
+from baton.lineage import folder
 from baton.settings import settings
 from baton.showing import plots
 from baton.showing.builder import page_of
@@ -95,9 +95,7 @@ def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
 def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
     """Read what an evaluation found from its tables."""
     trained, data = plan.trained, plan.trained.data
-    permuted = results.read(plan.table("permutation_importance"))
     local = results.read(plan.table("shap_local"))
-    of_permuted, of_local = lineage_of(permuted.schema), lineage_of(local.schema)
     return Findings(
         data=data,
         reference=trained.model,
@@ -106,12 +104,8 @@ def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
         rows=bench.rows,
         output=bench.output,
         lines=plan.lines,
-        permuted=Importance.of_frame(
-            permuted.to_pandas(), of_permuted["metric"], of_permuted["score"]
-        ),
-        shap=ShapValues.of_frame(
-            local.to_pandas(), scale=Scale(of_local["scale"]), method=Method(of_local["method"])
-        ),
+        permuted=Importance.of_table(results.read(plan.table("permutation_importance"))),
+        shap=ShapValues.of_table(local),
         shap_global=results.read(plan.table("shap_global")).to_pandas(),
         shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
         comparison=results.read(trained.comparison) if trained.comparison else None,

@@ -7,7 +7,6 @@ starts something: the command ``baton run``.
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from baton.errors import InputError
 from baton.evaluation import shapley
 from baton.evaluation.importance import Importance
 from baton.evaluation.metrics import Scores
-from baton.lineage import lineage_of
 from baton.settings import Settings, settings
 from baton.terms import ROW, SPLIT, Kind, Split, visible
 from baton.words import display
@@ -133,17 +131,12 @@ class Chain:
     @cached_property
     def importance(self) -> Importance:
         """Permutation importance on held-out rows, ready to be drawn."""
-        table = self._arrow("permutation_importance")
-        facts = lineage_of(table.schema)
-        return Importance.of_frame(table.to_pandas(), facts["metric"], facts.get("score", math.nan))
+        return Importance.of_table(self._arrow("permutation_importance"))
 
     @cached_property
     def shap(self) -> shapley.ShapValues:
         """Shapley values of the rows of :attr:`explained`, ready to be drawn."""
-        table = self._arrow("shap_local")
-        facts = lineage_of(table.schema)
-        scale, method = shapley.Scale(facts["scale"]), shapley.Method(facts["method"])
-        return shapley.ShapValues.of_frame(table.to_pandas(), scale=scale, method=method)
+        return shapley.ShapValues.of_table(self._arrow("shap_local"))
 
     @cached_property
     def explained(self) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import numpy as np
 from baton.errors import InputError
 from baton.evaluation import metrics
 from baton.evaluation.metrics import Metric
+from baton.lineage import lineage_of
 from baton.models import FittedModel
 from baton.terms import Kind
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pandas as pd
+    import pyarrow as pa
 
     Array = np.ndarray[Any, np.dtype[Any]]
     Progress = Callable[[int, int], None]
@@ -63,6 +65,12 @@ class Importance:
     metric: str
     score: float
     """The metric on the rows as they are, negated where less is better."""
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Importance:
+        """Importance of the table that an evaluation keeps, whose lineage names the metric."""
+        facts = lineage_of(table.schema)
+        return cls.of_frame(table.to_pandas(), facts["metric"], facts.get("score", math.nan))
 
     @classmethod
     def of_frame(cls, lines: pd.DataFrame, metric: str, score: float) -> Importance:

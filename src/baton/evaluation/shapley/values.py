@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.lineage import lineage_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,6 +55,13 @@ class ShapValues:
     """Label of each output, of two classes the second; empty where outputs are no classes."""
     scale: Scale = Scale.MARGIN
     method: Method = Method.TREE
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> ShapValues:
+        """Shapley values of the table that an evaluation keeps, whose lineage names the scale."""
+        facts = lineage_of(table.schema)
+        scale, method = Scale(facts["scale"]), Method(facts["method"])
+        return cls.of_frame(table.to_pandas(), scale=scale, method=method)
 
     @classmethod
     def of_frame(
