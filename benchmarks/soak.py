@@ -27,7 +27,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from measured import Waited, databases_of, made_twice, parser_of, standing_in
 from scipy.stats import theilslopes
-from standing import Standing, until
+from standing import Standing, parent_of, until
 
 KINDS = ("server", "serve", "template", "mlflow")
 KEPT = ("results", "chains", "mlflow")
@@ -120,14 +120,15 @@ def _say(n_chains: int, sample: Sample) -> None:
 
 
 def _of_processes(standing: Standing) -> Sample:
+    kinds = {pid: kind for kind in KINDS for pid in standing.of_kind(kind)}
+    kinds |= {standing.process.pid: "up"} if standing.process else {}
     sample: Counter[str] = Counter()
-    up = [standing.process.pid] if standing.process else []
-    for kind, pids in {"up": up, **{kind: standing.of_kind(kind) for kind in KINDS}}.items():
-        for pid in pids:
-            with suppress(OSError):
-                sample[f"{kind}: memory, KiB"] += own_kib(pid)
-                sample[f"{kind}: open files"] += len(list(Path(f"/proc/{pid}/fd").iterdir()))
-                sample[f"{kind}: threads"] += len(list(Path(f"/proc/{pid}/task").iterdir()))
+    for pid in standing.processes():
+        kind = kinds.get(pid) or kinds.get(parent_of(pid), "others")  # MLflow's has a child
+        with suppress(OSError):
+            sample[f"{kind}: memory, KiB"] += own_kib(pid)
+            sample[f"{kind}: open files"] += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            sample[f"{kind}: threads"] += len(list(Path(f"/proc/{pid}/task").iterdir()))
     return dict(sample)
 
 
