@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )
+    runs_at_once: int = Field(
+        default=0,
+        ge=0,
+        description="Runs that a serve process has going at once; 0 for twice its cores, at least"
+        " four. Trials are not counted.",
+    )
     database_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the database that a problem reads."
     )

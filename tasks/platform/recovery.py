@@ -33,6 +33,7 @@ from pydantic import ValidationError
 from baton.chain.events import TRIAL, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.recovery import (
+    AHEAD,
     ATTEMPTS,
     FORGOTTEN,
     Action,
@@ -53,6 +54,7 @@ from tasks.platform.events import access, tell_failure
 from tasks.platform.stage import (
     HOME_LABEL,
     OPEN_TAG,
+    SCHEDULED_TAG,
     SEEN_LABEL,
     chain_failed,
     home_id,
@@ -189,7 +191,11 @@ def _take_up(server: _Server, alone_since: datetime | None) -> list[str]:
     """Settle what becomes of the runs that crashed or have no process any more."""
     recent = (datetime.now(UTC) - FORGOTTEN).isoformat()
     crashed = {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": recent}}
-    found = server.runs({"state": _GOING}, [*_STAGES, TRIAL]) + server.runs(crashed, _STAGES)
+    found = [
+        *server.runs({"state": _GOING}, [*_STAGES, TRIAL]),
+        *server.runs(crashed, _STAGES),
+        *_due_far_ahead(server),
+    ]
     runs = {str(run.id): run for run in found if run.deployment_id}
     if not runs:
         return []
@@ -199,6 +205,17 @@ def _take_up(server: _Server, alone_since: datetime | None) -> list[str]:
         time.sleep(_SECONDS_OF_DOUBT)  # a runner that saw its end is about to say how it ended
     verdicts = (judge(run, most_memory(run.id)) for run in gone)
     return [runs[v.run.id].name for v in verdicts if _carry_out(server, v, runs[v.run.id])]
+
+
+def _due_far_ahead(server: _Server) -> list[FlowRun]:
+    """Runs that wait for a time ahead, and not by a schedule."""
+    ahead = (datetime.now(UTC) + AHEAD).isoformat()
+    conditions = {
+        "state": {"type": {"any_": ["SCHEDULED"]}},
+        "next_scheduled_start_time": {"after_": ahead},
+    }
+    found = server.runs(conditions, [*_STAGES, TRIAL])
+    return [run for run in found if SCHEDULED_TAG not in run.tags]
 
 
 def _carry_out(server: _Server, verdict: Verdict, run: FlowRun) -> bool:

@@ -43,9 +43,11 @@ SEEN_LABEL = "baton.seen"
 OPEN_TAG = "open"
 """Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
 
+SCHEDULED_TAG = "auto-scheduled"
+"""Tag that Prefect gives to a flow run that a schedule began."""
+
 _LONGEST_REASON = 1000
 _LOGGERS = ("baton", "tasks")
-_SCHEDULED_TAG = "auto-scheduled"
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +229,7 @@ def skipped(error: Exception) -> State[Any]:
     Exception
         The error, if it was no schedule that began the run.
     """
-    if _SCHEDULED_TAG not in flow_run.tags:
+    if SCHEDULED_TAG not in flow_run.tags:
         raise error
     return Completed(name="Skipped", message=str(error))
 
