@@ -45,7 +45,7 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test long coverage lint dist bench docs screenshots constraints clean
+.PHONY: help setup run test long coverage lint dist sbom audit bench docs screenshots constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -81,6 +81,20 @@ dist: setup ## Build sdist and wheel into dist, check both, run the wheel where 
 	$(VENV)/bin/uv build --quiet --no-build-isolation --python $(VENV)/bin/python --out-dir dist
 	$(VENV)/bin/twine check --strict dist/*.tar.gz dist/*.whl
 	.ci/try-wheel $(VENV)/bin/uv $(VENV)/bin/python dist/*.whl
+
+# What a user installs, at the versions that were tested; not what it is developed with. Of
+# pyproject.toml it gets what is standard: where there is a tool.poetry, it looks for a name there.
+sbom: setup ## Write the bill of materials of a release, as CycloneDX, into dist
+	mkdir -p build dist
+	$(UV_COMPILE) --quiet --all-extras --constraints constraints.txt \
+		--output-file build/requirements.txt pyproject.toml
+	sed '/^\[tool/,$$d' pyproject.toml > build/pyproject.toml
+	$(VENV)/bin/cyclonedx-py requirements --pyproject build/pyproject.toml --output-reproducible \
+		--output-format JSON --output-file dist/baton.cdx.json build/requirements.txt
+
+audit: setup ## Ask whether a pinned version is known to be vulnerable
+	$(VENV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \
+		--progress-spinner off $(AUDIT)
 
 bench: setup ## Measure the chain against a plain script, and trials side by side
 	$(VENV)/bin/python benchmarks/chain.py

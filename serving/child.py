@@ -6,6 +6,7 @@ Which processes there are, and what they run, belongs in ``serving/embedded.py``
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -25,6 +26,7 @@ NOT_FOR_OTHERS = 0o077
 
 _STOP_SECONDS = 4.0
 _MOST_DEATHS = 5
+_LONGEST_LOG_BYTES = 10 * 2**20
 
 
 class ProcessError(RuntimeError):
@@ -95,6 +97,8 @@ class Child:
     def tend(self, now: float, say: Callable[[str], None]) -> None:
         """Start it again if it has died, after a pause, and see that it stands then.
 
+        Its log is kept from growing for ever, too.
+
         Parameters
         ----------
         now : float
@@ -107,6 +111,7 @@ class Child:
         ProcessError
             If it cannot stay up.
         """
+        self._turn_log_over()
         if self._due is not None:
             if now >= self._due:
                 self.start()
@@ -115,6 +120,15 @@ class Child:
             self._has_died(now, say)
         elif self._awaited is not None:
             self._look(now, say)
+
+    def _turn_log_over(self) -> None:
+        """Begin a long log anew, and keep beside it what it said before.
+
+        The process has it open for appending: it writes on, at the file's new end.
+        """
+        if self.log.stat().st_size > _LONGEST_LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
+            os.truncate(self.log, 0)
 
     def _has_died(self, now: float, say: Callable[[str], None]) -> None:
         pause = self.restarts.pause(now)

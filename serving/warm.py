@@ -139,11 +139,13 @@ class Template:
         for pid in list(self.clients):
             done, status, usage = os.wait4(pid, os.WNOHANG)
             if done:
-                _keep_usage(self.runs.pop(pid), usage.ru_maxrss * _UNIT_OF_MAXRSS)
+                run_id, code = self.runs.pop(pid), os.waitstatus_to_exitcode(status)
+                if code:
+                    _keep_usage(run_id, usage.ru_maxrss * _UNIT_OF_MAXRSS)
                 connection = self.clients.pop(pid)
                 selector.unregister(connection)
                 with suppress(OSError):
-                    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                    connection.sendall(f"{code}\n".encode())
                 connection.close()
 
     def _renew(self) -> NoReturn:
@@ -156,7 +158,7 @@ class Template:
 
 
 def _keep_usage(run_id: str, max_rss_bytes: int) -> None:
-    """Keep the most memory that a run used, for whoever has to say what it died of."""
+    """Keep the most memory that a run used that died, for whoever has to say what of."""
     from tasks.platform.stage import write_ending
 
     with suppress(OSError):

@@ -21,7 +21,7 @@ def main() -> None:
 
     The second argument is the folder of the locks of runs.
     """
-    _hold(f"{sys.argv[2]}/{os.environ.get('PREFECT__FLOW_RUN_ID', '')}.start")
+    hold(f"{sys.argv[2]}/{os.environ.get('PREFECT__FLOW_RUN_ID', '')}.start")
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(sys.argv[1])
@@ -41,17 +41,22 @@ def main() -> None:
     sys.exit(code)
 
 
-def _hold(place: str) -> None:
-    """Lock the run as on its way for as long as this process lives, or the one that it becomes."""
-    descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
-    os.set_inheritable(descriptor, True)
+def hold(place: str) -> int | None:
+    """Lock the run as on its way for as long as this process lives, or the one that it becomes.
+
+    Returns the file's descriptor; None if somebody else holds it all the time.
+    """
     for _ in range(100):
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:  # else it was removed before it was locked
+                os.set_inheritable(descriptor, True)
+                return descriptor
         except OSError:  # somebody looks whether it is locked
             time.sleep(0.01)
-        else:
-            return
+        os.close(descriptor)
+    return None
 
 
 def _ended(answers) -> int:  # type: ignore[no-untyped-def]

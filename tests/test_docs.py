@@ -93,10 +93,71 @@ def test_named_files_exist(page: Path) -> None:
         assert built or list(ROOT.glob(name.rstrip("/"))), f"there is no {name}"
 
 
-def test_the_tests_of_promises_exist() -> None:
-    """Each test that the page of promises names is one."""
-    sources = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/*.py"))
-    page = (ROOT / "docs/explanation/promises.md").read_text("utf-8")
-    named = set(re.findall(r"`(test_\w+)`", page))
-    assert named
-    assert named <= set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))
+def rows_of_promises() -> list[tuple[int, str, str]]:
+    """Line, promise and proof of each row of the page of promises' tables."""
+    rows, header = [], ""
+    lines = (ROOT / "docs/explanation/promises.md").read_text("utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if not line.startswith("|"):
+            header = ""
+        elif not header:
+            header = cells[-1]
+            assert header == "shown by", f"line {number}: this table does not say what shows it"
+        elif not set(line) <= set("|- :"):
+            rows.append((number, " ".join(cells[:-1]), cells[-1] if len(cells) > 1 else ""))
+    return rows
+
+
+def faults_of(proof: str) -> list[str]:
+    """What is wrong with the tests that a row of the page of promises names."""
+    files = {name: ROOT / name for name in re.findall(r"`(tests/[\w/.-]+)`", proof)}
+    missing = [f"there is no {name}" for name, path in files.items() if not path.is_file()]
+    named = re.findall(r"`(test_\w+)`", proof)
+    if not files and not named:
+        missing.append("it names no test")
+    tests = {name for path in ROOT.glob("tests/**/*.py") for name in tests_of(path)}
+    missing += [f"there is no test {name}" for name in named if name not in tests]
+    for name, phrase in re.findall(r"`(tests/[\w/.-]+)`: ([^;,`]+)", proof):
+        test = "_".join(["test", *re.findall(r"\w+", phrase)])
+        if files[name].is_file() and test not in tests_of(files[name]):
+            missing.append(f"there is no {test} in {name}")
+    return missing
+
+
+def tests_of(path: Path) -> set[str]:
+    """Names of the tests in a file."""
+    return set(re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
+
+
+PROMISES = rows_of_promises()
+
+
+@pytest.mark.parametrize("row", PROMISES, ids=lambda row: row[1])
+def test_each_promise_names_a_test_that_exists(row: tuple[int, str, str]) -> None:
+    """Its file, its function, and what is said of it in words: the test's name."""
+    number, promise, proof = row
+    assert not faults_of(proof), f"line {number}, {promise}"
+
+
+def test_the_page_of_promises_has_rows() -> None:
+    """So that the test of each is a test of some."""
+    assert len(PROMISES) > 25
+
+
+@pytest.mark.parametrize(
+    ("proof", "fault"),
+    [
+        ("everybody knows it", "it names no test"),
+        ("`tests/unit/test_nowhere.py`", "there is no tests/unit/test_nowhere.py"),
+        ("`test_of_nothing`", "there is no test test_of_nothing"),
+        (
+            "`tests/test_docs.py`: links are wrong",
+            "there is no test_links_are_wrong in tests/test_docs.py",
+        ),
+        ("`tests/test_docs.py`: links resolve", None),
+    ],
+)
+def test_a_promise_without_a_test_is_seen(proof: str, fault: str | None) -> None:
+    """Whichever way it lacks one."""
+    assert faults_of(proof) == ([fault] if fault else [])

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
@@ -198,6 +199,8 @@ def test_make_alone_lists_every_target() -> None:
         "coverage",
         "lint",
         "dist",
+        "sbom",
+        "audit",
         "bench",
         "docs",
         "screenshots",
@@ -215,6 +218,8 @@ def test_make_alone_lists_every_target() -> None:
         "coverage",
         "lint",
         "dist",
+        "sbom",
+        "audit",
         "bench",
         "docs",
         "screenshots",
@@ -435,6 +440,46 @@ def test_release_is_built_checked_and_only_then_published() -> None:
     ]
     assert writers == ["release"]
     assert "make dist PYTHON=python" in [s.get("run") for s in content["jobs"]["build"]["steps"]]
+
+
+def test_a_release_has_a_bill_of_materials() -> None:
+    """The release workflow makes it after the archives, which begin with an empty folder."""
+    steps = workflow("release.yaml")["jobs"]["build"]["steps"]
+    scripts = [step.get("run") for step in steps]
+    assert scripts.index("make dist PYTHON=python") < scripts.index("make sbom PYTHON=python")
+    assert "dist/*.cdx.json" in steps[-1]["with"]["path"].split()
+    published = workflow("release.yaml")["jobs"]["release"]["steps"][-1]["run"]
+    assert published.endswith("dist/*")
+
+
+def test_the_bill_of_materials_is_what_a_user_installs(tmp_path: Path) -> None:
+    """`make sbom` names each dependency at its pinned version, and no tool of development."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+    made = run(tool("make"), "sbom", "WHOLE=:", "--old-file=.venv/.installed", cwd=tmp_path)
+    assert made.returncode == 0, made.stdout + made.stderr
+    bill = json.loads((tmp_path / "dist/baton.cdx.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    assert bill["metadata"]["component"]["version"] == project()["project"]["version"]
+    parts = {(canonicalize_name(one["name"]), one["version"]) for one in bill["components"]}
+    pinned = {(name, pin.specifier) for name, found in pins().items() for pin in found}
+    assert {(name, SpecifierSet(f"=={version}")) for name, version in parts} <= pinned
+    names = {name for name, _ in parts}
+    wanted = map(Requirement, project()["project"]["dependencies"])
+    assert {canonicalize_name(requirement.name) for requirement in wanted} <= names
+    assert not {"pytest", "ruff", "sphinx"} & names
+
+
+def test_nightly_asks_for_known_vulnerabilities_of_every_pin() -> None:
+    """The nightly run has every pin looked up; here all is done but the asking."""
+    scripts = [step.get("run") for step in workflow("nightly.yaml")["jobs"]["audit"]["steps"]]
+    assert scripts[-1] == "make audit PYTHON=python"
+    tried = make("audit", "AUDIT=--dry-run", "WHOLE=:", "--old-file=.venv/.installed")
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    found = re.search(r"would have audited (\d+) packages", tried.stdout + tried.stderr)
+    assert found
+    assert int(found[1]) > 200
 
 
 def test_coverage_has_a_floor() -> None:

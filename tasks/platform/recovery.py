@@ -51,6 +51,7 @@ from baton.chain.runs import CANCELLED_LABEL, chain_id_of, id_begun_by, problem_
 from baton.settings import settings
 from tasks.platform import api
 from tasks.platform.events import access, tell_failure
+from tasks.platform.locks import sweep
 from tasks.platform.stage import (
     HOME_LABEL,
     OPEN_TAG,
@@ -106,11 +107,13 @@ def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
             return []
         with api.Client(access()) as posting:
             server = _Server(client, posting)
-            return [
+            mended = [
                 *_take_up(server, alone_since),
                 *_end_subflows(server),
                 *_hand_on(server, chain),
             ]
+        sweep(settings().locks, time.time())
+        return mended
 
 
 @task(name="recover", persist_result=False)

@@ -115,3 +115,26 @@ def test_a_folder_too_long_for_a_socket_is_an_error_of_the_system(tmp_path):
     """On which the runner goes on cold."""
     with pytest.raises(OSError, match="too long"):
         start_template(tmp_path / ("x" * 200))
+
+
+LONG = """
+import os, time
+for _ in range(12):
+    os.write(1, b"x" * 2**20)
+while os.fstat(1).st_size:
+    time.sleep(0.02)
+print("writes on", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_long_log_begins_anew(tmp_path):
+    """What it said before stands beside it, and the process writes on."""
+    child = _child(tmp_path, LONG)
+    try:
+        _tended(child, lambda: child.log.read_bytes() == b"writes on\n", [])
+        older = child.log.with_name("some.log.1").read_bytes()
+        assert 10 * 2**20 < len(older) <= 12 * 2**20
+        assert set(older) == set(b"x")
+    finally:
+        end([child])

@@ -1,0 +1,67 @@
+"""Many chains begun at once: how many are lost, doubled or stuck, and how long they take.
+
+Starts a `baton up` in a temporary home, asks for all chains before the first has ended, waits for
+every one, and prints what became of them. The exit code is 1 if one did not complete, or did so
+twice.
+
+    .venv/bin/python benchmarks/burst.py --chains 200
+    .venv/bin/python benchmarks/burst.py --chains 200 --database postgresql
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from measured import Waited, made_twice, parser_of, standing_in
+from standing import Standing
+
+_ASKING = 8
+
+
+def main() -> None:
+    """Begin all, wait, print."""
+    options = _parsed()
+    with standing_in(options, "--no-mlflow") as (standing, watch):
+        began = time.monotonic()
+        ended = _burst(standing, options)
+        minutes = (time.monotonic() - began) / 60
+    ended.tell(standing, watch, minutes)
+    raise SystemExit(not ended.is_whole)
+
+
+def _parsed() -> argparse.Namespace:
+    parser = parser_of(__doc__ or "")
+    parser.add_argument("--chains", type=int, default=200, help="(default %(default)s)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=300.0,
+        help="seconds without the end of any chain after which those that are left are stuck"
+        " (default %(default)s)",
+    )
+    options = parser.parse_args()
+    if options.chains < 1:
+        parser.error("--chains: at least 1")
+    return options
+
+
+def _burst(standing: Standing, options: argparse.Namespace) -> Waited:
+    def begin(number: int) -> str:
+        table = {"rows": options.rows, "seed": 1000 * options.seed + number}
+        return standing.begin(table, f"burst {number}")
+
+    ended = Waited()
+    began = time.monotonic()
+    with ThreadPoolExecutor(_ASKING) as pool:
+        begun = list(pool.map(begin, range(options.chains)))
+    print(f"{len(begun)} chains asked for in {time.monotonic() - began:.1f} s", file=sys.stderr)
+    ended.wait(standing, begun, options.patience)
+    ended.doubled = made_twice(standing)
+    return ended
+
+
+if __name__ == "__main__":
+    main()
