@@ -58,6 +58,7 @@ from tasks.platform.stage import (
     SCHEDULED_TAG,
     SEEN_LABEL,
     chain_failed,
+    end_start,
     home_id,
     is_alive,
     most_memory,
@@ -222,6 +223,9 @@ def _due_far_ahead(server: _Server) -> list[FlowRun]:
 
 
 def _carry_out(server: _Server, verdict: Verdict, run: FlowRun) -> bool:
+    if is_alive(verdict.run.id):  # asleep until a time far ahead; as it ended, it is begun again
+        end_start(verdict.run.id)
+        return True
     match verdict.action:
         case Action.CANCEL:
             return server.move(run, "CANCELLED", "Cancelled", verdict.reason)

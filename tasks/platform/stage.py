@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -209,6 +210,14 @@ def is_alive(run_id: str) -> bool:
     """Tell whether a process of this home holds the run's lock, or is on its way to do so."""
     lock = run_lock(run_id)
     return any(_is_held(one) for one in (lock, lock.with_suffix(".start")))
+
+
+def end_start(run_id: str) -> None:
+    """End the process of this home that is on its way to hold the run's lock."""
+    place = run_lock(run_id).with_suffix(".start")
+    with suppress(OSError, ValueError):
+        if _is_held(place):
+            os.kill(int(place.read_text("ascii")), signal.SIGTERM)
 
 
 def _is_held(lock: Path) -> bool:
