@@ -367,7 +367,7 @@ def share(home, settings, code):
             time.sleep(0.01)
         workers[0].send_signal(signal.SIGKILL)
         workers[0].wait()
-        rest, _ = workers[1].communicate("".join(f"{n}\n" for n in [*waiting, lost]), timeout=60)
+        rest, _ = workers[1].communicate("".join(f"{n}\n" for n in [*waiting, lost]), timeout=240)
         done |= set(map(int, rest.split()))
     finally:
         for worker in workers:
