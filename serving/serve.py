@@ -41,6 +41,7 @@ from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
+from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.cluster import cores
 from tasks.platform.places import MANIFEST
@@ -54,8 +55,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 _LEAST_AT_ONCE = 4
 _RECOVERING = "reconcile"
 """Flow whose work this process does itself, more often."""
-_TEMPLATE_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
-"""Seconds before a template that ended is started again, and one that ended soon after that."""
+_SECONDS_BETWEEN_LOOKS_AT_TEMPLATE = 1.0
 
 
 async def to_deployment(entry: Deployment) -> RunnerDeployment:
@@ -222,21 +222,20 @@ async def keep_template(address: Path) -> None:
     address : Path
         Where it will listen, a socket.
     """
-    n_ended = 0
+    restarts = Restarts()
     while True:
         try:
-            template, began = start_template(address), time.monotonic()
+            template = start_template(address)
         except OSError as error:  # such as a TMPDIR too long for a socket
             log.warning("runs start cold: no socket at %s (%s)", address, error)
             return
         while template.poll() is None:
-            await asyncio.sleep(_TEMPLATE_WAITS[0])
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS_AT_TEMPLATE)
+            restarts.stood(time.monotonic())
         if template.returncode == 0:  # it cannot fork here
             return
         log.warning("the template of runs ended with code %d", template.returncode)
-        has_lasted = time.monotonic() - began > _TEMPLATE_WAITS[-1]
-        n_ended = 0 if has_lasted else min(n_ended + 1, len(_TEMPLATE_WAITS) - 1)
-        await asyncio.sleep(_TEMPLATE_WAITS[n_ended])
+        await asyncio.sleep(restarts.pause(time.monotonic()) or 0.0)
 
 
 def warm_command(address: Path) -> list[str]:

@@ -116,16 +116,16 @@ def faults_of(proof: str) -> list[str]:
     named = re.findall(r"`(test_\w+)`", proof)
     if not files and not named:
         missing.append("it names no test")
-    tests = {name for path in ROOT.glob("tests/**/*.py") for name in tests_of(path)}
+    tests = {name for path in ROOT.glob("tests/**/*.py") for name in names_of_tests(path)}
     missing += [f"there is no test {name}" for name in named if name not in tests]
     for name, phrase in re.findall(r"`(tests/[\w/.-]+)`: ([^;,`]+)", proof):
         test = "_".join(["test", *re.findall(r"\w+", phrase)])
-        if files[name].is_file() and test not in tests_of(files[name]):
+        if files[name].is_file() and test not in names_of_tests(files[name]):
             missing.append(f"there is no {test} in {name}")
     return missing
 
 
-def tests_of(path: Path) -> set[str]:
+def names_of_tests(path: Path) -> set[str]:
     """Names of the tests in a file."""
     return set(re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
 

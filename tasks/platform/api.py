@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import ssl
 import time
 import uuid
@@ -26,6 +27,7 @@ WAITS = (0.25, 0.5, 1.0, 2.0)
 """Seconds between attempts at a server whose database is busy."""
 
 _SECONDS = 30.0
+_LEAST_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 60.0
 _PASSING = {408, 429, 500, 502, 503, 504}
 """Status codes of a server that may answer when it is asked again."""
@@ -39,6 +41,10 @@ class ApiError(RuntimeError):
 
 class RefusedError(ApiError):
     """It said no: asking again is of no use."""
+
+
+class UnauthorizedError(RefusedError):
+    """It does not know whoever asks: one that was started anew has another secret."""
 
 
 class UnavailableError(ApiError):
@@ -98,11 +104,15 @@ class Client:
         time, by ``Retry-After``, is given it.
     transport : httpx.BaseTransport, optional
         What carries the requests; the network if not given.
+    until : float, optional
+        When nobody waits for an answer any more, by the clock that never goes back: a server
+        that hangs keeps who asks until then.
     """
 
     access: Access
     waits: Sequence[float] = WAITS
     transport: httpx.BaseTransport | None = None
+    until: float = math.inf
     _http: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -172,10 +182,15 @@ class Client:
         raise UnavailableError(f"{method} {path}: {reason}")
 
     def _once(self, method: str, path: str, content: Any) -> httpx.Response:
-        response = self._http.request(method, path, json=content)
+        response = self._http.request(method, path, json=content, timeout=self._seconds)
         if response.status_code == httpx.codes.FORBIDDEN and self._takes_token():
-            return self._http.request(method, path, json=content)
+            return self._http.request(method, path, json=content, timeout=self._seconds)
         return response
+
+    @property
+    def _seconds(self) -> float:
+        """How long an answer is waited for."""
+        return min(max(self.until - time.monotonic(), _LEAST_SECONDS), _SECONDS)
 
     def _takes_token(self) -> bool:
         """Fetch the token that a server with CSRF protection asks for; tell whether it has any."""
@@ -219,7 +234,9 @@ def _content(response: httpx.Response) -> Any:
     """Content of an answer; one that is no answer of an API's is refused."""
     request = f"{response.request.method} {response.request.url}"
     if not response.is_success:
-        raise RefusedError(f"{request}: {_reason(response)}{_advice(response)}")
+        is_unknown = response.status_code == httpx.codes.UNAUTHORIZED
+        kind = UnauthorizedError if is_unknown else RefusedError
+        raise kind(f"{request}: {_reason(response)}{_advice(response)}")
     try:
         return response.json() if response.content else None
     except ValueError:

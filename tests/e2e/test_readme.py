@@ -33,6 +33,8 @@ SERVED = next(command for command in COMMANDS if "mlflow models serve" in comman
 ELSEWHERE = {
     "make test": "it is what runs this",
     ".venv/bin/python benchmarks/chaos.py --faults 12 --seed 1 --chains 8": "test_chaos.py, fewer",
+    ".venv/bin/python benchmarks/burst.py --chains 200": "test_soak.py, fewer",
+    ".venv/bin/python benchmarks/soak.py --minutes 60": "test_soak.py, three minutes",
     SERVED: "test_run.py, at another port",
     ".venv/bin/baton up": "the fixture starts it, and test_processes.py",
     ".venv/bin/prefect work-pool create baton --type process": "test_deploy.py",

@@ -1,14 +1,17 @@
 """Processes that are kept up: when they are started again, and when no more."""
 
+import asyncio
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from serving.child import Child, ProcessError, end
 from serving.restarts import Restarts
-from serving.serve import start_template
+from serving.serve import keep_template, start_template
 
 STANDS = "import time; print('here', flush=True); time.sleep(60)"
 
@@ -115,6 +118,27 @@ def test_a_folder_too_long_for_a_socket_is_an_error_of_the_system(tmp_path):
     """On which the runner goes on cold."""
     with pytest.raises(OSError, match="too long"):
         start_template(tmp_path / ("x" * 200))
+
+
+def test_a_template_that_was_killed_is_started_again(tmp_path):
+    """Each time, after half a second and then later."""
+
+    def templates():
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        return [pid for pid, command in commands.items() if b"serving.warm" in command]
+
+    async def kill_twice():
+        keeping, seen = asyncio.create_task(keep_template(tmp_path / "door")), []
+        while len(seen) < 3:
+            for pid in set(templates()) - set(seen):
+                os.kill(pid, signal.SIGKILL)
+                seen.append(pid)
+            await asyncio.sleep(0.05)
+        keeping.cancel()
+        return seen
+
+    assert len(set(asyncio.run(kill_twice()))) == 3
 
 
 LONG = """

@@ -89,6 +89,21 @@ def test_a_server_that_refuses_is_not_waited_for(slept):
     assert slept == []
 
 
+def test_a_new_server_with_another_secret_is_found(slept):
+    """Where a `baton up` may be started anew: it is looked for after each attempt in vain."""
+    server, said = _server(_Recorded(*[401] * 9)), []
+
+    def again():
+        if len(slept) == 3:
+            server.client = _server(_Recorded()).client
+
+    patience = Patience(lambda: None, said.append, again)
+    seen = follow(server, CHAIN, BEGUN, tell=lambda _: None, patience=patience)
+    assert seen.state == "COMPLETED"
+    assert len(slept) == 3
+    assert said[-1] == "the Prefect server answers again"
+
+
 def test_what_makes_going_on_useless_ends_the_watch():
     """Such as an embedded process that ended."""
     with pytest.raises(KeyboardInterrupt):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from rich.console import Console
 
@@ -11,13 +13,41 @@ from baton.cli.app import ERR
 from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
-from serving.embedded import Addresses, Processes, awaited, claimed, run_embedded
+from serving.embedded import Addresses, Processes, awaited, claimed, found, run_embedded
 from tasks.platform.api import WAITS, Access, Client
 
 
-def server_at(addresses: Addresses, waits: Sequence[float] = WAITS) -> Server:
-    """Server at these addresses, by a client of its own that waits so long between attempts."""
-    return Server(Client(access_to(addresses), waits))
+def server_at(
+    addresses: Addresses, waits: Sequence[float] = WAITS, until: float = math.inf
+) -> Server:
+    """Server at these addresses, by a client of its own.
+
+    Parameters
+    ----------
+    addresses : Addresses
+    waits : sequence of float
+        Seconds between attempts.
+    until : float, optional
+        When nobody waits for an answer any more.
+    """
+    return Server(Client(access_to(addresses), waits, until=until))
+
+
+@dataclass
+class Reached:
+    """The server that a command talks to for long, wherever it is by then."""
+
+    addresses: Addresses
+    server: Server = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.server = server_at(self.addresses)
+
+    def again(self) -> None:
+        """Look where the `baton up` of this home is now: a new one has another secret."""
+        there = None if settings().prefect_api_url else found(settings())
+        if there and there != self.addresses:
+            self.addresses, self.server.client = there, server_at(there).client
 
 
 def access_to(addresses: Addresses) -> Access:

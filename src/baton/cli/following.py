@@ -13,7 +13,7 @@ from baton.chain import runs
 from baton.chain.manifest import Manifest
 from baton.chain.runs import Begun, ChainRun, StageRun
 from baton.cli.server import Server
-from tasks.platform.api import UnavailableError
+from tasks.platform.api import ApiError, UnauthorizedError, UnavailableError
 
 _SECONDS_BETWEEN_LOOKS = 0.4
 _SECONDS_AFTER_A_MISS = 1.0
@@ -32,30 +32,38 @@ class Patience:
     """Called before every attempt; raises if going on is of no use."""
     say: Callable[[str], None]
     """Told in a line that the server is away, and that it is back."""
+    again: Callable[[], None] | None = None
+    """Called after an attempt in vain, where a server with another secret may follow."""
 
     def ask(self, question: Callable[[], T]) -> T:
         """Ask until there is an answer.
 
         Raises
         ------
-        UnavailableError
-            If the server is away for two minutes.
+        UnavailableError, UnauthorizedError
+            If the server is away for two minutes, or another one stands where it was.
         """
         since = None
         while True:
             self.check()
             try:
                 answer = question()
-            except UnavailableError:
+            except self._passing:
                 since = since or time.monotonic()
                 if time.monotonic() - since > _LONGEST_AWAY_SECONDS:
                     raise
                 self.say("the Prefect server does not answer; waiting for it to be back …")
                 time.sleep(_SECONDS_AFTER_A_MISS)
+                if self.again:
+                    self.again()
             else:
                 if since:
                     self.say("the Prefect server answers again")
                 return answer
+
+    @property
+    def _passing(self) -> tuple[type[ApiError], ...]:
+        return (UnavailableError, UnauthorizedError) if self.again else (UnavailableError,)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import uuid
 from contextlib import suppress
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli import show
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
-from baton.cli.connection import connected, noticed, server_at
+from baton.cli.connection import Reached, connected, noticed, server_at
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Order
@@ -29,6 +30,9 @@ from baton.sources.secrets import SecretOutOfReachError
 from serving.embedded import Addresses
 from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST, NOTEBOOKS
+
+_CANCEL_SECONDS = 6.0
+"""After these a server that hangs keeps nobody who wants to leave."""
 
 IsWatched = Annotated[
     bool,
@@ -177,28 +181,31 @@ def _carry_out(order: Order, console: Console, as_json: bool) -> int:
     """Begin a chain, watch it to its end, and say what came of it."""
     manifest = read_manifest(MANIFEST)
     with connected(console) as (addresses, check):
-        server = server_at(addresses)
-        begun = server.begin(order, manifest)
-        patience = Patience(unless_interrupted(check), noticed(console))
+        reached = Reached(addresses)
+        begun = reached.server.begin(order, manifest)
+        again = reached.again if addresses.secret else None
+        patience = Patience(unless_interrupted(check), noticed(console), again)
         try:
             with show.live(console) as tell:
-                seen = follow(server, manifest, begun, tell=tell, patience=patience)
+                seen = follow(reached.server, manifest, begun, tell=tell, patience=patience)
         except KeyboardInterrupt:
-            _cancel(addresses, begun, manifest, as_json)
+            _cancel(reached.addresses, begun, manifest, as_json)
             raise
     made = outcome.of_chain(seen, settings().results, is_elsewhere=not addresses.pid)
     if as_json:
         print_json(made)
     else:
-        show.outcome(OUT, seen, made, _pages(addresses, seen.stages[0].flow_run_id))
+        pages = _pages(reached.addresses, seen.stages[0].flow_run_id)
+        show.outcome(OUT, seen, made, pages)
     return _exit_code(seen)
 
 
 def _cancel(addresses: Addresses, begun: Begun, manifest: Manifest, as_json: bool) -> None:
     """Cancel a chain and say so; the interrupt may have come in a request: a new client."""
     stages = manifest.stages(begun.stage, begun.labels)
+    end = time.monotonic() + _CANCEL_SECONDS
     try:
-        seen = server_at(addresses, waits=()).cancel(begun, stages)
+        seen = server_at(addresses, waits=(), until=end).cancel(begun, stages)
     except ApiError as error:
         complain(f"chain {begun.chain_id} could not be cancelled: {error}")
         return
