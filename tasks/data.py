@@ -70,7 +70,6 @@ class DatasetPlan(Plan):
     def lineage(self) -> dict[str, Any]:
         """What the tables are made from."""
         return {
-            "chain": self.chain,
             "problem": self.problem.name,
             "parameters": self.params.model_dump(mode="json"),
             "source": self.source,

@@ -55,7 +55,6 @@ class PredictionPlan(Plan):
     def lineage(self) -> dict[str, Any]:
         """What the answer is made from."""
         return {
-            "chain": self.chain,
             "problem": self.problem.name,
             "parameters": self.params.model_dump(mode="json"),
             "source": self.source,
