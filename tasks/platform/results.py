@@ -45,6 +45,12 @@ RETRY_SECONDS = (2.0, 10.0, 30.0)
 """Pauses before what is outside, a network or a database, is asked again."""
 
 
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", compression_level=1)
+    return sink.getvalue().to_pybytes()
+
+
 class ParquetSerializer(Serializer):
     """Arrow tables as Parquet bytes, schema metadata included."""
 
@@ -52,9 +58,7 @@ class ParquetSerializer(Serializer):
 
     def dumps(self, obj: pa.Table) -> bytes:
         """Write a table."""
-        sink = pa.BufferOutputStream()
-        pq.write_table(obj, sink, compression="zstd", compression_level=1)
-        content = sink.getvalue().to_pybytes()
+        content = _parquet(obj)
         with _remembered():
             disk.require_room(settings().home, len(content))
         return content
@@ -226,6 +230,11 @@ def digest_of_file(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_table(table: pa.Table) -> str:
+    """SHA-256 of a table's content, 64 hexadecimal digits: of its file, were it written."""
+    return hashlib.sha256(_parquet(table)).hexdigest()
 
 
 def path_of(key: str) -> Path:
