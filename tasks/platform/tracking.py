@@ -215,14 +215,18 @@ def _register(
 
 
 @contextmanager
-def _run(data: DatasetReady, key: str, what: str = "") -> Iterator[str]:
-    """MLflow run of this key: the one that a killed attempt left open, or a new one."""
+def _run(data: DatasetReady, key: str, what: str = "", *, is_once: bool = False) -> Iterator[str]:
+    """MLflow run of this key: the one that a killed attempt left open, or a new one.
+
+    What is there once is logged into the run that is there, also if that has ended.
+    """
     from mlflow.exceptions import MlflowException
 
     client = _client()
     experiment = _experiment(client, data.problem)
+    of_key = f"tags.`{_KEY_TAG}`='{key}'"
     left = client.search_runs(
-        [experiment], f"tags.`{_KEY_TAG}`='{key}' and attributes.status != 'FINISHED'"
+        [experiment], of_key if is_once else f"{of_key} and attributes.status != 'FINISHED'"
     )
     tags = {_KEY_TAG: key, "baton.chain": data.chain, "baton.problem": data.problem}
     name = f"{what} {data.problem} {data.chain[:6]}".strip()
@@ -323,7 +327,7 @@ def log_search(data: DatasetReady, key: str, trials: Any, pictures: Mapping[str,
     ensure_store()
     facts, lines = lineage_of(trials.schema), trials.to_pylist()
     best = next(line for line in lines if line["trial"] == facts["best"])
-    with _run(data, digest_of(key)[:32], "tune") as run_id:
+    with _run(data, digest_of(key)[:32], "tune", is_once=True) as run_id:
         client = _client()
         found = {"study": facts["study"], "metric": facts["metric"], "best_trial": facts["best"]}
         _log_params(client, run_id, found | facts["params"])

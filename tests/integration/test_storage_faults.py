@@ -5,7 +5,7 @@ process. What the commands do with a damaged home is in ``tests/e2e/test_storage
 """
 
 import asyncio
-import shutil
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -17,7 +17,7 @@ from flows.evaluate import evaluate
 from flows.generate import generate
 from flows.train import train
 from tasks.data import dataset_ready, plan_dataset
-from tasks.evaluation import TABLES, EvaluationPlan
+from tasks.evaluation import EvaluationPlan
 from tasks.reporting import ReportPlan, model_evaluated
 from tasks.training import TrainingPlan, model_trained
 
@@ -26,9 +26,6 @@ pytestmark = pytest.mark.usefixtures("prefect")
 PARAMS = {"rows": 300}
 OPTIONS = Options(n_repeats=1, importance_rows=20, explain_rows=5, model="decision_tree")
 CHAIN = "0123456789ab"
-TABLE_FILES = [("data", name) for name in ("raw", "features")] + [
-    ("evaluation", name) for name in TABLES
-]
 
 
 @dataclass(frozen=True)
@@ -60,13 +57,6 @@ def ended():
     return run_chain()
 
 
-@pytest.fixture
-def chain(ended):
-    """That chain; what a test damaged is whole again afterwards, by another run."""
-    yield ended
-    run_chain()
-
-
 def truncate(path, other):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -82,7 +72,7 @@ def flip(path, other):
 
 
 def swap(path, other):
-    shutil.copy(other, path)
+    path.write_bytes(other.read_bytes())
 
 
 def remove(path, other):
@@ -92,35 +82,98 @@ def remove(path, other):
 FAULTS = [truncate, empty, flip, swap, remove]
 
 
-def table_path(chain, table):
-    return settings().results / chain.evaluated.tables[table].key
+def files_of(chain):
+    """Files of a home that a repeat of the chain must find whole, by their kind."""
+    found = chain.evaluated
+    tables = {name: settings().results / ref.key for name, ref in found.tables.items()}
+    ledgers = {f"ledger of {n}": p.with_name(f"{p.name}.json") for n, p in tables.items()}
+    report = settings().results / found.report.key
+    artifacts = settings().mlflow / "artifacts"
+    logged = {
+        f"logged {path.name}": path
+        for path in sorted(artifacts.glob(f"*/{found.model.run_id}/artifacts/**/*"))
+        if path.is_file()
+    }
+    folder = next(c for c in artifacts.glob("*/models/*/artifacts/MLmodel") if _is_of(c, found))
+    model = {f"model's {p.name}": p for p in sorted(folder.parent.rglob("*")) if p.is_file()}
+    whole = {"report": report, "mark": report.with_name("evaluated")}
+    return tables | ledgers | whole | logged | model | {"id": settings().home / "id"}
 
 
-def same(chain, again):
-    """Whether a repeat came to the very answers, to the byte of every table."""
+def _is_of(card, evaluated):
+    return evaluated.model.run_id in card.read_text("utf-8")
+
+
+def asides():
+    """What is kept under another name in this home."""
+    return {path: path.read_bytes() for path in settings().home.rglob("*.aside*")}
+
+
+def check(chain, faults):
+    """Damage files, repeat the chain, and find the same answers and every file whole again."""
+    files = files_of(chain)
+    was = {name: path.read_bytes() for name, path in files.items()}
+    before = asides()
+    others = dict(zip(files, [*list(files.values())[1:], files["raw"]], strict=True))
+    damaged = {}
+    for name, fault in faults.items():
+        fault(files[name], others[name])
+        if files[name].exists():
+            damaged[name] = files[name].read_bytes()
+    again = run_chain()
     assert again.evaluated.scores == chain.evaluated.scores
     assert again.evaluated.intervals == chain.evaluated.intervals
-    digests = [{n: t.digest for n, t in one.evaluated.tables.items()} for one in (chain, again)]
-    assert digests[0] == digests[1]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("table", ["raw", "features", "metrics"])
-def test_a_damaged_table_is_made_again_the_same(chain, table, fault):
-    """Byte for byte, so that nothing after it is made anew; what stood there is put aside."""
-    path = table_path(chain, table)
-    was, other = path.read_bytes(), table_path(chain, "shap_local")
-    fault(path, other)
-    damaged = path.read_bytes() if path.exists() else None
-    asides = set(path.parent.glob("*.aside*"))
-    again = run_chain()
-    same(chain, again)
-    assert again.made["train"] == "Cached"
-    assert path.read_bytes() == was
-    kept = [one.read_bytes() for one in set(path.parent.glob("*.aside*")) - asides]
-    assert kept == ([] if damaged is None else [damaged])
-
-
-def test_a_repeat_makes_nothing(chain):
-    """Each stage finds what it made."""
+    kept = {content for path, content in asides().items() if path not in before}
+    for name in faults:
+        if not name.startswith("model's"):  # a version that is damaged stays, and another is made
+            _check_whole(name, files[name], was[name])
+        if name in chain.evaluated.tables and name in damaged:
+            assert damaged[name] in kept
     assert set(run_chain().made.values()) == {"Cached"}
+    return again
+
+
+def _check_whole(name, path, was):
+    if name == "id":
+        assert len(path.read_text()) == 32
+    elif name.endswith(".html") or name == "report":
+        assert path.read_text("utf-8").rstrip().endswith("</html>")
+    elif path.suffix in {".parquet", ".png"}:
+        assert path.read_bytes() == was
+    elif path.suffix == ".json":
+        json.loads(path.read_bytes())
+
+
+def test_every_kind_of_file_is_made_again_at_once(ended):
+    """Each file of a home has another fault; one repeat mends all of them."""
+    names = [name for name in files_of(ended) if not name.startswith("model's")]
+    check(ended, {name: FAULTS[n % len(FAULTS)] for n, name in enumerate(names)})
+
+
+def test_a_damaged_model_is_trained_anew_and_registered_anew(ended):
+    """Its version stays and is passed over; the new one answers the same."""
+    again = check(ended, {"model's model.skops": flip})
+    assert again.made["train"] == "Completed"
+    assert again.evaluated.model.version == ended.evaluated.model.version + 1
+    assert again.evaluated.model.digest == ended.evaluated.model.digest
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_file_by_itself_is_made_again(fault):
+    """Every kind of file of a home with every fault, one at a time."""
+    chain = run_chain()
+    pictures = [name for name in files_of(chain) if name.endswith(".png")]
+    for name in [one for one in files_of(chain) if one not in pictures[1:]]:
+        chain = check(chain, {name: fault})
+
+
+def test_a_ledger_of_another_result_vouches_for_nothing(ended):
+    """A whole result with its ledger, copied into the place of another, is no answer."""
+    files = files_of(ended)
+    for suffix in ("", ".json"):
+        here, there = (files[n].with_name(files[n].name + suffix) for n in ("metrics", "raw"))
+        here.write_bytes(there.read_bytes())
+    again = run_chain()
+    assert again.evaluated.scores == ended.evaluated.scores
+    assert files["metrics"].read_bytes() != files["raw"].read_bytes()
