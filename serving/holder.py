@@ -53,7 +53,9 @@ def forget(settings: Settings) -> None:
 def held_by(settings: Settings) -> Holder | None:
     """Return the last one that held the home; one that was killed leaves its record behind."""
     try:
-        return Holder(**json.loads(_path(settings).read_text("utf-8")))
+        found = Holder(**json.loads(_path(settings).read_text("utf-8")))
+        datetime.fromisoformat(found.since)
+        return found
     except (OSError, ValueError, TypeError):
         return None
 

@@ -10,3 +10,7 @@ class InputError(ValueError):
 
 class NoModelError(InputError):
     """There is no model yet: a person is told, a schedule waits for its next turn."""
+
+
+class StorageError(Exception):
+    """The disk does not take what is made, or gives it back otherwise: one line, with the fix."""

@@ -146,6 +146,9 @@ class Options(BaseModel):
     engine: Annotated[
         Engine, Field(description="where trials and fits run: local, workers or dask")
     ] = Engine.LOCAL
+    fresh: Annotated[
+        bool, Field(description="read the source again, whatever is kept of it, and make all anew")
+    ] = False
     notebook: Annotated[
         str | None,
         Field(

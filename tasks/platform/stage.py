@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from filelock import FileLock, Timeout
 from prefect import tags
@@ -25,6 +25,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from baton import disk, identity
 from baton.chain.events import ChainFailed, Stage
 from baton.chain.recovery import BEAT, TEMPORARY
 from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, id_begun_by
@@ -86,12 +87,21 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     run_id = str(flow_run.id)
     chain = chain or id_begun_by(run_id)
     die_with(settings().parent_pid)
-    _hold(run_id)
+    with disk.told(settings().home):
+        _hold(run_id)
     with _temporary_if_away(), logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
         use_blocks()
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
-        with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain):
+        with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain), _room():
             yield chain
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Begin only where the disk has room, and say in one line if it gives none later."""
+    with disk.told(settings().home):
+        disk.require_room(settings().home)
+        yield
 
 
 def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> None:
@@ -170,19 +180,8 @@ def _hold(run_id: str) -> None:
 
 
 def home_id() -> str:
-    """Id of this home, for telling whose runs are whose.
-
-    It stands in a file there: a container that is made anew has another host name, not another
-    home.
-    """
-    place = settings().home / "id"
-    try:
-        return place.read_text("ascii")
-    except FileNotFoundError:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), place.open("x", encoding="ascii") as file:
-            file.write(uuid4().hex)
-        return place.read_text("ascii")
+    """Id of this home, for telling whose runs are whose."""
+    return identity.of_home(settings())
 
 
 def run_lock(run_id: str) -> Path:

@@ -28,20 +28,24 @@ def path_of(results: Path, reference: TableRef | PageRef) -> Path:
 
 
 def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
-    """Lineage of a table, read from its head; empty if it is not on this machine.
+    """Lineage of a table; empty if it is not on this machine.
 
     Parameters
     ----------
     results : Path
         Folder of results.
     reference : TableRef
+
+    Raises
+    ------
+    InputError
+        If the file is altered.
     """
-    path = path_of(results, reference)
-    if not path.is_file():
+    if not path_of(results, reference).is_file():
         return {}
     import pyarrow.parquet as pq
 
-    return lineage_of(pq.read_schema(path))
+    return lineage_of(pq.read_schema(checked(results, reference)))
 
 
 def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:
@@ -100,7 +104,7 @@ def _check(reference: TableRef, digest: str) -> None:
     if digest != reference.digest:
         raise InputError(
             f"result {reference.key} is not the file that was announced (SHA-256 differs):"
-            " delete it and run its chain again"
+            " run its chain again, which puts it aside and makes it anew"
         )
 
 

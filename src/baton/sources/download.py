@@ -6,6 +6,7 @@ failure belongs to the task that calls it: what was received so far is kept for 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -17,9 +18,11 @@ from urllib.parse import urlsplit
 import httpx
 from filelock import FileLock
 
+from baton import disk
 from baton.atomic import write_bytes
 from baton.errors import InputError
 
+_CHECKSUM = "sha256"
 _SECONDS_BETWEEN_WORDS = 5.0
 _TIMEOUT_SECONDS = 30.0
 
@@ -45,9 +48,13 @@ def describe(url: str, folder: Path) -> Remote:
     ConnectionError
         If it does not answer.
     """
-    place = place_of(url, folder)
-    if place.is_file() and _ledger(place).is_file():
-        return Remote(**json.loads(_ledger(place).read_text("utf-8")))
+    if kept := _kept(place_of(url, folder)):
+        return kept
+    return _asked(url)
+
+
+def _asked(url: str) -> Remote:
+    """What the server says of a file now."""
     try:
         answer = httpx.head(url, follow_redirects=True, timeout=_TIMEOUT_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -81,12 +88,12 @@ def download(url: str, folder: Path, verify: Callable[[Path], None]) -> Path:
     place = place_of(url, folder)
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_name(place.name + ".lock")):
-        if place.is_file() and _ledger(place).is_file():
+        if _kept(place):
             return place
         partial = place.with_name(place.name + ".partial")
         remote = _receive(url, partial)
         _require_whole(partial, remote, verify)
-        _note(place, remote)
+        _note(place, remote, _digest(partial))
         partial.replace(place)
         _ledger(partial).unlink(missing_ok=True)
     return place
@@ -102,8 +109,47 @@ def _ledger(place: Path) -> Path:
     return place.with_name(place.name + ".json")
 
 
-def _note(place: Path, remote: Remote) -> None:
-    write_bytes(_ledger(place), json.dumps(asdict(remote)).encode())
+def forget(url: str, folder: Path) -> None:
+    """Forget the copy of a file if the server has another version now: it is put aside.
+
+    Raises
+    ------
+    InputError
+        If the server has no such file.
+    ConnectionError
+        If it does not answer.
+    """
+    place = place_of(url, folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_name(place.name + ".lock")):
+        kept = _kept(place)
+        if kept and kept != _asked(url):
+            disk.put_aside(place)
+
+
+def _kept(place: Path) -> Remote | None:
+    """What is known of a copy; None if there is none. One that is not whole is put aside."""
+    if not place.is_file():
+        return None
+    try:
+        noted = json.loads(_ledger(place).read_text("utf-8"))
+        digest, found = noted.pop(_CHECKSUM, None), Remote(**noted)
+    except (OSError, ValueError, TypeError, AttributeError):
+        digest = found = None
+    if found and digest == _digest(place):
+        return found
+    disk.put_aside(place)
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _note(place: Path, remote: Remote, digest: str = "") -> None:
+    noted = asdict(remote) | ({_CHECKSUM: digest} if digest else {})
+    write_bytes(_ledger(place), json.dumps(noted).encode())
 
 
 def _receive(url: str, partial: Path) -> Remote:
