@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import ValidationError
 
 from baton.chain.events import ModelEvaluated
@@ -17,16 +19,17 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     InputError
         If there is none, or more than one begins so.
     """
-    paths = sorted(settings.chains.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    files = filter(Path.is_file, settings.chains.glob("*.json"))
+    paths = sorted(files, key=lambda path: path.stat().st_mtime)
     if chain_id:
         paths = [path for path in paths if path.stem.startswith(chain_id)]
         if len(paths) > 1:
             raise InputError(f"{len(paths)} chains begin with {chain_id!r}; give more digits")
     for path in reversed(paths):
         try:
-            found = ModelEvaluated.model_validate_json(path.read_text("utf-8"))
-        except ValidationError:
-            continue  # of another version of Baton
+            found = ModelEvaluated.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue  # of another version of Baton, or none
         if problem in {"", found.problem}:
             return found
     of = f" of problem {problem!r}" if problem else ""

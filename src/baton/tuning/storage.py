@@ -103,7 +103,7 @@ def _check_lines(path: Path) -> None:
 def _is_entry(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
