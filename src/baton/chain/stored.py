@@ -28,7 +28,7 @@ def path_of(results: Path, reference: TableRef | PageRef) -> Path:
 
 
 def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
-    """Lineage of a table, read from its head; empty if it is not on this machine.
+    """Lineage of a table, read from its head; empty if it is not on this machine, or not whole.
 
     Parameters
     ----------
@@ -39,9 +39,13 @@ def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
     path = path_of(results, reference)
     if not path.is_file():
         return {}
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return lineage_of(pq.read_schema(path))
+    try:
+        return lineage_of(pq.read_schema(path))
+    except (pa.ArrowException, OSError, InputError):
+        return {}
 
 
 def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:

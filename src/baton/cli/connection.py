@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 
 from rich.console import Console
 
@@ -13,6 +13,7 @@ from baton.errors import InputError
 from baton.settings import settings
 from serving.embedded import Addresses, Processes, awaited, claimed, run_embedded
 from tasks.platform.api import WAITS, Access, Client
+from tasks.platform.places import MANIFEST
 
 
 def server_at(addresses: Addresses, waits: Sequence[float] = WAITS) -> Server:
@@ -23,6 +24,17 @@ def server_at(addresses: Addresses, waits: Sequence[float] = WAITS) -> Server:
 def access_to(addresses: Addresses) -> Access:
     """Access to it: by the secret of an embedded one, by what the environment says to another."""
     return addresses.access if addresses.secret else Access.of(settings(), addresses.prefect)
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Leave the working folder while Prefect is imported: it takes settings from files there.
+
+    Whoever made that folder could have code run by them. Baton's own processes never are there.
+    """
+    settings()  # what is relative in them is meant from here
+    with chdir(MANIFEST.parent):
+        yield
 
 
 def is_there() -> bool:
