@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from baton import atomic
 from baton.errors import InputError
@@ -30,6 +30,7 @@ from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
+_IS_HERE = re.compile(rf"http://{re.escape(HOST)}:\d+(/|$)")
 _FOR_ANOTHER_SERVER = {
     "PREFECT_API_KEY",
     "PREFECT_CLIENT_CUSTOM_HEADERS",
@@ -67,6 +68,9 @@ class Addresses:
         """Address of MLflow's page of experiments, which logs in; empty if there is none."""
         page = f"{self.mlflow}/#/experiments"
         return link(page, self.secret) if self.has_own_mlflow else self.mlflow
+
+
+_ADDRESSES = TypeAdapter(Addresses)
 
 
 @dataclass
@@ -360,12 +364,11 @@ def _start_mlflow(running: Processes) -> str:
 def found(settings: Settings) -> Addresses | None:
     """Addresses of a `baton up` that runs in this home, if there is one."""
     try:
-        content: dict[str, Any] = json.loads((settings.home / "up.json").read_text("utf-8"))
-        secret = _secret_place(settings).read_text("utf-8")
-        addresses = Addresses(**content, secret=secret)
-    except (OSError, ValueError, TypeError):
+        told = _ADDRESSES.validate_json((settings.home / "up.json").read_bytes())
+        addresses = replace(told, secret=_secret_place(settings).read_text("utf-8"))
+    except (OSError, ValueError):
         return None
-    return addresses if _is_held(settings) and is_up(addresses) else None
+    return addresses if _is_held(settings) and _is_up_here(addresses) else None
 
 
 def awaited(
@@ -397,10 +400,10 @@ def _passing(settings: Settings) -> Addresses | None:
         return None
     try:
         secret = _secret_place(settings).read_text("utf-8")
-    except OSError:
+    except (OSError, ValueError):
         return None
     addresses = Addresses(held.pid, held.prefect, secret=secret)
-    return addresses if is_up(addresses) else None
+    return addresses if _is_up_here(addresses) else None
 
 
 def _is_claimed(settings: Settings) -> bool:
@@ -417,6 +420,12 @@ def _is_held(settings: Settings) -> bool:
         return True
     except OSError:  # nobody can hold what nobody can write
         return False
+
+
+def _is_up_here(addresses: Addresses) -> bool:
+    """Tell whether what a file of the home says is up: the secret is told to this machine only."""
+    asking = [addresses.prefect, *([addresses.mlflow] if addresses.has_own_mlflow else [])]
+    return all(map(_IS_HERE.match, asking)) and is_up(addresses)
 
 
 def is_up(addresses: Addresses) -> bool:

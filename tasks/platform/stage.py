@@ -201,7 +201,7 @@ def most_memory(run_id: str) -> int | None:
     try:
         content = json.loads(run_lock(run_id).with_suffix(".end").read_text("utf-8"))
         return int(content["max_rss_bytes"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 

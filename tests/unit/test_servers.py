@@ -133,7 +133,7 @@ def test_the_features_are_those_of_the_same_shop_in_sqlite(both):
 
 def test_only_reading_tells_whether_a_server_s_tables_changed(both):
     """What names no table of it is refused all the same, before anything is read."""
-    given = dict(url=both[1].url, secret="shop") | NAMES
+    given = {"url": both[1].url, "secret": "shop"} | NAMES
     assert CHURN.fingerprint(both[1]) is None
     with pytest.raises(InputError, match="no table 'order'"):
         CHURN.fingerprint(problems.parse(CHURN, {**given, "orders": "order"}))

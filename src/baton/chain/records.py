@@ -34,7 +34,8 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     InputError
         If there is none, or more than one begins so, or the record is damaged: that is put aside.
     """
-    paths = sorted(settings.chains.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    files = filter(Path.is_file, settings.chains.glob("*.json"))
+    paths = sorted(files, key=lambda path: path.stat().st_mtime)
     if chain_id:
         paths = [path for path in paths if path.stem.startswith(chain_id)]
         if len(paths) > 1:

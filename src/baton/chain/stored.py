@@ -28,7 +28,7 @@ def path_of(results: Path, reference: TableRef | PageRef) -> Path:
 
 
 def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
-    """Lineage of a table; empty if it is not on this machine.
+    """Lineage of a table, read from its head; empty if it is not on this machine.
 
     Parameters
     ----------
@@ -125,12 +125,14 @@ def model_folder(card: Path) -> Path:
     InputError
         If that file is missing, or tells of no such folder.
     """
-    import yaml
+    from baton.chain import yaml_files
 
+    content = yaml_files.read(card)
     try:
-        content = yaml.safe_load(card.read_text("utf-8"))
-        return card.parent / str(content["flavors"]["python_function"]["data"])
-    except OSError as error:
-        raise InputError(f"{card} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        raise InputError(f"{card} tells of no model that MLflow loads from files") from None
+        found: Path = (card.parent / content["flavors"]["python_function"]["data"]).resolve()
+        is_beside = found.is_relative_to(card.parent.resolve()) and found.is_dir()
+    except (KeyError, TypeError, ValueError, OSError):
+        is_beside = False
+    if not is_beside:
+        raise InputError(f"{card} tells of no model that MLflow loads from files beside it")
+    return found

@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -74,25 +73,10 @@ def _month(text: str) -> str:
 def _source(text: str) -> str:
     """Address, or an absolute path: another process has another working directory."""
     if re.match(r"https?://", text):
-        return _address(text)
+        return download.checked_url(text.rstrip("/"))
     if "://" in text:
         raise ValueError("a folder, a file or an http address is wanted")
     return str(Path(text).expanduser().absolute())
-
-
-def _address(text: str) -> str:
-    """Address without a password: it is kept with the run and the model."""
-    try:
-        parts = urlsplit(text)
-        is_plain = bool(parts.hostname) and not (
-            parts.query or parts.fragment or "@" in parts.netloc
-        )
-        parts.port  # noqa: B018  raises ValueError where it is no number
-    except ValueError:
-        is_plain = False
-    if not is_plain:
-        raise ValueError("an address without a user, a password and a query is wanted")
-    return text.rstrip("/")
 
 
 Month = Annotated[str, AfterValidator(_month)]

@@ -139,7 +139,7 @@ def _whole(lines: list[bytes]) -> Iterator[bytes]:
         try:
             entry = json.loads(line)
             found = entry.pop(_CHECKSUM, None)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             return
         is_ours = is_ours or found is not None
         if is_ours and found != _checksum(entry):
