@@ -44,6 +44,7 @@ from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by
 from tasks.platform.recovery import recover
 from tasks.platform.stage import run_lock
+from tasks.platform.upkeep import drop_twins
 
 log = logging.getLogger("baton.serve")
 
@@ -229,6 +230,7 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
     runner = StageRunner(name="baton", query_seconds=settings().poll_seconds, limit=None)
     for deployment in deployments:
         await runner.aadd_deployment(deployment)
+    await asyncio.to_thread(drop_twins)
     resuming = asyncio.create_task(_keep_recovering(declared))
     if ready:
         ready.touch()
