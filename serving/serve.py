@@ -48,6 +48,7 @@ from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by, take_turns
 from tasks.platform.recovery import recover
 from tasks.platform.stage import run_lock
+from tasks.platform.upkeep import drop_twins
 
 log = logging.getLogger("baton.serve")
 
@@ -165,10 +166,9 @@ class StageRunner(Runner):
         take_turns(self, self._has_room, self._chosen)
         return self
 
-    async def add(self, entry: Deployment) -> None:
-        """Serve an entry of prefect.yaml."""
-        deployment = await self.aadd_deployment(await to_deployment(entry))
-        self._flow_of[deployment] = entry.flow_name
+    async def add(self, deployment: RunnerDeployment, flow: str) -> None:
+        """Serve a deployment of the flow of this name."""
+        self._flow_of[await self.aadd_deployment(deployment)] = flow
 
     def _has_room(self, going: set[UUID]) -> bool:
         self._let_in = {run: flow for run, flow in self._let_in.items() if run in going}
@@ -262,10 +262,12 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
     ready : Path, optional
         File to create once every deployment and automation stands.
     """
+    deployments = [await to_deployment(entry) for entry in declared.deployments]
     most = settings().runs_at_once or max(_LEAST_AT_ONCE, 2 * cores())
     runner = StageRunner(most, name="baton", query_seconds=settings().poll_seconds, limit=None)
-    for entry in declared.deployments:
-        await runner.add(entry)
+    for entry, deployment in zip(declared.deployments, deployments, strict=True):
+        await runner.add(deployment, entry.flow_name)
+    await asyncio.to_thread(drop_twins)
     resuming = asyncio.create_task(_keep_recovering(declared))
     if ready:
         ready.touch()

@@ -1,6 +1,5 @@
 """The problem churn and studies on real servers: PostgreSQL, and MariaDB or MySQL."""
 
-import sqlite3
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,35 +15,10 @@ from baton.relational.database import Database
 from baton.settings import Settings
 from baton.sources import secrets
 from tests import services
-from tests.shops import TABLES, make_shop
+from tests.shops import NAMES, copy_shop, make_shop
 from tests.unit.test_tuning import WORKER, check_shared, share, shared_search
 
 CHURN = problems.get("churn")
-NAMES = {
-    "orders": "orders",
-    "order_key": "id",
-    "order_time": "ordered",
-    "customer_key": "customer",
-    # One order's customer is in no table, so that a server would refuse a declared key.
-    "relations": "orders.customer=people.id",
-}
-UNKEYED = {"customer integer references people (id),\n": "customer integer,\n"}
-TYPES = {
-    "postgresql": {
-        "ordered text": "ordered timestamp",
-        "called text": "called date",
-        "real": "numeric",
-    },
-    "mysql": {
-        "ordered text": "ordered datetime",
-        "called text": "called date",
-        "price real": "price decimal(10, 1)",
-        "total real": "total decimal(8, 2)",
-        "real": "double",
-        "table lines": "table `lines`",  # a word of the language there
-    },
-}
-"""What SQLite cannot declare."""
 
 
 @dataclass
@@ -83,7 +57,7 @@ def _private(tmp_path_factory):
     found.cleanup()
 
 
-@pytest.fixture(scope="module", params=TYPES)
+@pytest.fixture(scope="module", params=["postgresql", "mysql"])
 def server(request, tmp_path_factory, answering):
     """A database of the tests' own, which ends with them."""
     makes = {"postgresql": services.postgresql, "mysql": services.mysql}
@@ -109,16 +83,7 @@ def _password(server):
 def both(server, tmp_path_factory):
     """The same shop twice: parameters for a SQLite file, and for the server."""
     path = make_shop(tmp_path_factory.mktemp("shop") / "shop.sqlite")
-    tables = TABLES.replace(*next(iter(UNKEYED.items())), 1)
-    for kind, better in TYPES[server.kind].items():
-        tables = tables.replace(kind, better)
-    server.run(*filter(str.strip, tables.split(";")))
-    with sqlite3.connect(path) as shop:
-        for table in ("people", "products", "orders", "lines", "calls", "visits"):
-            rows = pd.read_sql_query(f"select * from {table}", shop)
-            engine = create_engine(server.address)
-            rows.to_sql(table, engine, if_exists="append", index=False)
-            engine.dispose()
+    copy_shop(path, server.address)
     given = [{"url": str(path)}, {"url": server.url, "secret": "shop"}]
     return [problems.parse(CHURN, one | NAMES) for one in given]
 
