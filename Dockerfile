@@ -16,7 +16,7 @@ RUN --mount=type=cache,target=/var/cache/uv \
     pip install --no-cache-dir --constraint constraints.txt uv \
     && uv venv "$VIRTUAL_ENV" \
     && uv pip install --compile-bytecode --constraints constraints.txt \
-       --requirements pyproject.toml --extra services --extra notebooks
+       --requirements pyproject.toml --extra services --extra mysql --extra notebooks
 COPY README.md LICENSE prefect.yaml ./
 COPY src src
 COPY tasks tasks

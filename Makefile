@@ -45,7 +45,7 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test long coverage lint dist sbom audit bench docs screenshots constraints clean
+.PHONY: help setup run test long services coverage lint dist sbom audit bench docs screenshots constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -66,6 +66,9 @@ test: setup ## Run the tests, but for a few that take longest
 
 long: setup ## Run the tests that take longest
 	$(VENV)/bin/pytest -m long
+
+services: setup ## Run the integration tests on PostgreSQL and Redis, as a team has them
+	$(VENV)/bin/pytest -n 0 tests/integration --database postgresql
 
 coverage: setup ## Measure what the tests without a chain cover; less than the floor fails
 	$(VENV)/bin/pytest -m "not long" tests/unit tests/contract tests/integration src --cov

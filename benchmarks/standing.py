@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chain import BATON, ROOT, environment_of
+from sqlalchemy import URL, create_engine, text
 
 from baton.settings import Settings
 from serving.embedded import found
@@ -28,6 +28,13 @@ START_SECONDS = 120.0
 SMALL = {"importance_rows": 50, "n_repeats": 1, "explain_rows": 5}
 """Options of a chain whose work is small."""
 STAGES = ("generate", "train", "evaluate")
+NAMES = {
+    "serve": "-m serving ",
+    "server": " serving.server ",
+    "mlflow": " mlflow server ",
+    "worker": "prefect worker start ",
+}
+"""What the command lines of processes of a kind hold."""
 LOCKED = b"database is locked"
 Json = dict[str, Any]
 
@@ -52,6 +59,11 @@ class Standing:
     n_locked: int = 0
     """Times that a log said that the database is locked."""
     _read: dict[Path, int] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> bytes:
+        """What the environment of each of its processes holds."""
+        return f"BATON_HOME={self.home}\0".encode()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,6 +92,16 @@ class Standing:
                 raise SystemExit("baton up did not get ready")
             time.sleep(0.2)
 
+    def kill(self, pid: int) -> None:
+        """End one of its processes at once."""
+        kill(pid)
+
+    def stop(self, signum: int) -> None:
+        """Send the whole a signal, and wait for its end."""
+        assert self.process is not None
+        kill(self.process.pid, signum)
+        self.process.wait(60)
+
     def end(self) -> None:
         """End all of it."""
         if self.process and self.process.poll() is None:
@@ -87,13 +109,21 @@ class Standing:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(30)
             self.process.kill()
+        self.end_rest()
+
+    def end_rest(self) -> None:
+        """End what is left."""
         for pid in self.processes():
             kill(pid)
         self.read_logs()
 
+    def logs(self) -> Iterator[Path]:
+        """Files in which its processes speak."""
+        yield from (self.home / "logs").glob("*.log*")
+
     def read_logs(self) -> None:
         """Count what the logs have said since they were last read."""
-        for log in (self.home / "logs").glob("*.log*"):
+        for log in self.logs():
             with log.open("rb") as content:
                 content.seek(self._read.get(log, 0))
                 said = content.read()
@@ -144,17 +174,17 @@ class Standing:
 
     def processes(self) -> dict[int, str]:
         """Command lines of the home's living processes by id."""
-        mark, living = f"BATON_HOME={self.home}".encode(), {}
+        living = {}
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                is_ours = mark in (place / "environ").read_bytes().split(b"\0")
+                is_ours = self.mark in (place / "environ").read_bytes()
                 if is_ours and state_of(int(place.name)) != "Z":
                     command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                     living[int(place.name)] = command
         return living
 
     def of_kind(self, kind: str) -> list[int]:
-        """Processes of a kind: run, template, serve, server or mlflow."""
+        """Processes of a kind: run, template, serve, server, mlflow or worker."""
         living = self.processes()
         warm = {pid for pid, command in living.items() if "-m serving.warm " in command}
         forked = {pid for pid in warm if parent_of(pid) in warm}
@@ -162,11 +192,9 @@ class Standing:
         groups = {
             "run": forked | cold,
             "template": warm - forked,
-            "serve": {pid for pid, command in living.items() if "-m serving " in command},
-            "server": {pid for pid, command in living.items() if " serving.server " in command},
-            "mlflow": {pid for pid, command in living.items() if " mlflow server " in command},
         }
-        return sorted(groups[kind])
+        named = {pid for pid, command in living.items() if NAMES.get(kind, "-") in command}
+        return sorted(groups.get(kind, named))
 
 
 def _status(pid: int) -> list[str]:
@@ -296,8 +324,19 @@ def judged(runs: list[Json]) -> tuple[str, str]:
     return "stuck", ", ".join(f"{r['stage']} {r['state_name']}" for r in runs)
 
 
-def doubled(home: Path, n_chains: int) -> int:
-    """Model versions that there are too many of: each chain has a data set of its own."""
-    with sqlite3.connect(home / "mlflow" / "mlflow.db") as database:
-        n_versions = database.execute("select count(*) from model_versions").fetchone()[0]
-    return max(0, int(n_versions) - n_chains)
+def doubled(home: Path, database: URL | None = None) -> int:
+    """Model versions that there are too many of: more than one with the same key.
+
+    Parameters
+    ----------
+    home : Path
+    database : URL, optional
+        MLflow's, if it is not the file of the home.
+    """
+    engine = create_engine(database or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
+    keys = "SELECT count(*) - count(DISTINCT value) FROM model_version_tags WHERE key = 'baton.key'"
+    try:
+        with engine.connect() as connection:
+            return int(connection.execute(text(keys)).scalar_one())
+    finally:
+        engine.dispose()

@@ -23,6 +23,7 @@ async def generate(
         with plan.lock:
             cached = plan.is_done
             if not cached:
-                raw = load_raw(plan, read_sources(plan))
-                await in_thread(make_features, plan, raw)
+                load = load_raw.with_options(refresh_cache=plan.is_fresh)
+                make = make_features.with_options(refresh_cache=plan.is_fresh)
+                await in_thread(make, plan, load(plan, read_sources(plan)))
         return announce(dataset_ready(plan), cached=cached)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from baton import atomic
 from baton.errors import InputError
@@ -29,6 +30,7 @@ from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
+_IS_HERE = re.compile(rf"http://{re.escape(HOST)}:\d+(/|$)")
 _FOR_ANOTHER_SERVER = {
     "PREFECT_API_KEY",
     "PREFECT_CLIENT_CUSTOM_HEADERS",
@@ -68,6 +70,9 @@ class Addresses:
         return link(page, self.secret) if self.has_own_mlflow else self.mlflow
 
 
+_ADDRESSES = TypeAdapter(Addresses)
+
+
 @dataclass
 class Processes:
     """The running processes."""
@@ -77,6 +82,8 @@ class Processes:
     secret: str = field(default_factory=new_secret, repr=False)
     """What the servers ask for, new with every start."""
     children: list[Child] = field(default_factory=list)
+    kept: dict[Path, bytes] = field(default_factory=dict, repr=False)
+    """What other commands find it by, as long as it lives."""
 
     def start(
         self,
@@ -147,13 +154,35 @@ class Processes:
         ProcessError
             If one cannot stay up.
         """
+        for place, content in self.kept.items():
+            if _content(place) != content:
+                atomic.write_bytes(place, content)
+                say(f"{place} was gone or altered; it is written anew")
         for child in self.children:
             child.tend(time.monotonic(), say)
+
+    @contextmanager
+    def keep(self, place: Path, content: bytes) -> Iterator[None]:
+        """Have a file hold this as long as the context lasts."""
+        atomic.write_bytes(place, content)
+        self.kept[place] = content
+        try:
+            yield
+        finally:
+            del self.kept[place]
+            place.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End the processes."""
         end(self.children)
         self.children.clear()
+
+
+def _content(place: Path) -> bytes | None:
+    try:
+        return place.read_bytes()
+    except OSError:
+        return None
 
 
 @contextmanager
@@ -251,7 +280,7 @@ def run_embedded(
         stack.callback(running.stop)
         port = _port(settings.prefect_port if standing else 0)
         running.api = f"http://{HOST}:{port}/api"
-        stack.enter_context(_kept_secret(running))
+        stack.enter_context(running.keep(_secret_place(settings), running.secret.encode()))
         if serving:
             running.start("store", guarded("tasks.platform.tracking"), is_brief=True)
         server = _start_server(running, port, schedules=standing)
@@ -266,31 +295,14 @@ def run_embedded(
         is_own = bool(mlflow) and not settings.mlflow_tracking_uri
         addresses = Addresses(os.getpid(), running.api, mlflow, is_own, running.secret)
         if standing:
-            stack.enter_context(_announced(addresses, settings))
+            stack.enter_context(running.keep(settings.home / "up.json", _told(addresses)))
         yield running, addresses
 
 
-@contextmanager
-def _announced(addresses: Addresses, settings: Settings) -> Iterator[None]:
-    """Say where this Baton is, without its secret, for other commands to find it."""
-    place = settings.home / "up.json"
+def _told(addresses: Addresses) -> bytes:
+    """Where this Baton is, without its secret, for other commands to find it."""
     told = {name: value for name, value in asdict(addresses).items() if name != "secret"}
-    atomic.write_bytes(place, json.dumps(told).encode())
-    try:
-        yield
-    finally:
-        place.unlink(missing_ok=True)
-
-
-@contextmanager
-def _kept_secret(running: Processes) -> Iterator[None]:
-    """Keep the secret for other commands of this user, as long as the processes live."""
-    place = _secret_place(running.settings)
-    atomic.write_bytes(place, running.secret.encode())
-    try:
-        yield
-    finally:
-        place.unlink(missing_ok=True)
+    return json.dumps(told).encode()
 
 
 def _secret_place(settings: Settings) -> Path:
@@ -352,12 +364,11 @@ def _start_mlflow(running: Processes) -> str:
 def found(settings: Settings) -> Addresses | None:
     """Addresses of a `baton up` that runs in this home, if there is one."""
     try:
-        content: dict[str, Any] = json.loads((settings.home / "up.json").read_text("utf-8"))
-        secret = _secret_place(settings).read_text("utf-8")
-        addresses = Addresses(**content, secret=secret)
-    except (OSError, ValueError, TypeError):
+        told = _ADDRESSES.validate_json((settings.home / "up.json").read_bytes())
+        addresses = replace(told, secret=_secret_place(settings).read_text("utf-8"))
+    except (OSError, ValueError):
         return None
-    return addresses if _is_held(settings) and is_up(addresses) else None
+    return addresses if _is_held(settings) and _is_up_here(addresses) else None
 
 
 def awaited(
@@ -389,10 +400,10 @@ def _passing(settings: Settings) -> Addresses | None:
         return None
     try:
         secret = _secret_place(settings).read_text("utf-8")
-    except OSError:
+    except (OSError, ValueError):
         return None
     addresses = Addresses(held.pid, held.prefect, secret=secret)
-    return addresses if is_up(addresses) else None
+    return addresses if _is_up_here(addresses) else None
 
 
 def _is_claimed(settings: Settings) -> bool:
@@ -411,8 +422,16 @@ def _is_held(settings: Settings) -> bool:
         return False
 
 
+def _is_up_here(addresses: Addresses) -> bool:
+    """Tell whether what a file of the home says is up: the secret is told to this machine only."""
+    asking = [addresses.prefect, *([addresses.mlflow] if addresses.has_own_mlflow else [])]
+    return all(map(_IS_HERE.match, asking)) and is_up(addresses)
+
+
 def is_up(addresses: Addresses) -> bool:
     """Tell whether the server answers to those who have its secret."""
+    if not re.fullmatch(rf"http://{HOST}:\d{{1,5}}(/api)?", str(addresses.prefect)):
+        return False  # a damaged record of it
     with Client(addresses.access) as client:
         return client.is_healthy()
 

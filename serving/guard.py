@@ -161,7 +161,7 @@ def _token_of(message: Message) -> str:
     try:
         content = json.loads(message.get("text") or "")
         found = content["token"] if content["type"] == "auth" else ""
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ""
     return found if isinstance(found, str) else ""
 

@@ -5,12 +5,13 @@ Holding it, by a lock, belongs in ``serving/embedded.py``.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from baton.atomic import write_bytes
 from baton.settings import Settings
@@ -24,25 +25,27 @@ class Holder:
 
     pid: int
     command: str
-    since: str
+    since: datetime
     """Local time, to the second, with its offset."""
     prefect: str = ""
     """Address of its Prefect API, once that answers."""
 
     def __str__(self) -> str:
-        since = datetime.fromisoformat(self.since)
-        return f"`{self.command}` (process {self.pid}, since {since:%Y-%m-%d %H:%M:%S})"
+        return f"`{self.command}` (process {self.pid}, since {self.since:%Y-%m-%d %H:%M:%S})"
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 def record(settings: Settings, prefect: str = "") -> None:
     """Record this process as the one that holds the home, and where its Prefect API answers."""
     words = [word for word in sys.argv[1:3] if not word.startswith("-")]  # values may be secret
     command = " ".join([Path(sys.argv[0]).name, *words])
-    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    now = datetime.now().astimezone().replace(microsecond=0)
     found = held_by(settings)
     since = found.since if found and found.pid == os.getpid() else now
-    content = asdict(Holder(os.getpid(), command, since, prefect))
-    write_bytes(_path(settings), json.dumps(content).encode())
+    held = Holder(os.getpid(), command, since, prefect)
+    write_bytes(_path(settings), _HOLDER.dump_json(held))
 
 
 def forget(settings: Settings) -> None:
@@ -53,8 +56,8 @@ def forget(settings: Settings) -> None:
 def held_by(settings: Settings) -> Holder | None:
     """Return the last one that held the home; one that was killed leaves its record behind."""
     try:
-        return Holder(**json.loads(_path(settings).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return _HOLDER.validate_json(_path(settings).read_bytes())
+    except (OSError, ValidationError):
         return None
 
 

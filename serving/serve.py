@@ -22,10 +22,11 @@ from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
+from uuid import UUID
 
 from httpx import HTTPError
 from prefect import Flow
-from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import PrefectException
@@ -33,22 +34,26 @@ from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 
-from baton.chain import manifest
+from baton.chain import manifest, turns
 from baton.chain.manifest import Deployment, Manifest
+from baton.chain.turns import Waiting
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
 from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
+from tasks.platform.cluster import cores
 from tasks.platform.places import MANIFEST
-from tasks.platform.prefect_internals import share_certificates, start_runs_by
+from tasks.platform.prefect_internals import share_certificates, start_runs_by, take_turns
 from tasks.platform.recovery import recover
 from tasks.platform.stage import run_lock
+from tasks.platform.upkeep import drop_twins
 
 log = logging.getLogger("baton.serve")
 
 _SECONDS_BETWEEN_LOOKS = 5.0
+_LEAST_AT_ONCE = 4
 _RECOVERING = "reconcile"
 """Flow whose work this process does itself, more often."""
 _SECONDS_BETWEEN_LOOKS_AT_TEMPLATE = 1.0
@@ -130,14 +135,25 @@ def _concurrency(entry: Deployment) -> int | ConcurrencyLimitConfig | None:
 
 
 class StageRunner(Runner):
-    """Prefect's runner, with two differences.
+    """Prefect's runner, with three differences.
 
-    Its runs start warm where the system can fork. On SIGTERM it leaves them to be taken up by
-    the next runner, where Prefect's would leave them Running for ever.
+    Its runs start warm where the system can fork. They begin in turn, as many at once as this
+    machine can do. On SIGTERM it leaves them to be taken up by the next runner, where Prefect's
+    would leave them Running for ever.
+
+    Parameters
+    ----------
+    most : int
+        Runs at once.
+    **options
+        Of Prefect's.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, most: int, **options: Any) -> None:
         super().__init__(**options)
+        self._most = most
+        self._flow_of: dict[UUID | None, str] = {}
+        self._let_in: dict[UUID, str] = {}
         # A folder of its own, because nobody else may enter there.
         self._door = Path(tempfile.mkdtemp(prefix="baton-")) / "door"
         self._keeping: asyncio.Task[None] | None = None
@@ -147,7 +163,25 @@ class StageRunner(Runner):
         await super().__aenter__()
         if sys.platform == "linux":
             start_runs_by(self, self._warm_command)
+        take_turns(self, self._has_room, self._chosen)
         return self
+
+    async def add(self, deployment: RunnerDeployment, flow: str) -> None:
+        """Serve a deployment of the flow of this name."""
+        self._flow_of[await self.aadd_deployment(deployment)] = flow
+
+    def _has_room(self, going: set[UUID]) -> bool:
+        self._let_in = {run: flow for run, flow in self._let_in.items() if run in going}
+        return turns.has_room(self._let_in.values(), self._most)
+
+    def _chosen(self, due: list[FlowRun], going: set[UUID]) -> list[FlowRun]:
+        runs = {str(run.id): run for run in due}
+        flows = {name: self._flow_of.get(run.deployment_id, "") for name, run in runs.items()}
+        waiting = [Waiting(name, flows[name], _due(run)) for name, run in runs.items()]
+        at_work = [self._let_in.get(run, "") for run in going]
+        chosen = [runs[name] for name in turns.in_turn(waiting, at_work, self._most)]
+        self._let_in |= {run.id: flows[str(run.id)] for run in chosen}
+        return chosen
 
     def _warm_command(self) -> str:
         self._keeping = asyncio.create_task(keep_template(self._door))
@@ -157,6 +191,10 @@ class StageRunner(Runner):
         """End at once; the runs' processes follow, and their locks are free then."""
         shutil.rmtree(self._door.parent, ignore_errors=True)
         os._exit(0)
+
+
+def _due(run: FlowRun) -> datetime:
+    return run.next_scheduled_start_time or run.expected_start_time or datetime.now(UTC)
 
 
 def start_template(address: Path) -> subprocess.Popen[bytes]:
@@ -225,9 +263,11 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
         File to create once every deployment and automation stands.
     """
     deployments = [await to_deployment(entry) for entry in declared.deployments]
-    runner = StageRunner(name="baton", query_seconds=settings().poll_seconds, limit=None)
-    for deployment in deployments:
-        await runner.aadd_deployment(deployment)
+    most = settings().runs_at_once or max(_LEAST_AT_ONCE, 2 * cores())
+    runner = StageRunner(most, name="baton", query_seconds=settings().poll_seconds, limit=None)
+    for entry, deployment in zip(declared.deployments, deployments, strict=True):
+        await runner.add(deployment, entry.flow_name)
+    await asyncio.to_thread(drop_twins)
     resuming = asyncio.create_task(_keep_recovering(declared))
     if ready:
         ready.touch()

@@ -44,7 +44,8 @@ def main() -> None:
 def hold(place: str) -> int | None:
     """Lock the run as on its way for as long as this process lives, or the one that it becomes.
 
-    Returns the file's descriptor; None if somebody else holds it all the time.
+    The file holds its process id. Returns its descriptor; None if somebody else holds it all
+    the time.
     """
     for _ in range(100):
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
@@ -52,6 +53,8 @@ def hold(place: str) -> int | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(descriptor).st_nlink:  # else it was removed before it was locked
                 os.set_inheritable(descriptor, True)
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, b"%d" % os.getpid())
                 return descriptor
         except OSError:  # somebody looks whether it is locked
             time.sleep(0.01)

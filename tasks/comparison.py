@@ -42,7 +42,7 @@ class ComparisonPlan(Plan):
         options = self.data.options
         return folder(
             self.data.problem,
-            features=self.data.features.key,
+            features=self.data.features.digest,
             target=self.data.target,
             headline=self.data.headline,
             seed=self.data.seed,
@@ -78,7 +78,7 @@ def cross_validate(plan: ComparisonPlan, name: str) -> pa.Table:
     )
     mean = found.mean.get(data.headline)
     log.info("%s: %s %s over %d folds", name, data.headline, mean, _FOLDS)
-    return with_lineage(pa.table(dict(found.scores)), {"chain": data.chain, "model": name})
+    return with_lineage(pa.table(dict(found.scores)), {"model": name})
 
 
 @result_task("comparison", name="compare families")
@@ -91,5 +91,5 @@ def compare_families(plan: ComparisonPlan) -> pa.Table:
         lines.append({"model": name, "mean": found.mean(), "std": found.std()})
     sign = -1 if metrics.GREATER_IS_BETTER[metrics.parse(data.headline)] else 1
     lines.sort(key=lambda line: sign * line["mean"])
-    facts = {"chain": data.chain, "problem": data.problem, "metric": data.headline}
+    facts = {"problem": data.problem, "metric": data.headline}
     return with_lineage(pa.Table.from_pylist(lines), facts)

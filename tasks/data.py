@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +38,13 @@ class DatasetPlan(Plan):
     chain: str
     source: str
     """Digest of what the raw table is made from."""
+    read: Mapping[str, pa.Table] = field(default_factory=dict, repr=False)
+    """Tables that had to be read to know it."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether all is made anew, whatever stands there."""
+        return self.options.fresh
 
     @property
     def code(self) -> str:
@@ -63,14 +71,13 @@ class DatasetPlan(Plan):
 
     @property
     def is_done(self) -> bool:
-        """Whether both tables are there."""
-        return self.has("raw", "features")
+        """Whether both tables are there, and may be taken."""
+        return not self.is_fresh and self.has("raw", "features")
 
     @property
     def lineage(self) -> dict[str, Any]:
         """What the tables are made from."""
         return {
-            "chain": self.chain,
             "problem": self.problem.name,
             "parameters": self.params.model_dump(mode="json"),
             "source": self.source,
@@ -88,35 +95,57 @@ def plan_dataset(
     InputError
         If the problem or a parameter is unknown or ill-typed, or the source cannot be read.
     """
-    found = problems.get(problem)
+    found, asked = problems.get(problem), options or Options()
     params = problems.parse(found, parameters or {})
-    source = look_at_source(found, params)
-    return DatasetPlan(found, params, options or Options(), chain, source)
+    source = look_at_source(found, params, is_fresh=asked.fresh)
+    if source is not None:
+        return DatasetPlan(found, params, asked, chain, source)
+    tables = read_first(found, params)
+    return DatasetPlan(found, params, asked, chain, _digest_of(tables), tables)
 
 
 @task(name="look at the source", persist_result=False, **results.retried())
-def look_at_source(problem: Problem[Any], params: Params) -> str:
-    """Digest of what the raw table is made from."""
+def look_at_source(problem: Problem[Any], params: Params, *, is_fresh: bool) -> str | None:
+    """Digest of what the raw table is made from; None if only reading tells."""
+    if is_fresh:
+        problem.forget(params)
     return problem.fingerprint(params)
+
+
+@task(name="read the source", persist_result=False, **results.retried())
+def read_first(problem: Problem[Any], params: Params) -> dict[str, pa.Table]:
+    """Read the tables of a source of which only reading tells whether it changed."""
+    return {name: _table(problem.read(params, name)) for name in problem.sources(params)}
+
+
+def _table(frame: Any) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _digest_of(tables: Mapping[str, pa.Table]) -> str:
+    return digest_of({name: results.digest_of_table(table) for name, table in tables.items()})
 
 
 @task(name="list sources", persist_result=False, **results.retried())
 def list_sources(plan: DatasetPlan) -> tuple[str, ...]:
     """Names of the tables that the raw table is joined from; none for most problems."""
-    return plan.problem.sources(plan.params)
+    return tuple(plan.read) or plan.problem.sources(plan.params)
 
 
 @result_task(_SOURCE + "{source}", name="read {source}", is_outside=True)
 def read_source(plan: DatasetPlan, source: str) -> pa.Table:
     """Read one of the tables that the raw table is joined from."""
-    found = plan.problem.read(plan.params, source)
+    found = plan.read.get(source)
+    if found is None:
+        found = _table(plan.problem.read(plan.params, source))
     log.info("%s: %d rows, %d columns", source, *found.shape)
-    return with_lineage(pa.Table.from_pandas(found, preserve_index=False), plan.lineage)
+    return with_lineage(found, plan.lineage)
 
 
 def read_sources(plan: DatasetPlan) -> dict[str, pa.Table]:
     """Tables that the raw table is joined from."""
-    return {name: read_source(plan, name) for name in list_sources(plan)}
+    read = read_source.with_options(refresh_cache=plan.is_fresh)
+    return {name: read(plan, name) for name in list_sources(plan)}
 
 
 @result_task("raw", name="load raw table")
@@ -196,7 +225,8 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
 
 
 def with_model(options: Options, model: str, model_params: dict[str, Any]) -> Options:
-    """Options in which the model is named: the user's choice, or else the problem's own."""
+    """Options of what comes next; the model is the user's choice, or else the problem's own."""
     name = options.model or model
     own = model_params if name == model else {}
-    return options.model_copy(update={"model": name, "model_params": own | options.model_params})
+    settled = {"model": name, "model_params": own | options.model_params, "fresh": False}
+    return options.model_copy(update=settled)

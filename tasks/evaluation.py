@@ -60,7 +60,7 @@ class EvaluationPlan(Plan):
         return folder(
             trained.problem,
             model=trained.model.model_dump(mode="json"),
-            features=trained.data.features.key,
+            features=trained.data.features.digest,
             options=trained.data.options.model_dump(mode="json", exclude={"notebook"}),
             code=self.code,
         )
@@ -80,7 +80,6 @@ class EvaluationPlan(Plan):
         """What the tables are made from."""
         trained = self.trained
         return {
-            "chain": trained.chain,
             "problem": trained.problem,
             "features": trained.data.features.digest,
             "model": trained.model.uri,

@@ -82,7 +82,7 @@ class NotebookPlan(Plan):
         try:
             said = json.loads(self.mark.read_text("utf-8"))
             return bool(said == self._said())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
 
     def keep(self, html: str) -> None:

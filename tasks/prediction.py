@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from prefect import task
 
 from baton import models, problems
 from baton.chain.events import ModelRef, PredictionsReady
@@ -16,6 +17,7 @@ from baton.lineage import folder, with_lineage
 from baton.models.answers import answer, output_of
 from baton.problems import Params, Problem
 from baton.terms import ROW, SPLIT
+from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model, newest_version
@@ -34,6 +36,8 @@ class PredictionPlan(Plan):
     model: models.FittedModel
     source: str
     """Digest of what the new rows are made from."""
+    rows: pa.Table | None = field(default=None, repr=False)
+    """The rows, if they had to be read to know it."""
 
     @property
     def folder(self) -> str:
@@ -55,7 +59,6 @@ class PredictionPlan(Plan):
     def lineage(self) -> dict[str, Any]:
         """What the answer is made from."""
         return {
-            "chain": self.chain,
             "problem": self.problem.name,
             "parameters": self.params.model_dump(mode="json"),
             "source": self.source,
@@ -89,17 +92,29 @@ def plan_prediction(
     if "parameters" not in model.origin:
         raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
     params = problems.parse(found, model.origin["parameters"] | parameters)
-    return PredictionPlan(found, params, chain, reference, model, found.unseen_fingerprint(params))
+    source, rows = found.unseen_fingerprint(params), None
+    if source is None:
+        rows = read_first(found, params)
+        source = results.digest_of_table(rows)
+    return PredictionPlan(found, params, chain, reference, model, source, rows)
+
+
+@task(name="read the source", persist_result=False, **results.retried())
+def read_first(problem: Problem[Any], params: Params) -> pa.Table:
+    """Read the rows of a source of which only reading tells whether it changed."""
+    return pa.Table.from_pandas(problem.unseen(params), preserve_index=False)
 
 
 @result_task("new_rows", name="read new rows", is_outside=True)
 def read_new_rows(plan: PredictionPlan) -> pa.Table:
     """Read the rows that are to be predicted."""
-    rows = plan.problem.unseen(plan.params)
+    rows = plan.rows
+    if rows is None:
+        rows = pa.Table.from_pandas(plan.problem.unseen(plan.params), preserve_index=False)
     log.info("%d rows to predict", len(rows))
-    if rows.empty:
+    if not len(rows):
         raise InputError("there is no row to predict; choose others")
-    return with_lineage(pa.Table.from_pandas(rows, preserve_index=False), plan.lineage)
+    return with_lineage(rows, plan.lineage)
 
 
 @result_task("new_predictions", name="predict new rows")

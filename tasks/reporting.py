@@ -12,8 +12,9 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from baton import tuning
+from baton import disk, tuning
 from baton.atomic import write_bytes
+from baton.chain import records
 from baton.chain.events import ModelEvaluated, PageRef
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import ShapValues
@@ -27,7 +28,7 @@ from baton.terms import ROW
 from tasks.evaluation import TABLES, Bench, EvaluationPlan
 from tasks.platform import results
 from tasks.platform.plan import Plan
-from tasks.platform.tracking import champion_scores, log_evaluation, log_search
+from tasks.platform.tracking import champion_scores, is_log_whole, log_evaluation, log_search
 from tasks.rows import facts_of
 from tasks.tuning import SearchPlan, lines_of, said
 
@@ -60,20 +61,35 @@ class ReportPlan(Plan):
 
     @property
     def mark(self) -> Path:
-        """File that says that the page is written, and all of it logged."""
+        """File that says what page is written, and that all of it is logged."""
         return self.path.with_name("evaluated")
 
     @property
     def is_done(self) -> bool:
-        """Whether everything was made, written and logged."""
-        return self.mark.is_file() and self.path.is_file() and self.evaluation.is_done
+        """Whether everything was made, written and logged, and all of it is whole."""
+        run_id = self.evaluation.trained.model.run_id
+        return self._is_written() and self.evaluation.is_done and is_log_whole(run_id)
+
+    def _is_written(self) -> bool:
+        try:
+            return self.mark.read_text("ascii") == results.digest_of_file(self.path)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def keep(self, html: str) -> None:
+        """Write the page; what else stood there is put aside."""
+        content = html.encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists() and not self._is_written() and self.path.read_bytes() != content:
+            disk.put_aside(self.path)
+        write_bytes(self.path, content)
 
 
 def show(plan: ReportPlan, bench: Bench) -> None:
     """Write the report and log the evaluation."""
     pictures = write_report(plan, bench)
     log_evaluation(model_evaluated(plan), pictures)
-    plan.mark.touch()
+    write_bytes(plan.mark, results.digest_of_file(plan.path).encode())
 
 
 @task(name="write report", persist_result=False)
@@ -86,8 +102,7 @@ def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
         The pictures, for MLflow.
     """
     page = page_of(read_findings(plan.evaluation, bench))
-    plan.path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(plan.path, page.html.encode())
+    plan.keep(page.html)
     log.info("report %s", plan.path)
     return page.pictures
 
@@ -193,6 +208,4 @@ def _interval(evaluated: ModelEvaluated, name: str) -> str:
 
 def remember(evaluated: ModelEvaluated) -> None:
     """Keep what a chain announced last, for the commands that look back."""
-    folder = settings().chains
-    folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / f"{evaluated.chain}.json", evaluated.model_dump_json(indent=1).encode())
+    records.keep(settings(), evaluated)

@@ -38,7 +38,7 @@ class TrainingPlan(Plan):
         """Key under which the model is registered: what decides it, digested."""
         data = self.data
         decides = {
-            "features": data.features.key,
+            "features": data.features.digest,
             "target": data.target,
             "seed": data.seed,
             "model": data.options.model,

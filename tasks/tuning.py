@@ -223,7 +223,6 @@ def lines_of(plan: SearchPlan) -> pa.Table:
     study = open_study(plan)
     best = study.best()
     facts = {
-        "chain": plan.data.chain,
         "problem": plan.data.problem,
         "study": plan.search.name,
         "metric": plan.search.metric,

@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,30 @@ def no_internals(monkeypatch):
     yield
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def answering():
+    """Enter a context of tests/services.py; skip the test where nobody answers."""
+    from tests import services
+
+    @contextmanager
+    def entered(context):
+        with ExitStack() as stack:
+            try:
+                found = stack.enter_context(context)
+            except services.NobodyAnswersError as error:
+                pytest.skip(str(error))
+            yield found
+
+    return entered
+
+
+def pytest_addoption(parser):
+    """Let the integration tests be run on another database."""
+    parser.addoption(
+        "--database",
+        choices=["sqlite", "postgresql"],
+        default="sqlite",
+        help="what Prefect, MLflow and studies stand on in tests/integration",
+    )

@@ -1,9 +1,12 @@
-"""A small shop as a SQLite database, for the tests that read one."""
+"""A small shop as a SQLite database, and on a server, for the tests that read one."""
 
 import random
 import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import pandas as pd
+from sqlalchemy import URL, create_engine, text
 
 TABLES = """
     create table people (id integer primary key, city text, changed text);
@@ -19,6 +22,34 @@ TABLES = """
                          pages integer);
     create table elsewhere (id integer primary key, word text);
 """
+
+NAMES = {
+    "orders": "orders",
+    "order_key": "id",
+    "order_time": "ordered",
+    "customer_key": "customer",
+    # One order's customer is in no table, so that a server would refuse a declared key.
+    "relations": "orders.customer=people.id",
+}
+"""Parameters of the problem churn that name its tables."""
+
+UNKEYED = ("customer integer references people (id),\n", "customer integer,\n")
+TYPES = {
+    "postgresql": {
+        "ordered text": "ordered timestamp",
+        "called text": "called date",
+        "real": "numeric",
+    },
+    "mysql": {
+        "ordered text": "ordered datetime",
+        "called text": "called date",
+        "price real": "price decimal(10, 1)",
+        "total real": "total decimal(8, 2)",
+        "real": "double",
+        "table lines": "table `lines`",  # a word of the language there
+    },
+}
+"""What SQLite cannot declare."""
 
 
 def make_shop(path: Path, orders: int = 120, customers: int = 30) -> Path:
@@ -58,3 +89,18 @@ def make_shop(path: Path, orders: int = 120, customers: int = 30) -> Path:
             places = ", ".join("?" * len(values[0]))
             connection.executemany(f"insert into {table} values ({places})", values)
     return path
+
+
+def copy_shop(path: Path, url: URL) -> None:
+    """Copy a shop into a database of a server, its columns of the server's own types."""
+    tables = TABLES.replace(*UNKEYED, 1)
+    for kind, better in TYPES[url.get_backend_name()].items():
+        tables = tables.replace(kind, better)
+    engine = create_engine(url)
+    with engine.begin() as connection, sqlite3.connect(path) as shop:
+        for statement in filter(str.strip, tables.split(";")):
+            connection.execute(text(statement))
+        for table in ("people", "products", "orders", "lines", "calls", "visits"):
+            rows = pd.read_sql_query(f"select * from {table}", shop)
+            rows.to_sql(table, connection, if_exists="append", index=False)
+    engine.dispose()

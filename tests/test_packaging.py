@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from tests import services
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
@@ -196,6 +198,7 @@ def test_make_alone_lists_every_target() -> None:
         "run",
         "test",
         "long",
+        "services",
         "coverage",
         "lint",
         "dist",
@@ -215,6 +218,7 @@ def test_make_alone_lists_every_target() -> None:
         "run",
         "test",
         "long",
+        "services",
         "coverage",
         "lint",
         "dist",
@@ -379,6 +383,8 @@ def test_workflows_are_modest(name: str) -> None:
         for step in job.get("steps", []):
             if "uses" in step:
                 assert re.search(r"@[0-9a-f]{40}$", step["uses"]), step["uses"]
+        for service in job.get("services", {}).values():
+            assert re.search(r":\S+@sha256:[0-9a-f]{64}$", service["image"]), service["image"]
 
 
 def test_one_digest_stands_for_one_version() -> None:
@@ -497,6 +503,15 @@ def test_ci_covers_the_supported_pythons() -> None:
     job = workflow("ci.yaml")["jobs"]["test"]
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert project()["project"]["requires-python"] == ">=3.11,<3.14"
+
+
+def test_ci_has_the_services_that_tests_look_for() -> None:
+    """The tests find PostgreSQL, MariaDB and Redis on GitHub, at the addresses they are given."""
+    job = workflow("ci.yaml")["jobs"]["test"]
+    assert set(job["env"]) == set(services.STANDARD)
+    ports = {port.split(":")[0] for one in job["services"].values() for port in one["ports"]}
+    assert ports == set(re.findall(r"127\.0\.0\.1:(\d+)", " ".join(job["env"].values())))
+    assert [step["run"] for step in job["steps"] if "run" in step][-1] == "make services"
 
 
 def test_deploy_follows_the_tests_and_needs_a_target() -> None:

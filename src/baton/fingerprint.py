@@ -24,7 +24,9 @@ _OURS = ("baton", "tasks")
 _SILENT = (
     "baton.atomic",
     "baton.chain",
+    "baton.disk",
     "baton.errors",
+    "baton.identity",
     "baton.internals",
     "baton.lineage",
     "baton.settings",

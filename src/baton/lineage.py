@@ -10,10 +10,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from baton.errors import InputError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA_KEY = b"baton"
+_MEND = "the file was altered; delete it and run its chain again"
 
 
 def digest_of(content: Any) -> str:
@@ -34,7 +37,25 @@ def with_lineage(table: pa.Table, lineage: dict[str, Any]) -> pa.Table:
     return table.replace_schema_metadata(metadata)
 
 
-def lineage_of(schema: pa.Schema) -> dict[str, Any]:
-    """Lineage in a schema's metadata; empty if there is none."""
-    found: dict[str, Any] = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
-    return found
+class Lineage(dict[str, Any]):
+    """Lineage of a table: what it lacks was taken away, which is no defect of who asks for it."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f"a table's lineage lacks {name!r}: {_MEND}")
+
+
+def lineage_of(schema: pa.Schema) -> Lineage:
+    """Lineage in a schema's metadata; empty if there is none.
+
+    Raises
+    ------
+    InputError
+        If what stands there is no lineage.
+    """
+    try:
+        found = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"a table's lineage cannot be read: {_MEND}")
+    return Lineage(found)

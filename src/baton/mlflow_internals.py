@@ -22,7 +22,7 @@ def model_cards(settings: Settings, run_id: str) -> list[Path]:
     """
 
     def is_of_run(card: Path) -> bool:
-        return run_id in card.read_text("utf-8")
+        return run_id.encode() in card.read_bytes()
 
     known = "*/models/*/artifacts/MLmodel"
     return _found(settings, "models", known, "**/MLmodel", is_of_run)

@@ -38,6 +38,8 @@ def parse(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any
     except ValidationError as error:
         raise InputError(breach(problem, error)) from None
     _refuse_idle(checked, given)
+    if problem is None and checked.fresh:
+        raise InputError("fresh reads the source again: give it to `baton run`, or drop it")
     for name in (*checked.compare, *([checked.model] if checked.model else [])):
         models.family(name)
     if checked.compare and (checked.model or checked.model_params):

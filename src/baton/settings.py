@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Settings of Baton; every one is an environment variable with the prefix ``BATON_``."""
 
-    model_config = SettingsConfigDict(env_prefix="BATON_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="BATON_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     home: Path = Field(
         default=Path(".baton"), description="Folder of all state: results, databases, logs."
@@ -28,6 +30,12 @@ class Settings(BaseSettings):
     )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
+    )
+    runs_at_once: int = Field(
+        default=0,
+        ge=0,
+        description="Runs that a serve process has going at once; 0 for twice its cores, at least"
+        " four. Trials are not counted.",
     )
     database_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the database that a problem reads."
@@ -88,7 +96,10 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().resolve()
+        try:
+            return home.expanduser().resolve()
+        except (OSError, RuntimeError) as error:  # of a user or a link that leads nowhere
+            raise ValueError(f"it is no folder ({error})") from None
 
     @property
     def results(self) -> Path:

@@ -73,7 +73,7 @@ def _settings(value: Any) -> Any:
         return value
     try:
         return json.loads(value or "{}")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         raise ValueError('a JSON object is wanted, such as {"n_estimators": 50}') from None
 
 
@@ -82,9 +82,12 @@ def names_in(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        with suppress(json.JSONDecodeError):  # else a name that starts with a bracket
+        with suppress(ValueError, RecursionError):  # else a name that starts with a bracket
             return json.loads(value)
-    names = next(csv.reader([value], skipinitialspace=True), [])
+    try:
+        names = next(csv.reader([value], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise ValueError(f"names are wanted, a,b or a JSON list ({error})") from None
     return [name.strip() for name in names if name.strip()]
 
 
@@ -146,6 +149,9 @@ class Options(BaseModel):
     engine: Annotated[
         Engine, Field(description="where trials and fits run: local, workers or dask")
     ] = Engine.LOCAL
+    fresh: Annotated[
+        bool, Field(description="read the source again, whatever is kept of it, and make all anew")
+    ] = False
     notebook: Annotated[
         str | None,
         Field(

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import httpx
 
+from baton.errors import InputError
 from baton.settings import Settings
 
 WAITS = (0.25, 0.5, 1.0, 2.0)
@@ -116,13 +117,20 @@ class Client:
     _http: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._http = httpx.Client(
-            base_url=self.access.address.rstrip("/") + "/",
-            headers=self.access.all_headers,
-            timeout=_SECONDS,
-            verify=self.access.verify,
-            transport=self.transport,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self.access.address.rstrip("/") + "/",
+                headers=self.access.all_headers,
+                timeout=_SECONDS,
+                verify=self.access.verify,
+                transport=self.transport,
+            )
+        except (httpx.InvalidURL, OSError, ValueError) as error:
+            reason = "a key or password is not ASCII" if isinstance(error, UnicodeError) else error
+            raise InputError(
+                f"the Prefect API cannot be asked: {reason}; see PREFECT_API_URL,"
+                " PREFECT_API_KEY and PREFECT_API_SSL_CERT_FILE"
+            ) from None
 
     def __enter__(self) -> Self:
         return self

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from baton.internals import reach
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.schemas.objects import FlowRun
     from prefect.runner import Runner
 
@@ -47,6 +49,37 @@ def start_runs_by(runner: Runner, command: Callable[[], str]) -> bool:
         return starter
 
     poller._resolve_starter = resolve
+    return True
+
+
+@reach("Prefect's runner lets nobody choose among runs: all that are due begin at once")
+def take_turns(
+    runner: Runner,
+    has_room: Callable[[set[UUID]], bool],
+    chosen: Callable[[list[FlowRun], set[UUID]], list[FlowRun]],
+) -> bool:
+    """Let a runner that was entered begin only the runs that are chosen.
+
+    Prefect's runner can be given a limit, but takes the oldest, and a run that waits for others
+    to begin keeps them out for ever. Without: all that are due begin at once.
+
+    Parameters
+    ----------
+    runner : Runner
+    has_room : callable
+        Asked, with the ids of the runs that are going, before the server is asked.
+    chosen : callable
+        Picks those that begin now from those that are due, told what is going.
+    """
+    poller: Any = runner._scheduled_run_poller
+    stock, going = poller._get_scheduled_flow_runs, poller._submitting_flow_run_ids
+
+    async def due() -> list[FlowRun]:
+        if not has_room(going):
+            return []
+        return chosen([run for run in await stock() if run.id not in going], going)
+
+    poller._get_scheduled_flow_runs = due
     return True
 
 

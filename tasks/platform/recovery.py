@@ -33,6 +33,7 @@ from pydantic import ValidationError
 from baton.chain.events import TRIAL, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.recovery import (
+    AHEAD,
     ATTEMPTS,
     FORGOTTEN,
     Action,
@@ -54,8 +55,10 @@ from tasks.platform.locks import sweep
 from tasks.platform.stage import (
     HOME_LABEL,
     OPEN_TAG,
+    SCHEDULED_TAG,
     SEEN_LABEL,
     chain_failed,
+    end_start,
     home_id,
     is_alive,
     most_memory,
@@ -192,7 +195,11 @@ def _take_up(server: _Server, alone_since: datetime | None) -> list[str]:
     """Settle what becomes of the runs that crashed or have no process any more."""
     recent = (datetime.now(UTC) - FORGOTTEN).isoformat()
     crashed = {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": recent}}
-    found = server.runs({"state": _GOING}, [*_STAGES, TRIAL]) + server.runs(crashed, _STAGES)
+    found = [
+        *server.runs({"state": _GOING}, [*_STAGES, TRIAL]),
+        *server.runs(crashed, _STAGES),
+        *_due_far_ahead(server),
+    ]
     runs = {str(run.id): run for run in found if run.deployment_id}
     if not runs:
         return []
@@ -204,7 +211,21 @@ def _take_up(server: _Server, alone_since: datetime | None) -> list[str]:
     return [runs[v.run.id].name for v in verdicts if _carry_out(server, v, runs[v.run.id])]
 
 
+def _due_far_ahead(server: _Server) -> list[FlowRun]:
+    """Runs that wait for a time ahead, and not by a schedule."""
+    ahead = (datetime.now(UTC) + AHEAD).isoformat()
+    conditions = {
+        "state": {"type": {"any_": ["SCHEDULED"]}},
+        "next_scheduled_start_time": {"after_": ahead},
+    }
+    found = server.runs(conditions, [*_STAGES, TRIAL])
+    return [run for run in found if SCHEDULED_TAG not in run.tags]
+
+
 def _carry_out(server: _Server, verdict: Verdict, run: FlowRun) -> bool:
+    if is_alive(verdict.run.id):  # asleep until a time far ahead; as it ended, it is begun again
+        end_start(verdict.run.id)
+        return True
     match verdict.action:
         case Action.CANCEL:
             return server.move(run, "CANCELLED", "Cancelled", verdict.reason)

@@ -3,7 +3,8 @@
 A task that makes a table is a :func:`result_task`: it takes a plan, which knows the file's place
 under the results folder. Beside each file stands its ledger: Prefect's metadata and the
 file's SHA-256. The ledger is written last, so a file without one was never finished, and one
-whose file is missing or altered counts as no result: the task runs again.
+whose file is missing, altered or another result's counts as no result: the task runs again, and
+what stood there is put aside.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
@@ -25,18 +27,28 @@ from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
 
+from baton import disk
 from baton.atomic import write_bytes
 from baton.chain import stored
 from baton.chain.events import Key, ReportKey, TableRef
+from baton.errors import StorageError
 from baton.settings import settings
 
 P = ParamSpec("P")
 _KEY = TypeAdapter(Key)
 _REPORT_KEY = TypeAdapter(ReportKey)
 _LEDGER_SUFFIX = ".json"
+_NEW = ".new/"
+"""Folder of the files that are being written, each named after its place."""
 
 RETRY_SECONDS = (2.0, 10.0, 30.0)
 """Pauses before what is outside, a network or a database, is asked again."""
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", compression_level=1)
+    return sink.getvalue().to_pybytes()
 
 
 class ParquetSerializer(Serializer):
@@ -46,9 +58,10 @@ class ParquetSerializer(Serializer):
 
     def dumps(self, obj: pa.Table) -> bytes:
         """Write a table."""
-        sink = pa.BufferOutputStream()
-        pq.write_table(obj, sink, compression="zstd", compression_level=1)
-        return sink.getvalue().to_pybytes()
+        content = _parquet(obj)
+        with _remembered():
+            disk.require_room(settings().home, len(content))
+        return content
 
     def loads(self, blob: bytes) -> pa.Table:
         """Read a table."""
@@ -58,8 +71,25 @@ class ParquetSerializer(Serializer):
 _SERIALIZER_NAME = ParquetSerializer().type
 
 
+_refused: list[StorageError] = []
+"""Why results of this process could not be stored: Prefect only logs it."""
+
+
+@contextmanager
+def _remembered() -> Iterator[None]:
+    try:
+        with disk.told(settings().results):
+            yield
+    except StorageError as error:
+        _refused.append(error)
+        raise
+
+
 class Ledger(LocalFileSystem):
-    """Storage of the metadata: vouches for the data file or says that there is no result."""
+    """Storage of the metadata: vouches for the data file or says that there is no result.
+
+    Prefect writes a data file where it is in nobody's way; it gets its name here, once it is whole.
+    """
 
     _block_type_name = "Baton Ledger"
 
@@ -69,37 +99,64 @@ class Ledger(LocalFileSystem):
         Prefect would decode the file by whatever serializer the metadata names, pickle
         included; only Baton's own is let through.
         """
-        data, place = self._files(path)
-        content = place.read_bytes()
-        entry = json.loads(content)
+        key, data, ledger = self._files(path)
+        entry = json.loads(ledger.read_bytes())
         if entry["serializer"].get("type") != _SERIALIZER_NAME:
-            raise ValueError(f"the ledger of {path} names the serializer {entry['serializer']}")
+            raise ValueError(f"the ledger of {key} names the serializer {entry['serializer']}")
+        if entry["key"] != key:
+            raise ValueError(f"the ledger of {key} is that of {entry['key']}")
         if entry["sha256"] != digest_of_file(data):
-            raise ValueError(f"{path} is not the file that its ledger was written for")
-        return content
+            raise ValueError(f"{key} is not the file that its ledger was written for")
+        return json.dumps(entry | {"storage_key": str(data)}).encode()
 
     async def aread_path(self, path: str) -> bytes:
         """Return what `read_path` does."""
         return self.read_path(path)
 
     def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]
-        """Write the metadata and the data file's digest, at once or not at all."""
-        data, place = self._files(path)
-        entry = json.loads(content) | {"sha256": digest_of_file(data)}
-        write_bytes(place, json.dumps(entry).encode())
-        return str(place)
+        """Give the data file its name, and write the metadata and its digest, at once."""
+        key, data, ledger = self._files(path)
+        with _remembered():
+            digest = _named(self._base() / path, data)
+            entry = json.loads(content) | {"key": key, "sha256": digest}
+            write_bytes(ledger, json.dumps(entry).encode())
+        return str(ledger)
 
     async def awrite_path(self, path: str, content: bytes) -> str:
         """Write what `write_path` does."""
         return self.write_path(path, content)
 
-    def _files(self, path: str) -> tuple[Path, Path]:
-        """Data file and metadata of a result, below the results folder."""
-        base = Path(self.basepath or "").resolve()
-        data = (base / path).resolve()
-        if not data.is_relative_to(base):
-            raise ValueError(f"{path} is not below {base}")
-        return data, data.with_name(data.name + _LEDGER_SUFFIX)
+    def _base(self) -> Path:
+        return Path(self.basepath or "").resolve()
+
+    def _files(self, path: str) -> tuple[str, Path, Path]:
+        """Key, data file and metadata of a result by the place where Prefect writes it."""
+        key = "/".join(path.removeprefix(_NEW).split(".", 2))
+        data = self._base() / _KEY.validate_python(key)
+        return key, data, data.with_name(data.name + _LEDGER_SUFFIX)
+
+
+def _new(key: str) -> str:
+    """Place where a result is written until it is whole."""
+    return _NEW + key.replace("/", ".")
+
+
+def _named(new: Path, data: Path) -> str:
+    """Give a new file its name, unless the same is there; what else stood there is put aside.
+
+    Returns
+    -------
+    str
+        Its digest.
+    """
+    digest = digest_of_file(new)
+    if not data.exists() or digest_of_file(data) != digest:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        if data.exists():
+            disk.put_aside(data)
+        new.replace(data)
+    new.unlink(missing_ok=True)
+    return digest
 
 
 @dataclass
@@ -116,8 +173,8 @@ class ByPlan(CachePolicy):
         flow_parameters: dict[str, Any],  # noqa: ARG002
         **_: Any,
     ) -> str | None:
-        """Return the table's key, which is its file's path too."""
-        return str(inputs["plan"].key(self.table.format_map(inputs)))
+        """Return the place where it is written, by the table's key."""
+        return _new(inputs["plan"].key(self.table.format_map(inputs)))
 
 
 def _ledger() -> Ledger:
@@ -164,15 +221,20 @@ def retried() -> dict[str, Any]:
 
 def is_transient(task: Any, run: Any, state: State[Any]) -> bool:  # noqa: ARG001
     """Tell whether a failure may be gone the next time: a mistake in the input will not be."""
-    return isinstance(state.data, OSError) or isinstance(
-        getattr(state.data, "exception", None), OSError
-    )
+    error = state.data if isinstance(state.data, Exception) else None
+    error = error or getattr(state.data, "exception", None)
+    return isinstance(error, OSError) and not disk.is_of_disk(error)
 
 
 def digest_of_file(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_table(table: pa.Table) -> str:
+    """SHA-256 of a table's content, 64 hexadecimal digits: of its file, were it written."""
+    return hashlib.sha256(_parquet(table)).hexdigest()
 
 
 def path_of(key: str) -> Path:
@@ -188,7 +250,7 @@ def report_path(key: str) -> Path:
 def find(key: str) -> TableRef | None:
     """Reference to the result at this key; None if no whole one stands there."""
     try:
-        entry = json.loads(_ledger().read_path(key))
+        entry = json.loads(_ledger().read_path(_new(key)))
         rows = pq.read_metadata(path_of(key)).num_rows
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
@@ -203,25 +265,29 @@ def require(key: str) -> TableRef:
 
     Raises
     ------
+    StorageError
+        If the disk did not take it.
     RuntimeError
-        If no whole file stands at the key.
+        If no whole file stands at the key for another reason.
     """
     found = find(key)
     if found is None:
+        if _refused:
+            raise _refused.pop()
         raise RuntimeError(f"result {key} was not stored; see the run's log for the reason")
     return found
 
 
 def head(reference: TableRef, n_rows: int) -> pa.Table:
-    """First rows of a table that was checked before, without reading the rest."""
-    with pq.ParquetFile(path_of(reference.key)) as file:
+    """First rows of a table, the rest of it only checked."""
+    with pq.ParquetFile(checked(reference)) as file:
         batches = list(itertools.islice(file.iter_batches(n_rows), 1))
         return pa.Table.from_batches(batches, file.schema_arrow)
 
 
 def schema(reference: TableRef) -> pa.Schema:
-    """Schema of a table that was checked before, with its lineage."""
-    return pq.read_schema(path_of(reference.key))
+    """Schema of a table, with its lineage, after checking it."""
+    return pq.read_schema(checked(reference))
 
 
 def read(reference: TableRef, **options: Any) -> pa.Table:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from filelock import FileLock, Timeout
 from prefect import tags
@@ -24,6 +25,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from baton import disk, identity
 from baton.chain.events import ChainFailed, Stage
 from baton.chain.recovery import BEAT, TEMPORARY
 from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, id_begun_by
@@ -43,9 +45,11 @@ SEEN_LABEL = "baton.seen"
 OPEN_TAG = "open"
 """Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
 
+SCHEDULED_TAG = "auto-scheduled"
+"""Tag that Prefect gives to a flow run that a schedule began."""
+
 _LONGEST_REASON = 1000
 _LOGGERS = ("baton", "tasks")
-_SCHEDULED_TAG = "auto-scheduled"
 
 log = logging.getLogger(__name__)
 
@@ -83,12 +87,21 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     run_id = str(flow_run.id)
     chain = chain or id_begun_by(run_id)
     die_with(settings().parent_pid)
-    _hold(run_id)
+    with disk.told(settings().home):
+        _hold(run_id)
     with _temporary_if_away(), logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
         use_blocks()
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
-        with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain):
+        with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain), _room():
             yield chain
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Begin only where the disk has room, and say in one line if it gives none later."""
+    with disk.told(settings().home):
+        disk.require_room(settings().home)
+        yield
 
 
 def _introduce(run_id: str, name: str, chain: str, problem: str, began: str) -> None:
@@ -167,19 +180,8 @@ def _hold(run_id: str) -> None:
 
 
 def home_id() -> str:
-    """Id of this home, for telling whose runs are whose.
-
-    It stands in a file there: a container that is made anew has another host name, not another
-    home.
-    """
-    place = settings().home / "id"
-    try:
-        return place.read_text("ascii")
-    except FileNotFoundError:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), place.open("x", encoding="ascii") as file:
-            file.write(uuid4().hex)
-        return place.read_text("ascii")
+    """Id of this home, for telling whose runs are whose."""
+    return identity.of_home(settings())
 
 
 def run_lock(run_id: str) -> Path:
@@ -199,7 +201,7 @@ def most_memory(run_id: str) -> int | None:
     try:
         content = json.loads(run_lock(run_id).with_suffix(".end").read_text("utf-8"))
         return int(content["max_rss_bytes"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
@@ -207,6 +209,14 @@ def is_alive(run_id: str) -> bool:
     """Tell whether a process of this home holds the run's lock, or is on its way to do so."""
     lock = run_lock(run_id)
     return any(_is_held(one) for one in (lock, lock.with_suffix(".start")))
+
+
+def end_start(run_id: str) -> None:
+    """End the process of this home that is on its way to hold the run's lock."""
+    place = run_lock(run_id).with_suffix(".start")
+    with suppress(OSError, ValueError):
+        if _is_held(place):
+            os.kill(int(place.read_text("ascii")), signal.SIGTERM)
 
 
 def _is_held(lock: Path) -> bool:
@@ -227,7 +237,7 @@ def skipped(error: Exception) -> State[Any]:
     Exception
         The error, if it was no schedule that began the run.
     """
-    if _SCHEDULED_TAG not in flow_run.tags:
+    if SCHEDULED_TAG not in flow_run.tags:
         raise error
     return Completed(name="Skipped", message=str(error))
 

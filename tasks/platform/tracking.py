@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock
 from prefect import task
 
-from baton import models, tuning
+from baton import disk, models, tuning
 from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
 from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 
 _KEY_TAG = "baton.key"
 _DIGEST_TAG = "baton.digest"
+_FILES_TAG = "baton.files"
+"""Of a model version or a run: digest of the files that were logged."""
+
 _PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
     "baton",
@@ -69,7 +74,8 @@ def ensure_store() -> None:
 
 def is_store_ready() -> bool:
     """Tell whether there is no schema left to create."""
-    return bool(settings().mlflow_tracking_uri) or _marker().exists()
+    is_made = _marker().exists() and (settings().mlflow / "mlflow.db").exists()
+    return bool(settings().mlflow_tracking_uri) or is_made
 
 
 def _marker() -> Path:
@@ -91,14 +97,30 @@ def model_name(problem: str) -> str:
 
 
 def find_version(problem: str, key: str) -> ModelRef | None:
-    """Model version that is registered under this key, if there is one."""
+    """Model version that is registered under this key, if there is one whose files are whole."""
     ensure_store()
     found = _client().search_model_versions(
         f"name='{model_name(problem)}' and tags.`{_KEY_TAG}`='{key}'"
     )
-    if not found:
-        return None
-    return _reference(min(found, key=lambda v: int(v.version)))
+    for one in sorted(found, key=lambda v: int(v.version)):
+        if reason := _damage(one):
+            log.warning("%s", reason)
+        else:
+            return _reference(one)
+    return None
+
+
+def _damage(found: Any) -> str:
+    """What is wrong with a version's files; empty if they are those that were logged."""
+    reference = _reference(found)
+    try:
+        with _files(reference) as folder:
+            _checked(folder, reference)
+            if found.tags.get(_FILES_TAG) not in {None, digest_of_folder(folder)}:
+                return f"model {reference.uri}: its files are not those that were logged"
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def newest_version(problem: str, version: int | None = None) -> ModelRef:
@@ -184,19 +206,27 @@ def _register(
         made = client.create_model_version(
             name, uri, run_id=run_id, tags={_KEY_TAG: key, _DIGEST_TAG: digest}
         )
+        reference = ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
+        with _files(reference) as files:
+            logged = digest_of_folder(files)
+        client.set_model_version_tag(name, made.version, _FILES_TAG, logged)
     log.info("registered %s version %s", name, made.version)
-    return ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
+    return reference
 
 
 @contextmanager
-def _run(data: DatasetReady, key: str, what: str = "") -> Iterator[str]:
-    """MLflow run of this key: the one that a killed attempt left open, or a new one."""
+def _run(data: DatasetReady, key: str, what: str = "", *, is_once: bool = False) -> Iterator[str]:
+    """MLflow run of this key: the one that a killed attempt left open, or a new one.
+
+    What is there once is logged into the run that is there, also if that has ended.
+    """
     from mlflow.exceptions import MlflowException
 
     client = _client()
     experiment = _experiment(client, data.problem)
+    of_key = f"tags.`{_KEY_TAG}`='{key}'"
     left = client.search_runs(
-        [experiment], f"tags.`{_KEY_TAG}`='{key}' and attributes.status != 'FINISHED'"
+        [experiment], of_key if is_once else f"{of_key} and attributes.status != 'FINISHED'"
     )
     tags = {_KEY_TAG: key, "baton.chain": data.chain, "baton.problem": data.problem}
     name = f"{what} {data.problem} {data.chain[:6]}".strip()
@@ -297,7 +327,7 @@ def log_search(data: DatasetReady, key: str, trials: Any, pictures: Mapping[str,
     ensure_store()
     facts, lines = lineage_of(trials.schema), trials.to_pylist()
     best = next(line for line in lines if line["trial"] == facts["best"])
-    with _run(data, digest_of(key)[:32], "tune") as run_id:
+    with _run(data, digest_of(key)[:32], "tune", is_once=True) as run_id:
         client = _client()
         found = {"study": facts["study"], "metric": facts["metric"], "best_trial": facts["best"]}
         _log_params(client, run_id, found | facts["params"])
@@ -347,25 +377,41 @@ def load_model(reference: ModelRef) -> models.FittedModel:
     InputError
         If the version is gone or its files were altered.
     """
+    ensure_store()
+    with _files(reference) as folder:
+        return models.load(_checked(folder, reference))
+
+
+@contextmanager
+def _files(reference: ModelRef) -> Iterator[Path]:
+    """Copy of what MLflow keeps of a version."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    ensure_store()
-    _client()
+    client = _client()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            logged = mlflow.artifacts.download_artifacts(
-                artifact_uri=reference.uri, dst_path=folder
-            )
+            uri = client.get_model_version_download_uri(reference.name, str(reference.version))
+            copy = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except (MlflowException, OSError) as error:
+            if disk.is_of_disk(error):
+                raise
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"model {reference.uri} cannot be loaded: {reason}") from None
-        path = model_folder(Path(logged) / "MLmodel")
-        if digest_of_folder(path) != reference.digest:
             raise InputError(
-                f"model {reference.uri} is not the one that was announced (SHA-256 differs)"
-            )
-        return models.load(path)
+                f"model {reference.uri} cannot be loaded: {reason}; run its chain again, which"
+                " trains it anew"
+            ) from None
+        yield Path(copy)
+
+
+def _checked(folder: Path, reference: ModelRef) -> Path:
+    path = model_folder(folder / "MLmodel")
+    if digest_of_folder(path) != reference.digest:
+        raise InputError(
+            f"model {reference.uri} is not the one that was announced (SHA-256 differs); run its"
+            " chain again, which trains it anew"
+        )
+    return path
 
 
 @task(name="log evaluation", persist_result=False)
@@ -395,6 +441,26 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
         digest=data.features.digest[:8],
     )
     client.log_inputs(run_id, [_dataset_input(dataset)])
+    if folder := _local_files(run_id):
+        client.set_tag(run_id, _FILES_TAG, digest_of_folder(folder))
+
+
+def is_log_whole(run_id: str) -> bool:
+    """Tell whether the files that were logged to a run are there, as they were logged.
+
+    Where MLflow keeps them elsewhere than in files of this machine, that is not looked into.
+    """
+    ensure_store()
+    folder = _local_files(run_id)
+    if folder is None:
+        return True
+    found = _client().get_run(run_id).data.tags.get(_FILES_TAG)
+    return found is not None and found == digest_of_folder(folder)
+
+
+def _local_files(run_id: str) -> Path | None:
+    uri = _client().get_run(run_id).info.artifact_uri
+    return Path(url2pathname(urlsplit(uri).path)) if uri.startswith("file:") else None
 
 
 def _log_tables(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:

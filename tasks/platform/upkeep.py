@@ -52,6 +52,29 @@ def prune(manifest: Manifest, access: Access) -> list[str]:
     return removed
 
 
+def drop_twins() -> list[str]:
+    """Remove all but one of the automations of one trigger, on the server of this process.
+
+    Prefect makes a deployment's automations by deleting what there is and creating it anew: two
+    serve processes that start at once may leave two of each, and an event would begin two runs.
+    Whichever looks last sees what both made, and both keep the same one.
+
+    Returns
+    -------
+    list of str
+        Names of what was removed.
+    """
+    removed, kept = [], set()
+    with get_client(sync_client=True) as client:
+        for one in sorted(filter(_is_ours, client.read_automations()), key=lambda one: one.id):
+            trigger = (one.name, frozenset(_targets(one)))
+            if trigger in kept:
+                client.delete_automation(one.id)
+                removed.append(one.name)
+            kept.add(trigger)
+    return removed
+
+
 def _is_ours(automation: Automation) -> bool:
     expected: set[str] = getattr(automation.trigger, "expect", set())
     return bool(expected) and expected <= {name.value for name in EventName}

@@ -39,6 +39,7 @@ from tasks.platform.prefect_internals import (
     read_settings_again,
     share_certificates,
     start_runs_by,
+    take_turns,
 )
 
 
@@ -59,6 +60,7 @@ def _warnings(caplog):
 
 REACHES = {
     "start_runs_by": lambda: start_runs_by(_runner(lambda run: None), lambda: "true"),
+    "take_turns": lambda: take_turns(_runner(None), lambda going: True, lambda due, going: due),
     "read_settings_again": read_settings_again,
     "share_certificates": share_certificates,
     "make_writers_wait": make_writers_wait,
@@ -121,6 +123,29 @@ def test_a_run_is_started_by_the_command_that_is_given(prefect, tmp_path, event_
     assert said.read_text() == str(run.id)
 
 
+def test_only_the_runs_that_are_chosen_begin(prefect, event_loop_run):
+    """Prefect's limit takes the oldest and knows no run that must be let in; here each is asked."""
+    assert "limit" in signature(Runner).parameters
+    kept, first = uuid4(), FlowRun(flow_id=uuid4())
+    due, told = [FlowRun(flow_id=uuid4(), id=kept), first, FlowRun(flow_id=uuid4())], []
+
+    async def ask():
+        async with Runner(name="r", pause_on_shutdown=False) as runner:
+            poller = runner._scheduled_run_poller
+            poller._get_scheduled_flow_runs = lambda: asyncio.sleep(0, due)
+            poller._submitting_flow_run_ids.add(kept)
+
+            def chosen(found, going):
+                told.append((found, set(going)))
+                return found[:1]
+
+            assert take_turns(runner, lambda going: len(told) < 1, chosen)
+            return await poller._get_scheduled_flow_runs(), await poller._get_scheduled_flow_runs()
+
+    assert event_loop_run(ask()) == ([first], [])
+    assert told == [(due[1:], {kept})]
+
+
 def test_a_runner_that_lets_nobody_in_starts_cold(caplog):
     """Nothing is made ready for a command that nothing would run."""
     for gone in (SimpleNamespace(), SimpleNamespace(_scheduled_run_poller=SimpleNamespace())):
@@ -154,7 +179,8 @@ print(before, PREFECT_API_URL.value())
 
 def test_settings_are_read_again(tmp_path):
     """Prefect keeps what it read at its import, which in a fork is another's."""
-    environment = os.environ | {"PREFECT_HOME": str(tmp_path)}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    environment = kept | {"PREFECT_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", SETTINGS],
         env=environment,

@@ -1,5 +1,8 @@
 """Acting on what a crash left, on a real server."""
 
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +13,7 @@ from filelock import FileLock
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.states import Completed, Crashed, Failed, Pending, Running
+from prefect.states import Completed, Crashed, Failed, Pending, Running, Scheduled
 
 from baton.chain import manifest
 from baton.chain.events import Stage
@@ -19,6 +22,7 @@ from tasks.platform.events import access
 from tasks.platform.stage import HOME_LABEL, OPEN_TAG, home_id, run_lock, write_ending
 from tests.conftest import ROOT
 
+HOUR = timedelta(hours=1)
 CHAIN = manifest.read(ROOT / "prefect.yaml")
 PAYLOAD = {"chain": "0" * 12, "problem": "iris"}
 KILLED = "Process exited with status code: -9. Process exited due to a SIGKILL signal."
@@ -96,6 +100,33 @@ def test_a_killed_run_is_begun_again_and_its_third_death_is_the_last(client, mon
     assert body["payload"] == PAYLOAD | said
 
 
+def test_a_run_due_by_a_clock_that_was_set_back_begins_now(client, monkeypatch):
+    """Scheduled by nobody for later, its time would not come for long."""
+    monkeypatch.setattr(recovery, "abandoned", _late(recovery.abandoned, -HOUR))
+    run_id = _begun(client, Scheduled(scheduled_time=datetime.now(UTC) + HOUR))
+    assert recovery.recover(CHAIN) == [client.read_flow_run(run_id).name]
+    details = _state(client, run_id).state_details
+    assert details.scheduled_time < datetime.now(UTC) + timedelta(seconds=5)
+
+
+def test_a_process_asleep_until_a_time_far_ahead_is_ended(client, monkeypatch):
+    """Its runner then says so, and the run is begun again at no cost."""
+    monkeypatch.setattr(recovery, "abandoned", _late(recovery.abandoned, -HOUR))
+    run_id = _begun(client, Pending())
+    place = run_lock(str(run_id)).with_suffix(".start")
+    hold = f"from serving.warm_client import hold; hold({str(place)!r}); print(flush=True)"
+    command = [sys.executable, "-c", f"{hold}; import time; time.sleep(600)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as asleep:
+        asleep.stdout.readline()
+        assert recovery.recover(CHAIN) == [client.read_flow_run(run_id).name]
+        assert asleep.wait(10) == -signal.SIGTERM
+    assert _state(client, run_id).name == "Pending"
+    client.set_flow_run_state(run_id, Crashed(message=KILLED.replace("-9", "-15")), force=True)
+    recovery.recover(CHAIN)
+    assert _state(client, run_id).name == "AwaitingRetry"
+    assert client.read_flow_run(run_id).labels[recovery.DEATHS_LABEL] == 0
+
+
 def test_a_run_whose_lock_is_free_is_begun_again_at_no_cost(client, monkeypatch):
     """The end of what ran it is not its own."""
     monkeypatch.setattr(recovery, "abandoned", _late(recovery.abandoned))
@@ -108,12 +139,12 @@ def test_a_run_whose_lock_is_free_is_begun_again_at_no_cost(client, monkeypatch)
     assert (labels[recovery.DEATHS_LABEL], labels[recovery.RESTARTS_LABEL]) == (2, 1)
 
 
-def _late(decide):
+def _late(decide, passed=timedelta(minutes=1)):
     """Decide as if some time had passed."""
 
     def decided(runs, *arguments):
         *before, now, alone = arguments
-        return decide(runs, *before, now + timedelta(minutes=1), alone)
+        return decide(runs, *before, now + passed, alone)
 
     return decided
 
@@ -204,7 +235,7 @@ def test_a_look_costs_a_handful_of_requests_where_nothing_is_open(client, monkey
     asked = []
     with _counted(monkeypatch, asked):
         recovery.recover(CHAIN)
-    assert len(asked) <= 4
+    assert len(asked) <= 5
 
 
 @contextmanager

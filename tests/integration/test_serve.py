@@ -1,10 +1,12 @@
 """What serving/serve.py makes of prefect.yaml."""
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from baton.chain import manifest
 from baton.errors import InputError
 from serving.serve import flow_of, to_deployment
+from tasks.platform.upkeep import drop_twins
 from tests.conftest import ROOT
 
 CHAIN = manifest.read(ROOT / "prefect.yaml")
@@ -30,3 +32,21 @@ def test_an_entry_without_a_flow_is_refused():
     entry = CHAIN.deployments[0].model_copy(update={"entrypoint": "flows/nobody.py:run"})
     with pytest.raises(InputError, match="there is no flow"):
         flow_of(entry)
+
+
+def test_of_automations_that_two_made_at_once_one_is_left(prefect, event_loop_run):
+    """The same one, whoever looks; of every trigger, and whatever is somebody else's stays."""
+    (entry,) = [one for one in CHAIN.deployments if one.name == "train"]
+    deployment = event_loop_run(to_deployment(entry))
+    event_loop_run(deployment.aapply())
+    with get_client(sync_client=True) as client:
+        for trigger in deployment.triggers:
+            client.create_automation(trigger.as_automation())
+        foreign = deployment.triggers[0].as_automation()
+        foreign.trigger.expect = {"somebody.else"}
+        client.create_automation(foreign)
+        names = [trigger.name for trigger in deployment.triggers]
+        assert sorted(drop_twins()) == sorted(names)
+        assert drop_twins() == []
+        left = sorted(one.name for one in client.read_automations() if one.name in names)
+        assert left == sorted([*names, foreign.name])

@@ -48,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if begin else 200)
         self.send_header("Content-Length", str(len(CONTENT) - begin))
         self.send_header("ETag", self.server.etag)
+        if begin:
+            last = len(CONTENT) - 1
+            self.send_header("Content-Range", f"bytes {begin}-{last}/{len(CONTENT)}")
         self.end_headers()
         return True
 
@@ -59,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 def server():
     found = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     found.sent, found.breaks, found.etag = [], 0, '"one"'
-    threading.Thread(target=found.serve_forever, daemon=True).start()
+    threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
     found.url = f"http://127.0.0.1:{found.server_port}/data/trips.bin"
     yield found
     found.shutdown()

@@ -454,3 +454,36 @@ def test_without_the_list_of_figures_no_display_is_needed(no_display, lose_inter
     table = mixed()
     assert plots.png(plots.shap_bar(explained(table)).figure)
     assert plt.get_backend() == "module://refusing"
+
+
+def _studied(trials):
+    """A study of these hyperparameters and scores."""
+    import optuna
+
+    study = optuna.create_study(direction="maximize")
+    for params, value in trials:
+        spaces = {name: optuna.distributions.IntDistribution(1, 9) for name in params}
+        made = optuna.trial.create_trial(params=params, distributions=spaces, value=value)
+        study.add_trial(made)
+    return study
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [({"a": 1}, 0.4), ({"a": 2, "b": 3}, 0.5), ({"a": 3, "b": 4}, 0.5)],
+        [({"a": 1}, 0.4), ({"b": 2}, 0.5)],
+    ],
+)
+def test_a_search_that_tells_nothing_of_weights_is_drawn_without_them(trials):
+    """Where the trials that have all hyperparameters have one score, there is nothing to share."""
+    names = [picture.name for picture in plots.search_pictures(_studied(trials), "roc_auc", 9)]
+    assert {"search_history", "search_distribution"} <= set(names)
+    assert "search_importance" not in names
+
+
+def test_a_search_that_tells_of_weights_is_drawn_with_them():
+    """The picture of the weights is there where they can be told."""
+    trials = [({"a": n, "b": 5 - n}, n / 10) for n in range(1, 5)]
+    names = [picture.name for picture in plots.search_pictures(_studied(trials), "roc_auc", 9)]
+    assert names.count("search_importance") == 1

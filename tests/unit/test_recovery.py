@@ -89,6 +89,31 @@ def test_a_container_may_take_its_time():
     assert _abandoned(replace(pooled, since=_ago(601)))
 
 
+@pytest.mark.parametrize("state", ["SCHEDULED", "PENDING"])
+def test_a_run_that_waits_for_a_time_far_ahead_begins_again(state):
+    """The clock was set back since; its process may live, and sleeps until then."""
+    run = replace(RUN, state=state, since=NOW + timedelta(hours=1))
+    assert _abandoned(run)
+    assert _abandoned(run, alive=True)
+    assert judge(run).action is Action.BEGIN_AGAIN
+    assert judge(run).reason == "it did not come to its first line; begun again"
+    assert not _abandoned(replace(run, since=NOW + timedelta(seconds=59)))
+
+
+def test_a_dead_run_is_found_where_the_clock_was_set_back():
+    """What its state says of the time is of no use then; its lock is."""
+    run = replace(RUN, since=NOW + timedelta(hours=1))
+    assert _abandoned(run)
+    assert not _abandoned(run, alive=True)
+    assert not _abandoned(replace(run, since=NOW + timedelta(seconds=5)))
+    assert not _abandoned(replace(run, home="elsewhere"))
+
+
+def test_a_lost_event_is_found_where_the_clock_was_set_back():
+    """It is announced again at once."""
+    assert unanswered([replace(RUN, state="COMPLETED", since=NOW + timedelta(hours=1))], _next, NOW)
+
+
 def test_a_run_of_a_machine_that_is_gone_is_dead_after_five_minutes_of_silence():
     """It says every half minute that it lives, to those who cannot see its lock."""
     far = replace(RUN, home="elsewhere", seen=_ago(299))
@@ -139,7 +164,7 @@ def test_even_the_faults_of_others_come_to_an_end():
     """A limit far above what happens keeps a run from going round for ever."""
     verdict = judge(replace(RUN, restarts=RESTARTS))
     assert verdict.action is Action.GIVE_UP
-    assert "begun again 25 times" in verdict.reason
+    assert f"begun again {RESTARTS} times" in verdict.reason
 
 
 def test_who_is_given_up_says_why_and_what_to_do():

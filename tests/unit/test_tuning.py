@@ -269,15 +269,33 @@ def test_a_study_that_baton_did_not_begin_is_refused(tmp_path):
         lambda content: content.replace(b"{", b"[", 1).replace(b"}\n", b"]\n", 1),
         lambda content: b"3\n" + content,
         lambda content: content + b"{half\n",
-        lambda content: b'{"op_code":4,"worker_id":"x"}\n' + content,
+        lambda content: content[: len(content) // 2] + b"\n",
+        lambda content: content.replace(b'"values":[0.', b'"values":[1.', 1),
+        lambda content: b'"sha257"'.join(content.rsplit(b'"sha256"', 1)),
+        lambda content: b"",
     ],
 )
-def test_a_damaged_journal_is_refused_and_kept(tmp_path, damage):
-    """Nothing of it is lost."""
+def test_a_damaged_journal_goes_on_from_before_the_damage(tmp_path, damage):
+    """It is put aside as it is, the study has as many trials again, and no score that is wrong."""
+    found = _run(tmp_path, _search()).outcomes()
+    (journal,) = (tmp_path / "studies").glob("*.journal")
+    damaged = damage(journal.read_bytes())
+    journal.write_bytes(damaged)
+    again = _run(tmp_path, _search()).outcomes()
+    assert [one.number for one in again] == [one.number for one in found]
+    assert again[0].value == found[0].value
+    for one, was in zip(again, found, strict=True):
+        assert one.value == was.value or one.params != was.params
+    kept = [one.read_bytes() for one in journal.parent.glob("*.aside*")]
+    assert kept == ([damaged] if damaged else [])
+
+
+def test_a_journal_without_checksums_that_is_none_is_refused_and_kept(tmp_path):
+    """Of what Optuna alone has written, nobody knows where the damage begins."""
     _run(tmp_path, _search(study="mine"))
     journal = tmp_path / "studies" / "mine.journal"
-    journal.write_bytes(damage(journal.read_bytes()))
-    before = journal.read_bytes()
+    before = b'{"op_code":4,"worker_id":"x"}\n' + journal.read_bytes()
+    journal.write_bytes(before)
     with pytest.raises(InputError, match=r"mine\.journal is damaged.*left as it is"):
         _open(tmp_path, _search(study="mine"))
     assert journal.read_bytes() == before
@@ -367,7 +385,7 @@ def share(home, settings, code):
             time.sleep(0.01)
         workers[0].send_signal(signal.SIGKILL)
         workers[0].wait()
-        rest, _ = workers[1].communicate("".join(f"{n}\n" for n in [*waiting, lost]), timeout=60)
+        rest, _ = workers[1].communicate("".join(f"{n}\n" for n in [*waiting, lost]), timeout=240)
         done |= set(map(int, rest.split()))
     finally:
         for worker in workers:

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from baton.chain import yaml_files
 from baton.chain.events import EventName, Stage, subject_of
 from baton.errors import InputError
 from baton.terms import Options
@@ -248,12 +248,9 @@ def read(path: Path) -> Manifest:
     InputError
         If it is missing, is not YAML, or says anything that is not understood.
     """
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: run from Baton's folder") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not path.exists():
+        raise InputError(f"{path} is missing: run from Baton's folder")
+    content = yaml_files.read(path)
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:

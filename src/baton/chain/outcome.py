@@ -9,6 +9,7 @@ from pathlib import Path
 from baton.chain import stored
 from baton.chain.events import ModelEvaluated, ModelRef, PageRef, PredictionsReady, TableRef
 from baton.chain.runs import ChainRun, Json, StageRun
+from baton.errors import InputError
 
 THEIRS = "<BATON_HOME of the workers>"
 """What stands for a folder of which this machine does not know where it is."""
@@ -106,12 +107,16 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "model": _model(evaluated.model),
         "results": {name: results.place_of(table) for name, table in tables},
         "report": results.place_of(evaluated.report),
-        **({"search": _searched(study, stored.lineage(results.folder, study))} if study else {}),
+        **({"search": _searched(study, results.folder)} if study else {}),
     }
 
 
-def _searched(study: TableRef, lineage: Json) -> Json:
+def _searched(study: TableRef, results: Path) -> Json:
     """What is known of the search; nothing where its table is on another machine."""
+    try:
+        lineage = stored.lineage(results, study)
+    except InputError as error:
+        return {"error": str(error)}
     if not lineage:
         return {}
     best = {"trial": lineage["best"], lineage["metric"]: lineage["value"]}

@@ -1,12 +1,29 @@
-"""Finding a chain that ended by the record that its last stage left in this home."""
+"""The record that a chain's last stage leaves in a home: what it announced, and its checksum."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 from pydantic import ValidationError
 
+from baton import disk
+from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated
 from baton.errors import InputError
 from baton.settings import Settings
+
+_CHECKSUM = "sha256"
+
+
+def keep(settings: Settings, evaluated: ModelEvaluated) -> None:
+    """Keep what a chain announced last, for the commands that look back."""
+    settings.chains.mkdir(parents=True, exist_ok=True)
+    content = evaluated.payload()
+    record = {**content, _CHECKSUM: _digest(content)}
+    place = settings.chains / f"{evaluated.chain}.json"
+    write_bytes(place, json.dumps(record, indent=1, ensure_ascii=False).encode())
 
 
 def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelEvaluated:
@@ -15,20 +32,40 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     Raises
     ------
     InputError
-        If there is none, or more than one begins so.
+        If there is none, or more than one begins so, or the record is damaged: that is put aside.
     """
-    paths = sorted(settings.chains.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    files = filter(Path.is_file, settings.chains.glob("*.json"))
+    paths = sorted(files, key=lambda path: path.stat().st_mtime)
     if chain_id:
         paths = [path for path in paths if path.stem.startswith(chain_id)]
         if len(paths) > 1:
             raise InputError(f"{len(paths)} chains begin with {chain_id!r}; give more digits")
     for path in reversed(paths):
-        try:
-            found = ModelEvaluated.model_validate_json(path.read_text("utf-8"))
-        except ValidationError:
-            continue  # of another version of Baton
-        if problem in {"", found.problem}:
+        found = _read(path)
+        if found and problem in {"", found.problem}:
             return found
     of = f" of problem {problem!r}" if problem else ""
     what = f"chain {chain_id!r}{of}" if chain_id else f"chain{of}"
     raise InputError(f"no {what} has ended in {settings.home}; `baton run` starts one")
+
+
+def _read(path: Path) -> ModelEvaluated | None:
+    """What a record says; None if it is of another version of Baton."""
+    try:
+        record = json.loads(path.read_bytes())
+        is_whole = record.pop(_CHECKSUM) == _digest(record)
+    except (ValueError, AttributeError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise InputError(
+            f"the record of chain {path.stem} is damaged: it was put aside as"
+            f" {disk.put_aside(path)}; run the chain again, which makes nothing twice"
+        )
+    try:
+        return ModelEvaluated.model_validate(record)
+    except ValidationError:
+        return None
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

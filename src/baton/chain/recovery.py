@@ -37,7 +37,10 @@ FORGOTTEN = timedelta(days=7)
 ATTEMPTS = 3
 """Deaths of its own process, or announcements in vain, after which a run is given up."""
 
-RESTARTS = 25
+AHEAD = timedelta(minutes=1)
+"""Time by which a state may be ahead of the clock here; by more, and the clock was set back."""
+
+RESTARTS = 100
 """Times that a run is begun again for the faults of others before it is given up."""
 
 TEMPORARY = 75
@@ -46,10 +49,12 @@ TEMPORARY = 75
 It is ``EX_TEMPFAIL`` of BSD's ``sysexits.h``: the user is invited to retry.
 """
 
+_LONG = timedelta(days=1)
 _MEBIBYTE = 2**20
 _EXIT_CODE = re.compile(r"status code:? (-?\d+)")
 _FROM_OUTSIDE = {-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT}
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
+_NOT_BEGUN = {"SCHEDULED", "PENDING"}
 _GOING = {"RUNNING", "PENDING", "CANCELLING"}
 
 
@@ -155,6 +160,8 @@ def abandoned(
 ) -> list[Run]:
     """Runs that will not go on by themselves: crashed, or going and their process has ended.
 
+    Nor does one that waits for a time far ahead, because the clock was set back since.
+
     Parameters
     ----------
     runs : iterable of Run
@@ -177,18 +184,36 @@ def _is_abandoned(
     now: datetime,
     alone_since: datetime | None,
 ) -> bool:
-    age, is_here = now - run.since, run.home in {"", home}
+    if run.state in _NOT_BEGUN and _is_ahead(run, now):
+        return True  # it waits for a time that will not come for long
+    is_here = run.home in {"", home}
     if run.state == "CRASHED":
         return not is_alive(run.id) if is_here else now - (run.seen or run.since) > 2 * BEAT
     if run.state not in _GOING or is_alive(run.id):
         return False
+    return _has_been_silent(run, now, alone_since, is_here=is_here)
+
+
+def _has_been_silent(
+    run: Run, now: datetime, alone_since: datetime | None, *, is_here: bool
+) -> bool:
+    age = _age(run, now)
     if alone_since and is_here and run.since < alone_since:
         return age > GRACE
     if run.state == "PENDING" or not run.home:
         return age > (SILENCE_ON_WORKER if run.on_worker else SILENCE)
     if is_here:
         return age > GRACE
-    return now - max(run.since, run.seen or run.since) > SILENCE_ELSEWHERE
+    return min(age, now - (run.seen or run.since)) > SILENCE_ELSEWHERE
+
+
+def _is_ahead(run: Run, now: datetime) -> bool:
+    return run.since > now + AHEAD
+
+
+def _age(run: Run, now: datetime) -> timedelta:
+    """Time since a run came into its state; long, if the clock was set back since."""
+    return _LONG if _is_ahead(run, now) else now - run.since
 
 
 def judge(run: Run, n_bytes: int | None = None) -> Verdict:
@@ -212,6 +237,8 @@ def judge(run: Run, n_bytes: int | None = None) -> Verdict:
     elif restarts > RESTARTS:
         action = Action.GIVE_UP
         reason = f"begun again {RESTARTS} times, and each time what ran it ended; see its log"
+    elif run.state in _NOT_BEGUN:
+        reason = "it did not come to its first line; begun again"
     elif is_own:
         reason = f"{cause_of_death(run.message, n_bytes)}; begun again"
     return Verdict(run, action, reason, attempts, restarts)
@@ -238,7 +265,7 @@ def unanswered(
     now : datetime
     """
     lost = _unfollowed(runs, successors)
-    due = [run for run in lost if now - run.since > UNANSWERED * 2**run.attempts]
+    due = [run for run in lost if _age(run, now) > UNANSWERED * 2**run.attempts]
     return [run for run in due if run.attempts < ATTEMPTS]
 
 
@@ -248,7 +275,7 @@ def unheard(
     """Runs that announced as often as they may, and that no successor followed."""
     lost = _unfollowed(runs, successors)
     spent = [run for run in lost if run.attempts >= ATTEMPTS]
-    return [run for run in spent if now - run.since > UNANSWERED * 2**run.attempts]
+    return [run for run in spent if _age(run, now) > UNANSWERED * 2**run.attempts]
 
 
 def answered(runs: Collection[Run], successors: Callable[[Run], Collection[str]]) -> list[Run]:

@@ -35,13 +35,17 @@ def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
     results : Path
         Folder of results.
     reference : TableRef
+
+    Raises
+    ------
+    InputError
+        If the file is altered.
     """
-    path = path_of(results, reference)
-    if not path.is_file():
+    if not path_of(results, reference).is_file():
         return {}
     import pyarrow.parquet as pq
 
-    return lineage_of(pq.read_schema(path))
+    return lineage_of(pq.read_schema(checked(results, reference)))
 
 
 def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:
@@ -100,7 +104,7 @@ def _check(reference: TableRef, digest: str) -> None:
     if digest != reference.digest:
         raise InputError(
             f"result {reference.key} is not the file that was announced (SHA-256 differs):"
-            " delete it and run its chain again"
+            " run its chain again, which puts it aside and makes it anew"
         )
 
 
@@ -121,12 +125,14 @@ def model_folder(card: Path) -> Path:
     InputError
         If that file is missing, or tells of no such folder.
     """
-    import yaml
+    from baton.chain import yaml_files
 
+    content = yaml_files.read(card)
     try:
-        content = yaml.safe_load(card.read_text("utf-8"))
-        return card.parent / str(content["flavors"]["python_function"]["data"])
-    except OSError as error:
-        raise InputError(f"{card} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        raise InputError(f"{card} tells of no model that MLflow loads from files") from None
+        found: Path = (card.parent / content["flavors"]["python_function"]["data"]).resolve()
+        is_beside = found.is_relative_to(card.parent.resolve()) and found.is_dir()
+    except (KeyError, TypeError, ValueError, OSError):
+        is_beside = False
+    if not is_beside:
+        raise InputError(f"{card} tells of no model that MLflow loads from files beside it")
+    return found

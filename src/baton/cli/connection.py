@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from baton.errors import InputError
 from baton.settings import settings
 from serving.embedded import Addresses, Processes, awaited, claimed, found, run_embedded
 from tasks.platform.api import WAITS, Access, Client
+from tasks.platform.places import MANIFEST
 
 
 def server_at(
@@ -53,6 +54,17 @@ class Reached:
 def access_to(addresses: Addresses) -> Access:
     """Access to it: by the secret of an embedded one, by what the environment says to another."""
     return addresses.access if addresses.secret else Access.of(settings(), addresses.prefect)
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Leave the working folder while Prefect is imported: it takes settings from files there.
+
+    Whoever made that folder could have code run by them. Baton's own processes never are there.
+    """
+    settings()  # what is relative in them is meant from here
+    with chdir(MANIFEST.parent):
+        yield
 
 
 def is_there() -> bool:

@@ -9,7 +9,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import ChainRun
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
-from baton.cli.connection import connected, is_there, place_looked_in, server_at
+from baton.cli.connection import away, connected, is_there, place_looked_in, server_at
 from baton.cli.following import with_events
 from baton.cli.server import Server
 from baton.errors import InputError
@@ -95,7 +95,8 @@ def explain(problem: str, /, *, row: int, chain: str = "") -> int:
     chain
         Id of a chain or its first digits; the problem's latest one if not given.
     """
-    from tasks.explaining import explain_row
+    with away():
+        from tasks.explaining import explain_row
 
     problems.get(problem)
     evaluated = records.find(settings(), chain_id=chain, problem=problem)

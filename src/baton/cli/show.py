@@ -113,6 +113,8 @@ def _metrics(values: Json, intervals: Json) -> Table:
 
 
 def _best(search: Json) -> str:
+    if error := search.get("error"):
+        return str(error)
     best = search["best"]
     words = ", ".join(f"{name}={value}" for name, value in best["params"].items())
     return f"trial {best['trial']} of {search['n_trials']}: {words or 'defaults'}"

@@ -8,6 +8,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR, OUT, app
 from baton.cli.connection import (
     access_to,
+    away,
     connected,
     is_there,
     noticed,
@@ -56,7 +57,8 @@ def prune() -> int:
     For the server in PREFECT_API_URL or the `baton up` of this home. Only what carries the tag
     `baton` or the chain's own events is looked at.
     """
-    from tasks.platform.upkeep import prune as remove
+    with away():
+        from tasks.platform.upkeep import prune as remove
 
     if not is_there():
         raise InputError(f"no Baton has run {place_looked_in()}")

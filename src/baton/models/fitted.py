@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
@@ -199,18 +200,11 @@ def load(folder: Path) -> FittedModel:
     card = folder / _CARD
     if not card.is_file():
         raise InputError(f"no model in {folder}: {_CARD} is missing")
-    content = json.loads(card.read_text("utf-8"))
-    kind = Kind(content["kind"])
-    return FittedModel(
-        family=content["family"],
-        kind=kind,
-        target=content["target"],
-        encoder=_encoder_of(content["encoder"]),
-        classes=tuple(content["classes"]),
-        estimator=family(content["family"]).load(folder, kind),
-        params=content["params"],
-        origin=content.get("origin", {}),
-    )
+    try:
+        return _Card.model_validate_json(card.read_bytes()).model_in(folder)
+    except (OSError, ValidationError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"no model can be read from {card}: {reason}") from None
 
 
 def check_file(fitted: FittedModel, folder: Path, rows: pd.DataFrame) -> None:
@@ -246,6 +240,26 @@ def _are_alike(one: Any, other: Any) -> bool:
     return bool(np.array_equal(one, other))
 
 
-def _encoder_of(content: dict[str, Any]) -> Encoder:
-    is_one_hot = content.get("encoding") == Encoding.ONE_HOT
-    return (OneHotEncoder if is_one_hot else Encoder).model_validate(content)
+class _Card(BaseModel):
+    """What is written of a model beside its estimator."""
+
+    family: str
+    kind: Kind
+    target: str
+    classes: tuple[bool | int | float | str, ...]
+    params: dict[str, Any]
+    origin: dict[str, Any] = {}
+    encoder: dict[str, Any]
+
+    def model_in(self, folder: Path) -> FittedModel:
+        is_one_hot = self.encoder.get("encoding") == Encoding.ONE_HOT
+        return FittedModel(
+            family=self.family,
+            kind=self.kind,
+            target=self.target,
+            encoder=(OneHotEncoder if is_one_hot else Encoder).model_validate(self.encoder),
+            classes=self.classes,
+            estimator=family(self.family).load(folder, self.kind),
+            params=self.params,
+            origin=self.origin,
+        )

@@ -161,7 +161,7 @@ class LightGBM(Family):
         try:
             content = (folder / _FILE).read_text("utf-8")
             return self._wrapped(lightgbm.Booster(model_str=content), kind)
-        except (OSError, lightgbm.basic.LightGBMError) as error:
+        except (OSError, ValueError, lightgbm.basic.LightGBMError) as error:
             raise InputError(f"no model can be read from {folder / _FILE}: {error}") from None
 
     @staticmethod

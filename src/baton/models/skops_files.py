@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
@@ -28,6 +29,21 @@ _TRUSTED = (
     "functools.partial",
 )
 """Types that skops does not trust by itself and that the families' estimators are made of."""
+
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged archive of arrays and JSON raises: no defect of who reads it."""
 
 
 def save(estimator: Any, folder: Path) -> None:
@@ -53,7 +69,7 @@ def load(folder: Path) -> Any:
         if foreign:
             raise InputError(f"model in {folder} holds what is not a model: {sorted(foreign)}")
         return loads(content, trusted=list(_TRUSTED))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"no model can be read from {folder / _FILE}: {error}") from None

@@ -58,8 +58,14 @@ class Problem(ABC, Generic[P]):
     summary: ClassVar[str]
     params: type[P]
 
-    def fingerprint(self, params: P) -> str:  # noqa: ARG002
+    def fingerprint(self, params: P) -> str | None:  # noqa: ARG002
         """Digest of whatever outside the parameters decides the raw table.
+
+        Returns
+        -------
+        str or None
+            None if only reading tells: then the tables of `sources` are read for every chain, and
+            their content is what decides.
 
         Raises
         ------
@@ -69,6 +75,9 @@ class Problem(ABC, Generic[P]):
             If trying again may help.
         """
         return ""
+
+    def forget(self, params: P) -> None:
+        """Forget what is kept of the source, such as a download, so that it is read again."""
 
     @abstractmethod
     def load(self, params: P) -> pd.DataFrame:
@@ -134,8 +143,11 @@ class Problem(ABC, Generic[P]):
         """Raw rows to be predicted; the target need not be among their columns."""
         return self.load(params)
 
-    def unseen_fingerprint(self, params: P) -> str:
-        """Digest of whatever outside the parameters decides the rows of `unseen`."""
+    def unseen_fingerprint(self, params: P) -> str | None:
+        """Digest of whatever outside the parameters decides the rows of `unseen`.
+
+        None if only reading tells: then they are read for every answer.
+        """
         return self.fingerprint(params)
 
     @abstractmethod

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -72,25 +73,10 @@ def _month(text: str) -> str:
 def _source(text: str) -> str:
     """Address, or an absolute path: another process has another working directory."""
     if re.match(r"https?://", text):
-        return _address(text)
+        return download.checked_url(text.rstrip("/"))
     if "://" in text:
         raise ValueError("a folder, a file or an http address is wanted")
     return str(Path(text).expanduser().absolute())
-
-
-def _address(text: str) -> str:
-    """Address without a password: it is kept with the run and the model."""
-    try:
-        parts = urlsplit(text)
-        is_plain = bool(parts.hostname) and not (
-            parts.query or parts.fragment or "@" in parts.netloc
-        )
-        parts.port  # noqa: B018  raises ValueError where it is no number
-    except ValueError:
-        is_plain = False
-    if not is_plain:
-        raise ValueError("an address without a user, a password and a query is wanted")
-    return text.rstrip("/")
 
 
 Month = Annotated[str, AfterValidator(_month)]
@@ -253,6 +239,12 @@ class Taxi(SourcedProblem[TaxiParams]):
         marks = [_mark(params, month) for month in params.months.values()]
         return hashlib.sha256("".join(marks).encode()).hexdigest()
 
+    def forget(self, params: TaxiParams) -> None:
+        """Forget the downloads of which the server has another version now."""
+        for month in params.months.values() if _is_remote(params) else ():
+            with _explained(month):
+                download.forget(_url(params, month), _folder())
+
     def read(self, params: TaxiParams, source: str) -> pd.DataFrame:
         """Trips of a month, in TLC's columns."""
         return _trips(params, params.months[source])
@@ -364,11 +356,26 @@ def _file(params: TaxiParams, month: str) -> Path:
     """File of a month, downloaded if it is not there."""
     if not _is_remote(params):
         return _local(params, month)
-    url = f"{params.source}/{_name(params, month)}"
+    with _explained(month):
+        return download.download(_url(params, month), _folder(), _verify)
+
+
+def _url(params: TaxiParams, month: str) -> str:
+    return f"{params.source}/{_name(params, month)}"
+
+
+@contextmanager
+def _explained(month: str) -> Iterator[None]:
+    """Add what to do where a month is not there, or the network is away."""
     try:
-        return download.download(url, _folder(), _verify)
+        yield
     except InputError as error:
-        raise _unpublished(error, month) from None
+        raise InputError(
+            f"{error}: TLC publishes about two months late; choose an earlier month than {month}, "
+            f"{_OFFLINE}"
+        ) from None
+    except ConnectionError as error:
+        raise ConnectionError(f"{error}: check the network, {_OFFLINE}") from None
 
 
 def _local(params: TaxiParams, month: str) -> Path:
@@ -387,21 +394,9 @@ def _mark(params: TaxiParams, month: str) -> str:
     if not _is_remote(params):
         with _local(params, month).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    url = f"{params.source}/{_name(params, month)}"
-    try:
-        found = download.describe(url, _folder())
-    except InputError as error:
-        raise _unpublished(error, month) from None
-    except ConnectionError as error:
-        raise ConnectionError(f"{error}: check the network, {_OFFLINE}") from None
+    with _explained(month):
+        found = download.describe(_url(params, month), _folder())
     return f"{found.url} {found.size} {found.etag}"
-
-
-def _unpublished(error: InputError, month: str) -> InputError:
-    return InputError(
-        f"{error}: TLC publishes about two months late; choose an earlier month than {month}, "
-        f"{_OFFLINE}"
-    )
 
 
 def _verify(path: Path) -> None:

@@ -210,7 +210,7 @@ class Database:
         )
 
     def read(self, table: str) -> pd.DataFrame:
-        """All rows of a table, its binary columns left out.
+        """All rows of a table in the order of its primary key, its binary columns left out.
 
         Raises
         ------
@@ -234,27 +234,14 @@ class Database:
                 raise InputError(f"database {self.url} has no table {table!r}") from None
             wanted = [c for c in found.columns if not isinstance(c.type, LargeBinary)]
             try:
-                rows = pd.read_sql_query(select(*wanted), connection)
+                wish = select(*wanted).order_by(*found.primary_key.columns)
+                rows = pd.read_sql_query(wish, connection)
             except (ValueError, TypeError) as error:  # SQLite holds what a column's type forbids
                 raise InputError(
                     f"table {table!r} of {self.url} holds a value that is not of its column's"
                     f" type ({error}); mend it, or make the column's type text"
                 ) from None
         return rows.apply(_plain)
-
-    def extent(self, table: str, latest: str | None = None) -> str:
-        """Number of rows, and the latest value of a column."""
-        from sqlalchemy import column, func, select
-        from sqlalchemy import table as named
-
-        wanted: list[Any] = [func.count()]
-        if latest:
-            wanted.append(func.max(column(latest)))
-        with self.connect() as connection:
-            row = connection.execute(
-                select(*wanted).select_from(named(table, schema=self.schema))
-            ).one()
-        return " ".join(str(value) for value in row)
 
 
 def _key_rows(

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, count, islice
 
 DELIMITERS = ",;\t|"
 """What may part fields, the likeliest first."""
@@ -64,10 +64,13 @@ def header_names(header: Sequence[str]) -> tuple[str, ...]:
     ('Unnamed: 0.1', 'a', 'Unnamed: 0')
     """
     names = [name.strip() for name in header]
+    taken = set(names)
     for position, name in enumerate(names):
         if not name:
-            fresh = (f"Unnamed: {position}{suffix}" for suffix in ("", ".1", ".2", ".3"))
-            names[position] = next(one for one in fresh if one not in names)
+            suffixes = chain([""], (f".{number}" for number in count(1)))
+            fresh = (f"Unnamed: {position}{suffix}" for suffix in suffixes)
+            names[position] = next(one for one in fresh if one not in taken)
+            taken.add(names[position])
     return tuple(names)
 
 

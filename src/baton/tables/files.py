@@ -28,6 +28,11 @@ BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, Run
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _ZIP = b"PK\x03\x04"
 
+_MOST_GROWTH = 200
+"""Times by which a packed table may grow: ordinary ones grow by some twenty."""
+_SMALL = 1 << 28
+"""Bytes that may come of any few."""
+
 
 def require_file(path: Path) -> None:
     """Refuse a path that is no readable file with content."""
@@ -80,7 +85,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> str:
     return names[0]
 
 
-def content(path: Path, most: int = -1) -> bytes:
+def content(path: Path, most: int | None = None) -> bytes:
     """All bytes of a CSV file, decompressed, or the first so many.
 
     Raises
@@ -90,9 +95,34 @@ def content(path: Path, most: int = -1) -> bytes:
     """
     try:
         with opened(path) as stream:
-            return stream.read(most)
+            return whole(path, stream) if most is None else stream.read(most)
     except BROKEN as error:
         raise InputError(unreadable(path, "CSV", error)) from None
+
+
+def whole(path: Path, stream: IO[bytes]) -> bytes:
+    """All bytes that a file's stream gives.
+
+    Raises
+    ------
+    InputError
+        If it unpacks to so much more than it is that it was made to fill the memory.
+    """
+    most = largest(path)
+    data = stream.read(most + 1)
+    if len(data) > most:
+        raise grown(path, "unpack it and give the CSV file itself")
+    return data
+
+
+def largest(path: Path) -> int:
+    """Bytes that a file may become in memory."""
+    return max(_SMALL, _MOST_GROWTH * path.stat().st_size)
+
+
+def grown(path: Path, fix: str) -> InputError:
+    """Error for a file that becomes more than that."""
+    return InputError(f"{path} grows to more than {_MOST_GROWTH} times its size when read: {fix}")
 
 
 def unreadable(path: Path, what: str, error: BaseException) -> str:

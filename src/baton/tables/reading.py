@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 from baton.tables.arrow import plain, table_of, without_null_types
 from baton.tables.encodings import guess_encoding
-from baton.tables.files import BROKEN, content, opened, unreadable
+from baton.tables.files import BROKEN, content, grown, largest, opened, unreadable, whole
 from baton.tables.source import Format, Source
 from baton.tables.typed import MISSING, typed_table
 from baton.terms import SPLIT, Split
@@ -92,6 +92,8 @@ def _read_parquet(source: Source) -> pa.Table:
     some = list(source.columns) if source.unusable else None
     try:
         with pq.ParquetFile(source.path) as file:
+            if file.metadata.num_rows * len(source.columns) > largest(source.path):
+                raise grown(source.path, "a table of so many equal values teaches nothing")
             table = file.read(columns=some).select(list(source.columns))
     except (pa.ArrowException, OSError) as error:
         raise InputError(unreadable(source.path, "Parquet", error)) from None
@@ -129,7 +131,7 @@ def _stream(source: Source) -> Any:
     with opened(source.path) as stream:
         if is_utf8 and isinstance(stream, io.BufferedReader):
             return pa.OSFile(str(source.path), "r")
-        data = stream.read()
+        data = whole(source.path, stream)
     return pa.BufferReader(
         data if is_utf8 else data.decode(source.encoding, errors="replace").encode()
     )

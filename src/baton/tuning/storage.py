@@ -1,17 +1,22 @@
 """Where a study is kept: a journal file of its own, or a database that many machines reach.
 
-Nothing here deletes or rewrites what a storage holds.
+Nothing here deletes what a storage holds: a journal that was damaged is put aside, and the study
+goes on with what stands before the damage.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from baton import disk
+from baton.atomic import write_bytes
 from baton.errors import InputError
 from baton.relational.database import Database, checked_url
 from baton.settings import Settings
@@ -21,6 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from optuna.storages import BaseStorage
+    from optuna.storages.journal import BaseJournalBackend
+
+log = logging.getLogger(__name__)
+
+_CHECKSUM = "sha256"
+"""Key of a journal's line: the beginning of the digest of the rest."""
 
 _SERVERS = ("postgresql", "mysql", "mariadb")
 
@@ -80,31 +91,65 @@ def open_storage(settings: Settings, study: str) -> BaseStorage:
 
 def _journal(settings: Settings, study: str) -> BaseStorage:
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
 
     settings.studies.mkdir(parents=True, exist_ok=True)
     path = settings.studies / f"{study}.journal"
     with readable(path):
-        _check_lines(path)
-        lock: Any = JournalLock(path)
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        _mend(path)
+        return JournalStorage(_checked_backend(path))
 
 
-def _check_lines(path: Path) -> None:
-    """Look through all lines: Optuna takes a broken last line for one that is being written."""
+def _checked_backend(path: Path) -> BaseJournalBackend:
+    """Optuna's journal file, each of its lines with a checksum."""
+    from optuna.storages.journal import JournalFileBackend
+
+    class Checked(JournalFileBackend):
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            super().append_logs([log | {_CHECKSUM: _checksum(log)} for log in logs])
+
+    lock: Any = JournalLock(path)
+    return Checked(str(path), lock_obj=lock)
+
+
+def _mend(path: Path) -> None:
+    """Put a damaged journal aside and go on with the lines before the damage.
+
+    A journal is only added to, so what stood there at any time is a study. Optuna takes a broken
+    last line for one that is being written, and a changed number for what was written.
+    """
     if not path.exists():
         return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.endswith(b"\n") and not _is_entry(line):
-                raise InputError(_broken(path, f"line {number} is no entry"))
-
-
-def _is_entry(line: bytes) -> bool:
+    lock = JournalLock(path)
+    lock.acquire()
     try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+        lines = path.read_bytes().splitlines(keepends=True)
+        whole = list(_whole(lines))
+        if len(whole) < len(lines):
+            disk.put_aside(path)
+            write_bytes(path, b"".join(whole))
+            log.warning("%s goes on with its first %d of %d lines", path, len(whole), len(lines))
+    finally:
+        lock.release()
+
+
+def _whole(lines: list[bytes]) -> Iterator[bytes]:
+    """Lines before the damage; only the first ones, of Optuna alone, may have no checksum."""
+    is_ours = False
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            found = entry.pop(_CHECKSUM, None)
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            return
+        is_ours = is_ours or found is not None
+        if is_ours and found != _checksum(entry):
+            return
+        yield line
+
+
+def _checksum(entry: dict[str, Any]) -> str:
+    text = json.dumps(json.loads(json.dumps(entry)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -44,10 +44,13 @@ def search_pictures(study: optuna.Study, metric: str, most: int = 6) -> Iterator
 def _pictures(study: optuna.Study, metric: str) -> Iterator[Picture]:
     yield _history(study, metric)
     if len({trial.value for trial in _scored(study)}) > 1:
-        weights = _weights(study)
-        names = list(weights)[:_MOST]
-        yield _importance(study, metric, weights)
-        yield _slices(study, metric, names[:_MOST_SLICES])
+        common = _common(study)
+        weights = _weights(study, common)
+        if weights:
+            yield _importance(study, metric, weights)
+        names = list(weights or common)[:_MOST]
+        if names:
+            yield _slices(study, metric, names[:_MOST_SLICES])
         if len(names) > 1:
             yield _parallel(study, metric, names)
             yield _contour(study, metric, names[:2])
@@ -60,18 +63,27 @@ def _scored(study: optuna.Study) -> list[Any]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def _weights(study: optuna.Study) -> dict[str, float]:
-    """Share of the score's variance that each hyperparameter explains, the greatest first."""
+def _common(study: optuna.Study) -> list[str]:
+    """Hyperparameters that two trials or more have."""
+    scored = _scored(study)
+    varied = sorted({name for trial in scored for name in trial.params})
+    return [name for name in varied if sum(name in t.params for t in scored) > 1]
+
+
+def _weights(study: optuna.Study, names: list[str]) -> dict[str, float]:
+    """Share of the score's variance that each explains, the greatest first; none if it is unknown.
+
+    Of the trials that have all of them there may be too few, or only ones of the same score.
+    """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    varied = sorted({name for trial in _scored(study) for name in trial.params})
-    common = [name for name in varied if sum(name in t.params for t in _scored(study)) > 1]
     try:
-        return dict(
-            get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), params=common)
+        found = get_param_importances(
+            study, evaluator=FanovaImportanceEvaluator(seed=0), params=names
         )
-    except (ValueError, RuntimeError):  # too few trials that have all of them
-        return dict.fromkeys(common, 0.0)
+    except (ValueError, RuntimeError):
+        return {}
+    return dict(found) if any(found.values()) else {}
 
 
 @drawn_in_style

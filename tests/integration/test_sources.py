@@ -1,0 +1,112 @@
+"""Sources that changed are read again, whatever they are; what did not change is not made again."""
+
+import asyncio
+import os
+import sqlite3
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from baton.terms import Options
+from flows.generate import generate
+from tasks.data import dataset_ready, plan_dataset
+from tests.shops import make_shop
+
+pytestmark = pytest.mark.usefixtures("prefect")
+
+CHAIN = "0123456789ab"
+NAMES = {
+    "orders": "orders",
+    "order_key": "id",
+    "order_time": "ordered",
+    "customer_key": "customer",
+    "relations": "orders.customer=people.id,lines.order_id=orders.id,calls.customer=people.id",
+    "depth": 1,
+    "primitives": "sum",
+}
+SERVERS = {
+    "postgresql": ("postgresql://postgres@127.0.0.1:5432", "psycopg2", "postgres"),
+    "mysql": ("mysql://root@127.0.0.1:3306", "pymysql", ""),
+}
+
+
+@contextmanager
+def database_of(kind, tmp_path):
+    """Address of a new database of a kind, for Baton and for SQLAlchemy."""
+    if kind == "sqlite":
+        yield str(tmp_path / "copy.sqlite"), f"sqlite:///{tmp_path / 'copy.sqlite'}"
+        return
+    standard, driver, admin = SERVERS[kind]
+    server = os.environ.get(f"BATON_TEST_{kind.upper()}", standard).rstrip("/")
+    name = f"baton_sources_{uuid4().hex[:8]}"
+    driven = server.replace("://", f"+{driver}://", 1)
+    engine = create_engine(f"{driven}/{admin}", isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"create database {name}"))
+    except OperationalError as error:
+        pytest.skip(f"no {kind} server answers at {server}: {error.orig}")
+    try:
+        yield f"{server}/{name}", f"{driven}/{name}"
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"drop database {name}"))
+        engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def shop(request, tmp_path):
+    """URL of a shop in a database, and what changes it."""
+    path = make_shop(tmp_path / "shop.sqlite", orders=60, customers=15)
+    with database_of(request.param, tmp_path) as (url, driven):
+        engine = create_engine(driven)
+        with sqlite3.connect(path) as shop:
+            for table in ("people", "orders", "lines", "calls"):
+                rows = pd.read_sql_query(f"select * from {table}", shop)
+                rows.to_sql(table, engine, index=False)
+
+        def change(statement):
+            with engine.begin() as connection:
+                connection.execute(text(statement))
+
+        yield url, change
+        engine.dispose()
+
+
+def run(problem, params, **options):
+    """Run the stage `generate`; return the name of its state and what it announces."""
+    asked = Options(**options)
+
+    async def made():
+        return await generate(problem, params, asked, return_state=True)
+
+    name = asyncio.run(made()).name
+    plain = asked.model_copy(update={"fresh": False})
+    return name, dataset_ready(plan_dataset(problem, params, plain, CHAIN))
+
+
+def test_an_update_that_leaves_count_and_latest_date_is_seen(shop):
+    """On SQLite, PostgreSQL and MariaDB; and what did not change is found."""
+    url, change = shop
+    params = {"url": url, **NAMES}
+    first = run("churn", params)
+    assert run("churn", params) == ("Cached", first[1])
+    change("update calls set minutes = minutes + 1 where id = 7")
+    name, changed = run("churn", params)
+    assert name == "Completed"
+    assert changed.features.digest != first[1].features.digest
+
+
+@pytest.mark.parametrize("problem", ["spheres", "table"])
+def test_fresh_makes_the_same_of_the_same_source(tmp_path, problem):
+    """All is made again, to the byte, so that whoever comes next finds what it made before."""
+    path = tmp_path / "people.csv"
+    path.write_text("a,b,y\n" + "".join(f"{n},{n % 7},{'uv'[n % 2]}\n" for n in range(60)))
+    params = {"rows": 80} if problem == "spheres" else {"path": str(path), "target": "y"}
+    _, first = run(problem, params)
+    assert run(problem, params)[0] == "Cached"
+    assert run(problem, params, fresh=True) == ("Completed", first)

@@ -1,0 +1,120 @@
+"""What compose.yaml tells its services: variables that they know, and that tests start servers by.
+
+That servers so started carry a chain is in ``tests/e2e/test_services.py``.
+"""
+
+import inspect
+import re
+
+import pytest
+import yaml
+from prefect.server.utilities import encryption
+from prefect.settings import Settings as PrefectSettings
+from prefect_redis.client import RedisMessagingSettings
+from pydantic import AliasChoices, AliasPath
+from pydantic_settings import BaseSettings
+
+from baton.settings import Settings
+from tests import services
+
+VALUES = {
+    "POSTGRES_PASSWORD": "pw",
+    "PREFECT_AUTH": "team:pw",
+    "PREFECT_ENCRYPTION_KEY": "key",
+}
+
+
+def _known(model):
+    """Variables that a class of settings reads."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseSettings):
+            yield from _known(kind)
+            continue
+        yield f"{model.model_config['env_prefix']}{name}".upper()
+        if isinstance(field.validation_alias, AliasChoices):
+            choices = field.validation_alias.choices
+            yield from (str(one).upper() for one in choices if not isinstance(one, AliasPath))
+
+
+def _of_mlflow():
+    import mlflow.environment_variables as known
+    from mlflow.cli import server
+
+    for name in vars(known):
+        if name.startswith("MLFLOW_"):
+            yield name
+    for option in server.params:
+        found = option.envvar or ()
+        yield from [found] if isinstance(found, str) else found
+
+
+def _read_beside_settings():
+    """What Prefect reads from the environment itself."""
+    yield from re.findall(r'"(PREFECT_\w+)"', inspect.getsource(encryption))
+
+
+KNOWN = {
+    "PREFECT_REDIS_": set(_known(RedisMessagingSettings)),
+    "PREFECT_": {*_known(PrefectSettings), *_read_beside_settings()},
+    "MLFLOW_": set(_of_mlflow()),
+    "BATON_": set(_known(Settings)),
+}
+
+
+def _told():
+    for service in ("prefect", "mlflow", "serve"):
+        for name in services.variables(service, VALUES):
+            yield pytest.param(name, id=f"{service} {name}")
+
+
+@pytest.mark.parametrize("name", _told())
+def test_each_variable_is_one_that_its_reader_knows(name):
+    """Prefect, its Redis module, MLflow and Baton ignore a misspelt one without a word."""
+    prefix = next(prefix for prefix in KNOWN if name.startswith(prefix))
+    assert name in KNOWN[prefix]
+
+
+def test_a_variable_that_nobody_knows_would_be_seen():
+    """Names of another version, or misspelt."""
+    for name in ("PREFECT_SERVER_EVENTS_MESSAGING_BROKERS", "PREFECT_SERVER_DOCKET_URLS"):
+        assert name not in KNOWN["PREFECT_"]
+    assert "PREFECT_REDIS_MESSAGING_ADDRESS" not in KNOWN["PREFECT_REDIS_"]
+
+
+def test_modules_that_prefect_is_told_to_use_are_there():
+    """Each value that names a module of prefect_redis can be imported."""
+    from importlib import import_module
+
+    told = services.variables("prefect", VALUES).values()
+    modules = {value for value in told if value.startswith("prefect_redis.")}
+    assert modules == {
+        "prefect_redis.messaging",
+        "prefect_redis.ordering",
+        "prefect_redis.lease_storage",
+    }
+    for module in modules:
+        assert import_module(module)
+
+
+def test_every_database_that_is_made_is_used_and_the_other_way_round():
+    """Prefect's, MLflow's and the studies'."""
+    text = (services.ROOT / "compose.yaml").read_text("utf-8")
+    assert set(re.findall(r"postgres:5432/(\w+)", text)) == set(services.declared_databases())
+
+
+def test_clients_and_servers_have_one_login():
+    """Whoever talks to the API gives what it asks for, and is told where studies are."""
+    served, used = (services.variables(one, VALUES) for one in ("prefect", "serve"))
+    assert served["PREFECT_SERVER_API_AUTH_STRING"] == used["PREFECT_API_AUTH_STRING"] == "team:pw"
+    assert used["BATON_STUDY_STORAGE"].endswith("/optuna")
+    assert ":" not in used["BATON_STUDY_STORAGE"].split("//")[1].split("@")[0]
+
+
+def test_the_images_are_those_of_the_workflow():
+    """GitHub tests on the PostgreSQL and the Redis that compose.yaml starts."""
+    workflow = yaml.safe_load((services.ROOT / ".github/workflows/ci.yaml").read_text("utf-8"))
+    tested = workflow["jobs"]["test"]["services"]
+    for name in ("postgres", "redis"):
+        image = services.COMPOSE["services"][name]["image"]
+        assert tested[name]["image"].split("@")[0] == image.split("@")[0]
