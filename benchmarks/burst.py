@@ -15,8 +15,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from measured import Waited, made_twice, parser_of, standing_in
-from standing import Standing
+from measured import Waited, parser_of, standing_in
+from standing import Standing, doubled
 
 _ASKING = 8
 
@@ -24,9 +24,10 @@ _ASKING = 8
 def main() -> None:
     """Begin all, wait, print."""
     options = _parsed()
-    with standing_in(options, "--no-mlflow") as (standing, watch):
+    with standing_in(options, "--no-mlflow") as (standing, watch, databases):
         began = time.monotonic()
         ended = _burst(standing, options)
+        ended.doubled = doubled(standing.home, databases["mlflow"])
         minutes = (time.monotonic() - began) / 60
     ended.tell(standing, watch, minutes)
     raise SystemExit(not ended.is_whole)
@@ -59,7 +60,6 @@ def _burst(standing: Standing, options: argparse.Namespace) -> Waited:
         begun = list(pool.map(begin, range(options.chains)))
     print(f"{len(begun)} chains asked for in {time.monotonic() - began:.1f} s", file=sys.stderr)
     ended.wait(standing, begun, options.patience)
-    ended.doubled = made_twice(standing)
     return ended
 
 

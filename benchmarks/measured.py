@@ -1,13 +1,12 @@
 """What is common to programs that begin chains and wait for them: burst and soak.
 
-Their options, a home on SQLite or PostgreSQL, what became of the chains and how it is said. The
-`baton up` in it, and how one sees what became of a chain, belong in ``standing.py``.
+Their options, what they ask for, what became of the chains and how it is said. What stands, and
+how one sees what became of a chain, belong in ``standing.py`` and ``composed.py``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import signal
 import sys
@@ -17,16 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import sqlalchemy as sa
+from composed import composed
 from standing import Ended, Json, Memory, Standing, all_runs, chain_of, is_of, judged
 
-POSTGRESQL = os.environ.get("BATON_TEST_POSTGRESQL", "postgresql://root@127.0.0.1:5432/postgres")
-REDIS = os.environ.get("BATON_TEST_REDIS", "redis://127.0.0.1:6379/5")
 DATABASES = ("sqlite", "postgresql")
-_TWICE = "select count(*) - count(distinct value) from model_version_tags where key = 'baton.key'"
 
 
 def parser_of(text: str) -> argparse.ArgumentParser:
@@ -39,9 +35,9 @@ def parser_of(text: str) -> argparse.ArgumentParser:
         "--database",
         choices=DATABASES,
         default="sqlite",
-        help="where Prefect, MLflow and Optuna keep what they know; with postgresql, events go"
-        " through Redis (BATON_TEST_POSTGRESQL and BATON_TEST_REDIS say where, databases of its"
-        " own are made and dropped)",
+        help="a `baton up`; or two Prefect servers, MLflow and two serve processes on PostgreSQL"
+        " and Redis, set up as compose.yaml says, where BATON_TEST_POSTGRESQL and BATON_TEST_REDIS"
+        " are, on databases that are dropped afterwards",
     )
     parser.add_argument("--rows", type=int, default=2000, help="of each chain's table")
     parser.add_argument("--folder", help="where the temporary home is made")
@@ -52,91 +48,38 @@ def parser_of(text: str) -> argparse.ArgumentParser:
 @contextmanager
 def standing_in(
     options: argparse.Namespace, *up: str, **more: str
-) -> Iterator[tuple[Standing, Memory]]:
-    """A `baton up` with these options in a temporary home, and a watch of its memory."""
+) -> Iterator[tuple[Standing, Memory, dict[str, sa.URL]]]:
+    """What these options ask for in a temporary home, a watch of its memory, its databases."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is taken away then too
     with (
-        tempfile.TemporaryDirectory(prefix="baton-", dir=options.folder) as home,
-        databases(options.database) as extra,
+        tempfile.TemporaryDirectory(prefix="baton-", dir=options.folder) as folder,
+        _made(options.database, Path(folder), up, more) as (standing, databases),
     ):
-        standing = Standing(Path(home), extra | more, up)
+        standing.home.mkdir(exist_ok=True)
         watch = Memory(standing)
         try:
             standing.keep()
             watch.start()
-            yield standing, watch
+            yield standing, watch, databases
         finally:
             watch.is_over.set()
             standing.end()
             if options.keep:
-                shutil.copytree(home, options.keep, dirs_exist_ok=True)
+                shutil.copytree(standing.home, options.keep, dirs_exist_ok=True)
 
 
 @contextmanager
-def databases(kind: str) -> Iterator[dict[str, str]]:
-    """Environment of a Baton on databases of its own, which are dropped afterwards."""
-    if kind == "sqlite":
-        yield {}
+def _made(
+    database: str, folder: Path, up: tuple[str, ...], more: dict[str, str]
+) -> Iterator[tuple[Standing, dict[str, sa.URL]]]:
+    """A standing Baton, by Prefect's and MLflow's database."""
+    if database == "postgresql":
+        with composed(folder, more) as (standing, team):
+            yield standing, team.databases
         return
-    server = sa.make_url(POSTGRESQL)
-    name = f"baton_bench_{os.getpid()}"
-    names = {role: f"{name}_{role}" for role in ("prefect", "mlflow", "optuna")}
-    try:
-        for one in names.values():
-            _execute(server, f'create database "{one}"')
-        prefect, mlflow, optuna = (server.set(database=one) for one in names.values())
-        _execute(prefect, "create extension if not exists pg_trgm")
-        asked = {
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect.set(drivername="postgresql+asyncpg"),
-            "BATON_MLFLOW_TRACKING_URI": mlflow.set(drivername="postgresql+psycopg2"),
-            "BATON_STUDY_STORAGE": optuna.set(drivername="postgresql+psycopg2"),
-        }
-        told = {k: v.render_as_string(hide_password=False) for k, v in asked.items()}
-        yield told | _broker(name)
-    finally:
-        for one in names.values():
-            _execute(server, f'drop database if exists "{one}" with (force)')
-
-
-def _broker(name: str) -> dict[str, str]:
-    """Environment of a server whose events go through Redis, where its adapter is installed."""
-    if find_spec("prefect_redis") is None:
-        return {}
-    redis = sa.make_url(REDIS)
-    return {
-        "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
-        "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
-        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
-        "PREFECT_SERVER_DOCKET_NAME": name,
-        "PREFECT_SERVER_DOCKET_URL": REDIS,
-        "PREFECT_REDIS_MESSAGING_HOST": redis.host or "127.0.0.1",
-        "PREFECT_REDIS_MESSAGING_PORT": str(redis.port or 6379),
-        "PREFECT_REDIS_MESSAGING_DB": redis.database or "0",
-    }
-
-
-def databases_of(standing: Standing) -> dict[str, str]:
-    """Addresses of the databases of a standing Baton, as one asks them from outside."""
-    inside = {
-        "prefect": standing.home / "prefect" / "prefect.db",
-        "mlflow": standing.home / "mlflow" / "mlflow.db",
-    }
-    asked = {
-        "prefect": standing.extra.get("PREFECT_SERVER_DATABASE_CONNECTION_URL", ""),
-        "mlflow": standing.extra.get("BATON_MLFLOW_TRACKING_URI", ""),
-    }
-    return {
-        name: asked[name].replace("+asyncpg", "+psycopg2") or f"sqlite:///{place}"
-        for name, place in inside.items()
-    }
-
-
-def _execute(address: sa.URL, statement: str) -> None:
-    engine = sa.create_engine(address.set(drivername="postgresql+psycopg2"))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text(statement))
-    engine.dispose()
+    home = folder / "home"
+    files = {"prefect": home / "prefect" / "prefect.db", "mlflow": home / "mlflow" / "mlflow.db"}
+    yield Standing(home, more, up), {k: sa.make_url(f"sqlite:///{v}") for k, v in files.items()}
 
 
 # --- what became of chains ------------------------------------------------------------------------
@@ -195,12 +138,3 @@ def lasted(runs: list[Json]) -> float:
     ends = [datetime.fromisoformat(run["end_time"]) for run in runs if run["end_time"]]
     begins = [datetime.fromisoformat(run["created"]) for run in runs]
     return (max(ends) - min(begins)).total_seconds() if ends else 0.0
-
-
-def made_twice(standing: Standing) -> int:
-    """Model versions that there are too many of: more than one with the same key."""
-    engine = sa.create_engine(databases_of(standing)["mlflow"])
-    with engine.connect() as database:
-        n_twice = database.scalar(sa.text(_TWICE))
-    engine.dispose()
-    return int(n_twice or 0)

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from measured import Waited, databases_of, made_twice, parser_of, standing_in
+from measured import Waited, parser_of, standing_in
 from scipy.stats import theilslopes
-from standing import Standing, parent_of, until
+from standing import Standing, doubled, parent_of, until
 
 KINDS = ("server", "serve", "template", "mlflow")
 KEPT = ("results", "chains", "mlflow")
@@ -47,10 +47,10 @@ def main() -> None:
     options = _parsed()
     with (
         tempfile.TemporaryDirectory(prefix="baton-tmp-") as temporary,
-        standing_in(options, TMPDIR=temporary) as (standing, watch),
+        standing_in(options, TMPDIR=temporary) as (standing, watch, databases),
     ):
         began = time.monotonic()
-        soak = Soak(standing, options, Path(temporary))
+        soak = Soak(standing, options, Path(temporary), databases)
         soak.run()
         minutes = (time.monotonic() - began) / 60
     soak.ended.tell(standing, watch, minutes)
@@ -80,8 +80,15 @@ def _parsed() -> argparse.Namespace:
 class Soak:
     """Chains one after the other, and what was measured after each."""
 
-    def __init__(self, standing: Standing, options: argparse.Namespace, temporary: Path) -> None:
-        self.standing, self.options, self.temporary = standing, options, temporary
+    def __init__(
+        self,
+        standing: Standing,
+        options: argparse.Namespace,
+        temporary: Path,
+        databases: dict[str, sa.URL],
+    ) -> None:
+        self.standing, self.options = standing, options
+        self.temporary, self.databases = temporary, databases
         self.ended = Waited()
         self.begun: list[str] = []
         self.samples: list[Sample] = []
@@ -95,7 +102,7 @@ class Soak:
             self.samples.append(self._measured())
             _say(len(self.begun), self.samples[-1])
             time.sleep(max(min(due, end) - time.monotonic(), 0.0))
-        self.ended.doubled = made_twice(self.standing)
+        self.ended.doubled = doubled(self.standing.home, self.databases["mlflow"])
 
     def _chain(self, number: int) -> None:
         table = {"rows": self.options.rows, "seed": 1000 * self.options.seed + number}
@@ -107,7 +114,7 @@ class Soak:
         return {
             **_of_processes(self.standing),
             **_of_files(self.standing.home, self.temporary),
-            **_of_databases(self.standing),
+            **_of_databases(self.databases),
         }
 
 
@@ -158,9 +165,9 @@ def _walked(top: Path, without: tuple[str, ...]) -> Iterator[tuple[Path, int]]:
         yield Path(folder), len(names) + len(below)
 
 
-def _of_databases(standing: Standing) -> Sample:
+def _of_databases(databases: dict[str, sa.URL]) -> Sample:
     sample: Sample = {}
-    for name, address in databases_of(standing).items():
+    for name, address in databases.items():
         engine = sa.create_engine(address)
         with engine.connect() as database:
             sample[f"({name}: size, KiB)"] = _size(database) / 1024
