@@ -35,6 +35,7 @@ from faults import KINDS, Struck, left_out, mounted, movable_clock, own_mounts, 
 from standing import Ended, Json, Memory, Standing, all_runs, doubled
 
 from tasks.platform.api import ApiError
+from tests.services import NobodyAnswersError
 
 _LEAST_CHAINS = 8
 _FAULTS_PER_CHAIN = 4
@@ -46,7 +47,11 @@ def main() -> None:
     options = _parsed()
     if "disk full" in options.kinds:
         own_mounts()
-    rounds = [_made(options, *one) for one in _rounds(options)]
+    try:
+        rounds = [_made(options, *one) for one in _rounds(options)]
+    except NobodyAnswersError as error:
+        print(f"chaos: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     _print(rounds)
     ended = [one.ended for one in rounds]
     raise SystemExit(any(one.lost or one.doubled or one.stuck for one in ended))

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid5
 
+import httpx
 from filelock import FileLock, Timeout
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -106,7 +107,7 @@ def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
     with _alone_in_home() as is_alone, get_client(sync_client=True) as client:
         if not is_alone:
             return []
-        with api.Client(access()) as posting:
+        with asking() as posting:
             server = _Server(client, posting)
             mended = [
                 *_take_up(server, alone_since),
@@ -115,6 +116,11 @@ def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
             ]
         sweep(settings().locks, time.time())
         return mended
+
+
+def asking(transport: httpx.BaseTransport | None = None) -> api.Client:
+    """Client that asks once: what was seen before a wait may not be so after it."""
+    return api.Client(access(), waits=(), transport=transport)
 
 
 @task(name="recover", persist_result=False)
@@ -181,7 +187,11 @@ class _Server:
             "transition_id": str(uuid5(_TRANSITIONS, f"{seen.id}")),
         }
         state = {"type": kind, "name": name, "message": message, "state_details": details}
-        answer = self.posting.post(f"flow_runs/{run.id}/set_state", {"state": state})
+        try:
+            answer = self.posting.post(f"flow_runs/{run.id}/set_state", {"state": state})
+        except api.UnavailableError as error:
+            log.warning("%s: %s; looked at again", run.name, error)
+            return False
         is_done: bool = answer["status"] == "ACCEPT"
         if is_done:
             log.warning("%s: %s", run.name, message)

@@ -200,11 +200,15 @@ def _register(
         client = _client()
         _log_params(client, run_id, params)
         digest = digest_of_folder(path)
-        uri = _log_model(fitted, path, example, run_id)
+        logged = _log_model(fitted, path, example, run_id)
         name = model_name(data.problem)
         _ensure_registered(client, name, data)
         made = client.create_model_version(
-            name, uri, run_id=run_id, tags={_KEY_TAG: key, _DIGEST_TAG: digest}
+            name,
+            logged.model_uri,
+            run_id=run_id,
+            tags={_KEY_TAG: key, _DIGEST_TAG: digest},
+            model_id=logged.model_id,  # a server takes no model of another run's
         )
         reference = ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
         with _files(reference) as files:
@@ -273,11 +277,12 @@ def _log_params(client: Any, run_id: str, params: dict[str, Any]) -> None:
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
 
 
-def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str) -> str:
+def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str) -> Any:
+    """Keep the model; what MLflow says of it."""
     import mlflow
 
     with mlflow.start_run(run_id=run_id, log_system_metrics=False):
-        logged = mlflow.pyfunc.log_model(
+        return mlflow.pyfunc.log_model(
             name="model",
             loader_module="baton.models",
             data_path=str(path),
@@ -285,7 +290,6 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
             input_example=serving_example(example),
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
-    return str(logged.model_uri)
 
 
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:

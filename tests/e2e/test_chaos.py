@@ -1,35 +1,76 @@
-"""Chains while what runs them is killed, by the program that measures it."""
+"""Chains while things go wrong, by the program that measures it."""
 
+import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from tests import services
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.e2e
 
 CHAOS = [sys.executable, ROOT / "benchmarks" / "chaos.py"]
+KILLED = ["run", "template", "serve", "server", "up"]
 
 
-def _said(*arguments, timeout=580):
+def _said(*arguments, timeout, **environment):
     done = subprocess.run(
-        [*CHAOS, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+        [*CHAOS, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.long  # two minutes; what each fault leaves is in tests/integration/test_recovery.py
-def test_no_chain_is_lost_doubled_or_stuck(tmp_path):
-    """Runs, template, serve process, server and `baton up` are killed; every chain completes."""
-    arguments = ["--faults", "5", "--seed", "3", "--chains", "3", "--folder", str(tmp_path)]
-    code, out, err = _said(*arguments)
+def _check(*arguments, timeout):
+    code, out, err = _said(*arguments, timeout=timeout)
     assert code == 0, out + err
-    assert "chains            3, completed 3" in out
+    found = dict(re.findall(r"^(\w[\w ]+?) {2,}(\S.*)$", out, re.MULTILINE))
+    assert (found["lost"], found["twice"], found["stuck"]) == ("0", "0", "0"), out
+    n_chains, n_completed = map(int, re.findall(r"\d+", found["chains"]))
+    assert n_completed + int(found["given up"]) == n_chains
+    return found
+
+
+def test_ten_faults_lose_double_and_hold_up_no_chain(tmp_path):
+    """Processes of all kinds are killed, the disk is slow; each chain ends, once."""
+    kinds = ",".join([*KILLED, "disk slow"])
+    arguments = ["--faults", "10", "--seed", "3", "--chains", "3", "--kinds", kinds]
+    found = _check(*arguments, "--folder", str(tmp_path), timeout=580)
+    assert found["given up"] == "0"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_hundred_faults_lose_double_and_hold_up_no_chain(database, tmp_path, answering):
+    """On SQLite, and on PostgreSQL with Redis, two Prefect servers and MLflow's."""
+    if database == "postgresql":
+        with answering(services.postgresql()), answering(services.redis_databases(2)):
+            pass
+    arguments = ["--faults", "100", "--seed", "1", "--database", database]
+    found = _check(*arguments, "--folder", str(tmp_path), timeout=5400)
+    kinds = re.findall(r"([a-zA-Z ]+?)(?: SIG\w+)? \d+", found["faults"])
+    assert {kind.strip() for kind in kinds} >= {*KILLED, "worker", "mlflow", "disk slow"}
 
 
 def test_a_kind_that_there_is_not_is_refused():
     """With the kinds that there are."""
-    code, _, err = _said("--kinds", "run,meteor")
+    code, _, err = _said("--kinds", "run,meteor", timeout=120)
     assert code == 2
-    assert "no such kind: meteor; there are run, template, serve, server, up" in err
+    assert "no such kind: meteor; there are run, template, serve, server, worker, up" in err
+
+
+def test_a_database_that_does_not_answer_is_one_line():
+    """It says what to set."""
+    nowhere = {"BATON_TEST_POSTGRESQL": "postgresql://ann@127.0.0.1:9/none"}
+    code, out, err = _said("--database", "postgresql", "--kinds", "run", timeout=120, **nowhere)
+    assert (code, out) == (2, "")
+    assert "set BATON_TEST_POSTGRESQL" in err
+    assert "Traceback" not in err

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 from filelock import FileLock
 from prefect import flow
@@ -167,6 +168,22 @@ def test_two_who_see_the_same_crash_begin_the_run_once(client):
         [one.join() for one in both]
     assert sorted(done) == [False, True]
     assert len(client.read_flow_run_states(run_id)) == 4
+
+
+def test_a_server_that_is_busy_is_not_asked_again_with_what_was_seen_before(client):
+    """By then another may have begun the run: the next look decides anew."""
+    seen = client.read_flow_run(_begun(client, Crashed(message=KILLED)))
+    asked = []
+
+    def busy(request):
+        asked.append(request.url.path)
+        return httpx.Response(503)
+
+    with recovery.asking(transport=httpx.MockTransport(busy)) as posting:
+        server = recovery._Server(client, posting)
+        assert not server.move(seen, "SCHEDULED", "AwaitingRetry", "again")
+    assert len(asked) == 1
+    assert _state(client, seen.id).is_crashed()
 
 
 def test_one_look_at_a_time_in_one_home(client):

@@ -97,7 +97,7 @@ def _dead(client, state, home, number):
     return run.id
 
 
-@pytest.mark.parametrize("n_homes", [1, 2])
+@pytest.mark.parametrize("n_homes", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_two_recoveries_on_two_servers_begin_a_dead_run_once(standing, client, tmp_path, n_homes):
     """Crashed or without a process: one transition, one count, whoever of the two made it."""
     homes = [tmp_path / f"home-{n % n_homes}" for n in range(2)]
@@ -190,28 +190,30 @@ def _churn(standing, home, server, **parameters):
 def test_chains_of_two_servers_read_postgresql_and_mariadb(
     standing, client, serving, tmp_path, answering
 ):
-    """The same shop on both, the same metrics; passwords are blocks, trials and models rows.
+    """Passwords are blocks, trials and models are rows of PostgreSQL; the first chain searches.
 
     Every stage of each chain runs once, whichever of the two serve processes took it, and of
     each trigger there is one automation.
     """
-    path = make_shop(tmp_path / "shop.sqlite", orders=300)
+    path = make_shop(tmp_path / "shop.sqlite")
     with answering(services.postgresql()) as first, answering(services.mysql()) as second:
         chains = []
         for n, url in enumerate((first, second)):
             copy_shop(path, url)
             Secret(value=str(url.password)).save(f"shop-{n}", overwrite=True)
             place = url._replace(password=None).render_as_string()
-            options = {"tune": "true", "n_trials": 3, "study": f"shop-{n}"}
+            options = {} if n else {"tune": "true", "n_trials": 2, "study": "shop"}
             chains.append(_churn(standing, serving, n, url=place, secret=f"shop-{n}", **options))
         answers = [one.communicate(timeout=280) for one in chains]
     assert [one.returncode for one in chains] == [0, 0], answers
-    said = [json.loads(out) for out, _ in answers]
-    assert said[0]["metrics"] == said[1]["metrics"]
+    metrics = [json.loads(out)["metrics"] for out, _ in answers]
+    assert all(0 <= one["roc_auc"] <= 1 for one in metrics)
     assert sorted(a.name for a in client.read_automations()) == sorted(declared_automations())
-    stages = [run.name.split()[0] for run in client.read_flow_runs() if run.deployment_id]
-    assert sorted(stages) == sorted(["generate", "tune", "train", "evaluate"] * 2)
+    runs = [run for run in client.read_flow_runs() if run.deployment_id and run.run_count]
+    assert {run.run_count for run in runs} == {1}
+    stages = sorted(run.name.split()[0] for run in runs)
+    assert stages == sorted(["generate", "train", "evaluate"] * 2 + ["tune"])
     trials = "select count(*) from trials where state = 'COMPLETE'"
-    assert _ask(standing.databases["optuna"], trials) == [6]
+    assert _ask(standing.databases["optuna"], trials) == [2]
     models = "select count(*) from model_versions where name like '%churn%'"
     assert _ask(standing.databases["mlflow"], models) == [2]
