@@ -157,7 +157,7 @@ def worked(folder: Path, extra: dict[str, str]) -> Iterator[Composed]:
     """
     home, own = folder / "home", {"PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
     port = free_port()
-    command = [str(PREFECT), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
     told = own | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_API_URL": f"{address}/api"}
     server = Server("prefect", command, told, folder, address, "/api/health")
