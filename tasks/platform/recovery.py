@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid5
 
-import httpx
 from filelock import FileLock, Timeout
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -118,9 +117,9 @@ def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
         return mended
 
 
-def asking(transport: httpx.BaseTransport | None = None) -> api.Client:
+def asking() -> api.Client:
     """Client that asks once: what was seen before a wait may not be so after it."""
-    return api.Client(access(), waits=(), transport=transport)
+    return api.Client(access(), waits=())
 
 
 @task(name="recover", persist_result=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.events.schemas.automations import Automation
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from baton.chain.events import EventName
@@ -47,7 +48,7 @@ def prune(manifest: Manifest, access: Access) -> list[str]:
                 removed.append(f"deployment {deployment.name}")
         for automation in client.read_automations():
             if _is_ours(automation) and any(_is_gone(client, t) for t in _targets(automation)):
-                client.delete_automation(automation.id)
+                _delete(client, automation)
                 removed.append(f"automation {automation.name}")
     return removed
 
@@ -69,10 +70,19 @@ def drop_twins() -> list[str]:
         for one in sorted(filter(_is_ours, client.read_automations()), key=lambda one: one.id):
             trigger = (one.name, frozenset(_targets(one)))
             if trigger in kept:
-                client.delete_automation(one.id)
+                _delete(client, one)
                 removed.append(one.name)
             kept.add(trigger)
     return removed
+
+
+def _delete(client: SyncPrefectClient, automation: Automation) -> None:
+    """Delete an automation, unless somebody else was quicker."""
+    try:
+        client.delete_automation(automation.id)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _is_ours(automation: Automation) -> bool:

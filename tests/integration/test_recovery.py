@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -179,7 +180,7 @@ def test_a_server_that_is_busy_is_not_asked_again_with_what_was_seen_before(clie
         asked.append(request.url.path)
         return httpx.Response(503)
 
-    with recovery.asking(transport=httpx.MockTransport(busy)) as posting:
+    with replace(recovery.asking(), transport=httpx.MockTransport(busy)) as posting:
         server = recovery._Server(client, posting)
         assert not server.move(seen, "SCHEDULED", "AwaitingRetry", "again")
     assert len(asked) == 1

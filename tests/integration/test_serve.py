@@ -1,5 +1,8 @@
 """What serving/serve.py makes of prefect.yaml."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
 import pytest
 from prefect.client.orchestration import get_client
 
@@ -48,5 +51,10 @@ def test_of_automations_that_two_made_at_once_one_is_left(prefect, event_loop_ru
         names = [trigger.name for trigger in deployment.triggers]
         assert sorted(drop_twins()) == sorted(names)
         assert drop_twins() == []
+        for _ in range(6):  # and if two look at once
+            client.create_automation(deployment.triggers[0].as_automation())
+        with ThreadPoolExecutor() as pool:
+            both = [pool.submit(copy_context().run, drop_twins) for _ in range(2)]
+            assert all(set(one.result()) <= set(names) for one in both)
         left = sorted(one.name for one in client.read_automations() if one.name in names)
         assert left == sorted([*names, foreign.name])

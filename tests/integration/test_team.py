@@ -187,6 +187,7 @@ def _churn(standing, home, server, **parameters):
     )
 
 
+@pytest.mark.timeout(600)
 def test_chains_of_two_servers_read_postgresql_and_mariadb(
     standing, client, serving, tmp_path, answering
 ):
@@ -204,7 +205,7 @@ def test_chains_of_two_servers_read_postgresql_and_mariadb(
             place = url._replace(password=None).render_as_string()
             options = {} if n else {"tune": "true", "n_trials": 2, "study": "shop"}
             chains.append(_churn(standing, serving, n, url=place, secret=f"shop-{n}", **options))
-        answers = [one.communicate(timeout=280) for one in chains]
+        answers = [one.communicate(timeout=500) for one in chains]
     assert [one.returncode for one in chains] == [0, 0], answers
     metrics = [json.loads(out)["metrics"] for out, _ in answers]
     assert all(0 <= one["roc_auc"] <= 1 for one in metrics)
