@@ -56,7 +56,7 @@ def put_aside(path: Path) -> Path:
     names = (path.with_name(f"{path.name}{ASIDE}{n if n > 1 else ''}") for n in count(1))
     place = next(name for name in names if not name.exists())
     path.rename(place)
-    log.warning("%s is replaced; what stood there is kept as %s", path, place.name)
+    log.info("%s is replaced; what stood there is kept as %s", path, place.name)
     return place
 
 

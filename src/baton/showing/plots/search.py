@@ -46,7 +46,8 @@ def _pictures(study: optuna.Study, metric: str) -> Iterator[Picture]:
     if len({trial.value for trial in _scored(study)}) > 1:
         weights = _weights(study)
         names = list(weights)[:_MOST]
-        yield _importance(study, metric, weights)
+        if any(weights.values()):
+            yield _importance(study, metric, weights)
         yield _slices(study, metric, names[:_MOST_SLICES])
         if len(names) > 1:
             yield _parallel(study, metric, names)
