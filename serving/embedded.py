@@ -222,7 +222,7 @@ def _entered(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise InputError(
-            f"cannot write to {settings.home} ({error.strerror}; {disk.free(settings.home)}):"
+            f"cannot write to {settings.home} ({error.strerror}), {disk.free(settings.home)}:"
             " make room, or set BATON_HOME to a folder of yours"
         ) from None
     with lock:
