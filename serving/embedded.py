@@ -21,11 +21,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from baton import atomic
+from baton import atomic, disk
 from baton.errors import InputError
 from baton.settings import Settings
 from serving import holder
 from serving.child import NOT_FOR_OTHERS, START_SECONDS, Child, ProcessError, end
+from serving.databases import put_damaged_aside
 from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
 
@@ -195,6 +196,7 @@ def claimed(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         If the home cannot be written, or another Baton stays in it.
     """
     with _private(), _entered(settings, say):
+        put_damaged_aside(settings, say)
         yield
 
 
@@ -224,8 +226,8 @@ def _entered(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise InputError(
-            f"cannot write to {settings.home} ({error.strerror});"
-            " set BATON_HOME to a folder of yours"
+            f"cannot write to {settings.home} ({error.strerror}), {disk.free(settings.home)}:"
+            " make room, or set BATON_HOME to a folder of yours"
         ) from None
     with lock:
         lock.release()  # `with` counts a second holding

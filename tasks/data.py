@@ -101,6 +101,8 @@ def plan_dataset(
     if source is not None:
         return DatasetPlan(found, params, asked, chain, source)
     tables = read_first(found, params)
+    if not tables:
+        asked = asked.model_copy(update={"fresh": True})
     return DatasetPlan(found, params, asked, chain, _digest_of(tables), tables)
 
 

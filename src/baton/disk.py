@@ -56,7 +56,7 @@ def put_aside(path: Path) -> Path:
     names = (path.with_name(f"{path.name}{ASIDE}{n if n > 1 else ''}") for n in count(1))
     place = next(name for name in names if not name.exists())
     path.rename(place)
-    log.warning("%s is replaced; what stood there is kept as %s", path, place.name)
+    log.info("%s is replaced; what stood there is kept as %s", path, place.name)
     return place
 
 
@@ -70,14 +70,14 @@ def require_room(folder: Path, size: int = 0) -> None:
     """
     if not os.access(folder, os.W_OK):
         raise StorageError(
-            f"{folder} cannot be written ({_free(folder)}): make it yours to write and repeat the"
+            f"{folder} cannot be written ({free(folder)}): make it yours to write and repeat the"
             " chain: what it has made stays"
         )
     if shutil.disk_usage(folder).free < size + RESERVE:
         wanted = f"{_megabytes(size)} to be written and " if size else ""
         raise StorageError(
             f"the disk of {folder} is full: {wanted}{_megabytes(RESERVE)} in reserve are wanted,"
-            f" {_free(folder)}; make room and repeat the chain: what it has made stays"
+            f" {free(folder)}; make room and repeat the chain: what it has made stays"
         )
 
 
@@ -117,12 +117,13 @@ def _said(error: Exception, place: Path) -> str:
     where = Path(str(name)) if name else place
     reason = getattr(error, "strerror", None) or next(w for w in _IN_WORDS if w in str(error))
     return (
-        f"{where} cannot be written or read ({reason}; {_free(where)}): make room, or make it"
+        f"{where} cannot be written or read ({reason}; {free(where)}): make room, or make it"
         " yours to write, and repeat the chain: what it has made stays"
     )
 
 
-def _free(place: Path) -> str:
+def free(place: Path) -> str:
+    """Say how much is free on the disk of a file or folder, which need not be there yet."""
     there = next(one for one in (place, *place.absolute().parents) if one.exists())
     return f"{_megabytes(shutil.disk_usage(there).free)} are free"
 

@@ -8,12 +8,16 @@ from uuid import uuid4
 
 import pandas as pd
 import pytest
+from prefect import flow
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from baton.problems.spheres import Spheres
+from baton.settings import settings
 from baton.terms import Options
 from flows.generate import generate
-from tasks.data import dataset_ready, plan_dataset
+from tasks.data import DatasetPlan, dataset_ready, load_raw, make_features, plan_dataset
+from tasks.training import TrainingPlan
 from tests.shops import make_shop
 
 pytestmark = pytest.mark.usefixtures("prefect")
@@ -99,6 +103,47 @@ def test_an_update_that_leaves_count_and_latest_date_is_seen(shop):
     name, changed = run("churn", params)
     assert name == "Completed"
     assert changed.features.digest != first[1].features.digest
+
+
+class Moved(Spheres):
+    """A source that changes and does not say so."""
+
+    by = 0.0
+
+    def load(self, params):
+        table = super().load(params)
+        return table.assign(x=table["x"] + self.by)
+
+
+@flow
+async def made_anew(plan):
+    load = load_raw.with_options(refresh_cache=plan.is_fresh)
+    make = make_features.with_options(refresh_cache=plan.is_fresh)
+    make(plan, load(plan, {}))
+    return dataset_ready(plan)
+
+
+def test_fresh_sees_what_a_fingerprint_does_not(monkeypatch):
+    """The tables stand at the same place, another digest goes on, and the old ones are kept."""
+    problem = Moved()
+
+    def made(*, fresh):
+        params = problem.params(rows=60)
+        return asyncio.run(
+            made_anew(DatasetPlan(problem, params, Options(fresh=fresh), CHAIN, "unchanged"))
+        )
+
+    first = made(fresh=False)
+    place = settings().results / first.features.key
+    was = place.read_bytes()
+    monkeypatch.setattr(Moved, "by", 1.0)
+    assert made(fresh=False).features == first.features
+    changed = made(fresh=True)
+    assert changed.features.key == first.features.key
+    assert changed.features.digest != first.features.digest
+    assert TrainingPlan(changed).version_key != TrainingPlan(first).version_key
+    assert place.with_name(f"{place.name}.aside").read_bytes() == was
+    assert made(fresh=False).features == changed.features
 
 
 @pytest.mark.parametrize("problem", ["spheres", "table"])

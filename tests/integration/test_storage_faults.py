@@ -66,7 +66,7 @@ def empty(path, other):
 
 
 def flip(path, other):
-    content = bytearray(path.read_bytes())
+    content = bytearray(path.read_bytes() or b"?")
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
@@ -97,7 +97,8 @@ def files_of(chain):
     folder = next(c for c in artifacts.glob("*/models/*/artifacts/MLmodel") if _is_of(c, found))
     model = {f"model's {p.name}": p for p in sorted(folder.parent.rglob("*")) if p.is_file()}
     whole = {"report": report, "mark": report.with_name("evaluated")}
-    return tables | ledgers | whole | logged | model | {"id": settings().home / "id"}
+    own = {"id": settings().home / "id", "lock": settings().locks / "experiment.lock"}
+    return tables | ledgers | whole | logged | model | own
 
 
 def _is_of(card, evaluated):

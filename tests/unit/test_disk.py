@@ -1,9 +1,11 @@
 """Damaged files that are read back, and disks that do not take what is written."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -12,7 +14,7 @@ from baton.chain import records
 from baton.chain.events import ModelEvaluated
 from baton.errors import InputError, StorageError
 from baton.settings import Settings
-from serving import embedded, holder
+from serving import databases, embedded, holder
 from tests.unit.test_contracts import READY, TABLE
 
 EVALUATED = ModelEvaluated.model_validate(
@@ -224,3 +226,48 @@ def test_an_error_that_no_disk_is_the_reason_of_stays_what_it_is(tmp_path):
         raise KeyError("x")
     with pytest.raises(StorageError, match="database or disk is full"), disk.told(tmp_path):
         raise RuntimeError("(sqlite3.OperationalError) database or disk is full")
+
+
+@pytest.fixture
+def database(tmp_path):
+    """Settings of a home and the database of Prefect in it."""
+    place = tmp_path / "prefect" / "prefect.db"
+    place.parent.mkdir()
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute("create table runs (name text)")
+        connection.executemany("insert into runs values (?)", [("x" * 500,)] * 100)
+        connection.commit()
+    return Settings(home=tmp_path), place
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"\0garbage" * 2000,
+        lambda content: content[:4096] + b"\xff" * 4096 + content[8192:],
+    ],
+)
+def test_a_damaged_database_is_put_aside_and_said(database, damage):
+    """With its log, which would be taken for that of the new one."""
+    settings, place = database
+    place.with_name("prefect.db-wal").write_bytes(b"log")
+    damaged, said = damage(place.read_bytes()), []
+    place.write_bytes(damaged)
+    databases.put_damaged_aside(settings, said.append)
+    assert not place.exists()
+    assert not place.with_name("prefect.db-wal").exists()
+    assert place.with_name("prefect.db.aside").read_bytes() == damaged
+    assert len(said) == 1
+    assert "put aside as" in said[0]
+
+
+def test_a_whole_database_is_left_alone(database):
+    """One that another process has locked, too."""
+    settings, place = database
+    with closing(sqlite3.connect(place)) as holder:
+        holder.execute("begin exclusive")
+        databases.put_damaged_aside(settings, pytest.fail)
+    databases.put_damaged_aside(settings, pytest.fail)
+    assert list(place.parent.glob("*.aside*")) == []

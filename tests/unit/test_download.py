@@ -141,3 +141,38 @@ def test_a_server_that_does_not_answer_may_answer_later(tmp_path):
     for ask in (download.describe, lambda *given: download.download(*given, _whole)):
         with pytest.raises(ConnectionError):
             ask("http://127.0.0.1:9/x", tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["copy", "ledger"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: bytes([content[0] ^ 1]) + content[1:],
+        lambda content: b"[]",
+    ],
+)
+def test_a_damaged_copy_is_put_aside_and_downloaded_again(server, tmp_path, damaged, damage):
+    """And one whose ledger is damaged, since nobody knows whether it is whole."""
+    copy = download.download(server.url, tmp_path, _whole)
+    place = copy if damaged == "copy" else copy.with_name(f"{copy.name}.json")
+    place.write_bytes(damage(place.read_bytes()))
+    was = copy.read_bytes()
+    assert download.describe(server.url, tmp_path).size == len(CONTENT)
+    assert download.download(server.url, tmp_path, _whole).read_bytes() == CONTENT
+    assert copy.with_name(f"{copy.name}.aside").read_bytes() == was
+    assert server.sent == [0, 0]
+
+
+def test_a_copy_is_forgotten_only_if_the_server_has_another_version(server, tmp_path):
+    """It is put aside, and what is described from then on is the new one."""
+    copy = download.download(server.url, tmp_path, _whole)
+    download.forget(server.url, tmp_path)
+    assert copy.exists()
+    server.etag = '"two"'
+    assert download.describe(server.url, tmp_path).etag == '"one"'
+    download.forget(server.url, tmp_path)
+    assert not copy.exists()
+    assert copy.with_name(f"{copy.name}.aside").read_bytes() == CONTENT
+    assert download.describe(server.url, tmp_path).etag == '"two"'

@@ -67,3 +67,10 @@ def test_a_search_that_makes_no_sense_is_refused_at_the_door(values, said):
         options.parse(problems.get("spheres"), values)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_fresh_is_for_a_chain_that_reads_its_source():
+    """A training on an earlier chain's tables reads none: it says so instead of passing it over."""
+    assert options.parse(problems.get("spheres"), {"fresh": "true"}) == {"fresh": True}
+    with pytest.raises(InputError, match="give it to `baton run`"):
+        options.parse(None, {"fresh": "true"})

@@ -487,3 +487,18 @@ def test_a_search_that_tells_of_weights_is_drawn_with_them():
     trials = [({"a": n, "b": 5 - n}, n / 10) for n in range(1, 5)]
     names = [picture.name for picture in plots.search_pictures(_studied(trials), "roc_auc", 9)]
     assert names.count("search_importance") == 1
+
+
+def test_a_search_whose_hyperparameters_explain_nothing_is_drawn_without_their_weights():
+    """Trials of the same hyperparameters and different scores: no error, one picture fewer."""
+    import optuna
+
+    study = optuna.create_study(direction="maximize")
+    of = {name: optuna.distributions.FloatDistribution(0, 1) for name in "xy"}
+    for value in (0.9, 0.9, 0.92):
+        study.add_trial(
+            optuna.trial.create_trial(params={"x": 0.5, "y": 0.5}, distributions=of, value=value)
+        )
+    drawn = [picture.name for picture in plots.search_pictures(study, "accuracy")]
+    assert "search_importance" not in drawn
+    assert {"search_history", "search_slices"} <= set(drawn)

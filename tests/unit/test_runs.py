@@ -1,5 +1,6 @@
 """What is known of a chain by what a server said of its runs and events."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -156,7 +157,14 @@ def test_what_came_of_a_chain_is_one_object(tmp_path):
     facts = {"study": "s", "best": 1, "metric": "accuracy", "value": 0.9, "params": {"a": 1}}
     (tmp_path / study.key).parent.mkdir(parents=True)
     pq.write_table(with_lineage(pa.table({"n": [1]}), facts), tmp_path / study.key)
-    made = outcome.of_chain(chain, tmp_path)
+    altered = outcome.of_chain(chain, tmp_path)
+    assert "SHA-256 differs" in altered["search"]["error"]
+    digest = hashlib.sha256((tmp_path / study.key).read_bytes()).hexdigest()
+    data = chain.evaluated.data.model_copy(
+        update={"study": study.model_copy(update={"digest": digest})}
+    )
+    evaluated = chain.evaluated.model_copy(update={"data": data})
+    made = outcome.of_chain(replace(chain, evaluated=evaluated), tmp_path)
     assert made["search"] == {
         "study": "s",
         "n_trials": 2,

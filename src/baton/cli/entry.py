@@ -10,12 +10,15 @@ from pydantic import ValidationError
 
 from baton.cli import interrupts, looking, running, standing
 from baton.cli.app import app, complain
-from baton.errors import InputError
+from baton.errors import InputError, StorageError
 from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
 COMMANDS = (running, looking, standing)
 """Modules whose import registers the commands."""
+
+_FAILURES = (ProcessError, ApiError, StorageError)
+"""What is nobody's mistake in the input."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,9 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         interrupts.catch()
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (CycloptsError, InputError, ValidationError, ProcessError, ApiError) as error:
+    except (CycloptsError, InputError, ValidationError, *_FAILURES) as error:
         complain(_said(error))
-        code = 1 if isinstance(error, ProcessError | ApiError) else 2
+        code = 1 if isinstance(error, _FAILURES) else 2
     except KeyboardInterrupt:
         complain("interrupted")
         code = interrupts.exit_code()

@@ -58,7 +58,8 @@ def run(
 
     It runs against the server in PREFECT_API_URL if that is set, else in the `baton up` of this
     home if there is one, else with a server of its own that ends with it. All state is kept
-    under BATON_HOME (.baton by default).
+    under BATON_HOME (.baton by default). What earlier chains made is taken from there; `-p
+    fresh=true` reads the source again.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class Problem(ABC, Generic[P]):
         -------
         str or None
             None if only reading tells: then the tables of `sources` are read for every chain, and
-            their content is what decides.
+            their content is what decides; where there are none, all is made anew.
 
         Raises
         ------
