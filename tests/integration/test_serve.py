@@ -2,6 +2,7 @@
 
 import pytest
 
+import flows
 from baton.chain import manifest
 from baton.errors import InputError
 from serving.serve import flow_of, to_deployment
@@ -30,3 +31,24 @@ def test_an_entry_without_a_flow_is_refused():
     entry = CHAIN.deployments[0].model_copy(update={"entrypoint": "flows/nobody.py:run"})
     with pytest.raises(InputError, match="there is no flow"):
         flow_of(entry)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "import mars.sun\n",
+            "it needs the package 'mars', which is not installed: pip install mars",
+        ),
+        ("from json import mars\n", "ImportError: cannot import name 'mars'"),
+        ("import flows.nobody\n", "ModuleNotFoundError: No module named 'flows.nobody'"),
+    ],
+)
+def test_a_missing_dependency_is_not_called_a_missing_flow(code, said, tmp_path, monkeypatch):
+    """The line says which package is missing, and what to install."""
+    (tmp_path / "needy.py").write_text(code)
+    monkeypatch.setattr(flows, "__path__", [*flows.__path__, str(tmp_path)])
+    entry = CHAIN.deployments[0].model_copy(update={"entrypoint": "flows/needy.py:run"})
+    with pytest.raises(InputError, match=r"flow flows/needy\.py:run cannot be imported") as refused:
+        flow_of(entry)
+    assert said in str(refused.value)
