@@ -114,7 +114,7 @@ def _watched():
             for place in Path("/proc").glob("[0-9]*/cmdline"):
                 with suppress(OSError):
                     seen.add(place.read_bytes())
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from baton import models, options, problems
 from baton.chain import events, manifest, records, stored
+from baton.cli import interrupts, main
 from baton.cli.app import pairs
 from baton.errors import InputError
 from baton.lineage import lineage_of, with_lineage
@@ -637,6 +638,36 @@ def test_any_environment_is_settings_or_one_line(n, tmp_path):
                 pass
 
     tried(n, check, st.dictionaries(st.sampled_from(names), values, max_size=3))
+
+
+WORDS = st.one_of(
+    VALUES,
+    st.sampled_from(
+        ["spheres", "table", "-p", "--json", "--row", "--chain", "--version", "--", "7"]
+    ),
+    st.builds("{}={}".format, st.sampled_from(["rows", "path", "target", "model"]), VALUES),
+)
+
+
+@thousands(40, 1000)
+def test_any_command_line_ends_in_one_line(n, monkeypatch, capsys):
+    """Each command with any words, where no server answers: exit code 0, 1 or 2, no traceback."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setattr(interrupts, "catch", lambda: None)
+    results.settings.cache_clear()
+
+    def check(command, words):
+        with pytest.raises(SystemExit) as ended:
+            main([command, *words])
+        said = capsys.readouterr().err
+        assert ended.value.code in {0, 1, 2}
+        assert ended.value.code == 0 or said.count("baton: ") >= 1
+        assert len(said.splitlines()) <= 1, said
+
+    commands = ["run", "train", "predict", "status", "report", "explain", "problems", "up", "bogus"]
+    tried(n, check, st.sampled_from(commands), st.lists(WORDS, max_size=5))
+    monkeypatch.undo()
+    results.settings.cache_clear()
 
 
 def test_an_empty_setting_is_none(monkeypatch):
