@@ -6,7 +6,6 @@ mlflow is imported inside the functions: it takes longer to import than most sta
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -128,8 +127,10 @@ def _without_login(uri: str) -> str:
     parts = urlsplit(uri)
     if not uri.startswith("http") or "@" not in parts.netloc:
         return uri
-    login = {"USERNAME": parts.username, "PASSWORD": parts.password}
-    os.environ |= {f"MLFLOW_TRACKING_{k}": unquote(value or "") for k, value in login.items()}
+    from mlflow.environment_variables import MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_USERNAME
+
+    MLFLOW_TRACKING_USERNAME.set(unquote(parts.username or ""))  # type: ignore[no-untyped-call]
+    MLFLOW_TRACKING_PASSWORD.set(unquote(parts.password or ""))  # type: ignore[no-untyped-call]
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
