@@ -45,7 +45,8 @@ TABLE = problems.get("table")
 
 def thousands(few, many=3000):
     """Some examples in `make test`, thousands in `make long`."""
-    return pytest.mark.parametrize("n", [few, pytest.param(many, marks=pytest.mark.long)])
+    marks = [pytest.mark.long, pytest.mark.timeout(1800)]
+    return pytest.mark.parametrize("n", [few, pytest.param(many, marks=marks)])
 
 
 def tried(n, check, *strategies):
@@ -172,7 +173,7 @@ def _files():
 FILES = _files()
 
 
-@thousands(10)
+@thousands(10, 1000)
 @pytest.mark.parametrize("kind", FILES)
 def test_a_changed_table_file_is_read_or_refused(kind, n, tmp_path):
     """Bytes changed, left out, put in: a table, or one line that says why not."""
@@ -250,7 +251,7 @@ HOSTILE_METADATA = st.dictionaries(
 )
 
 
-@thousands(40)
+@thousands(40, 1000)
 def test_a_file_with_any_metadata_is_read_or_refused(n, tmp_path):
     """Of pandas, of Baton itself, of others: it decides nothing in a user's file."""
     path = tmp_path / "table.parquet"
