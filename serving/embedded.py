@@ -195,13 +195,13 @@ def claimed(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
     InputError
         If the home cannot be written, or another Baton stays in it.
     """
-    with _private(), _entered(settings, say):
+    with private(), _entered(settings, say):
         put_damaged_aside(settings, say)
         yield
 
 
 @contextmanager
-def _private() -> Iterator[None]:
+def private() -> Iterator[None]:
     """Make files and folders for this user alone."""
     before = os.umask(NOT_FOR_OTHERS)
     try:

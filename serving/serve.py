@@ -37,7 +37,7 @@ from prefect.types.entrypoint import EntrypointType
 from baton.chain import manifest, turns
 from baton.chain.manifest import Deployment, Manifest
 from baton.chain.turns import Waiting
-from baton.errors import InputError
+from baton.errors import InputError, import_fault
 from baton.parent import die_with
 from baton.settings import settings
 from serving import warm_client
@@ -93,13 +93,23 @@ def flow_of(entry: Deployment) -> Flow[..., Any]:
     """
     try:
         found = getattr(import_module(entry.module), entry.function, None)
-    except ModuleNotFoundError:
+    except ImportError as error:
+        if not _is_itself(error, entry.module):
+            raise InputError(
+                f"prefect.yaml: deployment {entry.name!r}: flow {entry.entrypoint} cannot be"
+                f" imported: {import_fault(error)}"
+            ) from error
         found = None
     if not isinstance(found, Flow):
         raise InputError(
             f"prefect.yaml: deployment {entry.name!r}: there is no flow {entry.entrypoint}"
         )
     return found
+
+
+def _is_itself(error: ImportError, module: str) -> bool:
+    """Tell whether it is a module itself that is not there, not one that it needs."""
+    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
 
 
 def _trigger(entry: Deployment, place: int) -> DeploymentEventTrigger:

@@ -4,6 +4,7 @@ Anything else that is raised is a defect and keeps its own type.
 """
 
 import re
+import sys
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -21,6 +22,20 @@ class InputError(ValueError):
 
     def __init__(self, said: object = "") -> None:
         super().__init__(_CONTROL.sub(" ", str(said)))
+
+
+def import_fault(error: Exception) -> str:
+    """Say in one line why a module cannot be imported; what to install, if a package is missing.
+
+    Examples
+    --------
+    >>> import_fault(ModuleNotFoundError("No module named 'mars.sun'", name="mars.sun"))
+    "it needs the package 'mars', which is not installed: pip install mars"
+    """
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package not in sys.modules:
+        return f"it needs the package {package!r}, which is not installed: pip install {package}"
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 class NoModelError(InputError):

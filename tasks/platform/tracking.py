@@ -10,14 +10,17 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from filelock import FileLock
 from prefect import task
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from baton import disk, models, tuning
 from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
@@ -25,6 +28,7 @@ from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
 from baton.models.answers import serving_example
+from baton.relational.database import Database
 from baton.settings import settings
 from tasks.platform import results
 
@@ -64,12 +68,44 @@ def ensure_store() -> None:
     each other's way.
     """
     if is_store_ready():
+        _require_reachable(settings().mlflow_tracking_uri)
         return
     settings().mlflow.mkdir(parents=True, exist_ok=True)
     with FileLock(settings().mlflow / "schema.lock"):
         if not is_store_ready():
             _client().search_experiments(max_results=1)
             _marker().touch()
+
+
+@cache
+def _require_reachable(uri: str) -> None:
+    """Ask a database that was given once: MLflow would ask it for an hour, and take no answer.
+
+    Raises
+    ------
+    InputError
+        If it refuses; without the password.
+    ConnectionError
+        If it does not answer, asked again for some seconds.
+    """
+    if not uri.startswith(("postgresql", "mysql", "mariadb")):
+        return
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        raise InputError("setting BATON_MLFLOW_TRACKING_URI: it is no SQLAlchemy URL") from None
+    database = Database(url.render_as_string())
+    for wait in (*results.RETRY_SECONDS, None):
+        try:
+            with database.connect(password=url.password or ""):
+                return
+        except ConnectionError:
+            if wait is None:
+                raise
+            time.sleep(wait)
+        except InputError as error:
+            said = str(error).replace(" (BATON_DATABASE_PASSWORD or secret)", " in it")
+            raise InputError(f"setting BATON_MLFLOW_TRACKING_URI: {said}") from None
 
 
 def is_store_ready() -> bool:
@@ -87,8 +123,20 @@ def _client() -> Any:
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
-    mlflow.set_tracking_uri(settings().tracking_uri)
+    mlflow.set_tracking_uri(_without_login(settings().tracking_uri))
     return mlflow.MlflowClient()
+
+
+def _without_login(uri: str) -> str:
+    """Address of a tracking server whose login MLflow is told apart: it prints the address."""
+    parts = urlsplit(uri)
+    if not uri.startswith("http") or "@" not in parts.netloc:
+        return uri
+    from mlflow.environment_variables import MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_USERNAME
+
+    MLFLOW_TRACKING_USERNAME.set(unquote(parts.username or ""))  # type: ignore[no-untyped-call]
+    MLFLOW_TRACKING_PASSWORD.set(unquote(parts.password or ""))  # type: ignore[no-untyped-call]
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def model_name(problem: str) -> str:
@@ -520,4 +568,7 @@ def champion_scores(problem: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    ensure_store()
+    try:
+        ensure_store()
+    except (InputError, ConnectionError) as unusable:
+        raise SystemExit(str(unusable)) from None

@@ -192,6 +192,7 @@ def test_one_row_is_explained_in_the_terminal_and_as_a_picture(up, spheres):
         assert word in answer.out
     picture = Path(spheres["report"]).with_name(f"row-{row}.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_mode & 0o077 == 0
     assert str(picture) in answer.out
 
 

@@ -6,6 +6,7 @@ from contextvars import copy_context
 import pytest
 from prefect.client.orchestration import get_client
 
+import flows
 from baton.chain import manifest
 from baton.errors import InputError
 from serving.serve import flow_of, to_deployment
@@ -58,3 +59,24 @@ def test_of_automations_that_two_made_at_once_one_is_left(prefect, event_loop_ru
             assert all(set(one.result()) <= set(names) for one in both)
         left = sorted(one.name for one in client.read_automations() if one.name in names)
         assert left == sorted([*names, foreign.name])
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "import mars.sun\n",
+            "it needs the package 'mars', which is not installed: pip install mars",
+        ),
+        ("from json import mars\n", "ImportError: cannot import name 'mars'"),
+        ("import flows.nobody\n", "ModuleNotFoundError: No module named 'flows.nobody'"),
+    ],
+)
+def test_a_missing_dependency_is_not_called_a_missing_flow(code, said, tmp_path, monkeypatch):
+    """The line says which package is missing, and what to install."""
+    (tmp_path / "needy.py").write_text(code)
+    monkeypatch.setattr(flows, "__path__", [*flows.__path__, str(tmp_path)])
+    entry = CHAIN.deployments[0].model_copy(update={"entrypoint": "flows/needy.py:run"})
+    with pytest.raises(InputError, match=r"flow flows/needy\.py:run cannot be imported") as refused:
+        flow_of(entry)
+    assert said in str(refused.value)

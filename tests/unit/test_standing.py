@@ -91,7 +91,7 @@ def test_a_plug_in_that_cannot_be_imported_is_named_and_left_out(broken):
     written = StringIO()
     show.problem_list(Console(width=200, file=written))
     said = written.getvalue()
-    assert "left out: problem 'moons' cannot be imported: ModuleNotFoundError" in said
+    assert "left out: problem 'moons' cannot be imported: it needs the package" in said
     assert "spheres" in said
     assert problems.get("spheres").name == "spheres"
     with pytest.raises(InputError, match="problem 'moons' cannot be imported"):

@@ -14,6 +14,7 @@ from baton.cli.following import with_events
 from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
+from serving.embedded import private
 from tasks.platform.places import MANIFEST
 
 
@@ -100,7 +101,7 @@ def explain(problem: str, /, *, row: int, chain: str = "") -> int:
 
     problems.get(problem)
     evaluated = records.find(settings(), chain_id=chain, problem=problem)
-    with ERR.status("explaining …"):
+    with private(), ERR.status("explaining …"):
         explained, picture = explain_row(evaluated, row)
     show.waterfall(OUT, explained)
     OUT.print(f"picture  {picture}", soft_wrap=True, highlight=False, markup=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from baton.errors import InputError
+from baton.errors import InputError, import_fault
 from baton.problems.base import Goal, Params, Problem, SourcedProblem
 from baton.terms import GROUP, ROW, SPLIT, Kind, Options, Split
 
@@ -60,9 +60,10 @@ def get(name: str) -> Problem[Any]:
     try:
         problem: Problem[Any] = point.load()
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         package = f" of package {point.dist.name}" if point.dist else ""
-        raise InputError(f"problem {name!r}{package} cannot be imported: {reason}") from error
+        raise InputError(
+            f"problem {name!r}{package} cannot be imported: {import_fault(error)}"
+        ) from error
     return problem
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from baton.errors import InputError
 from baton.problems.base import Goal, Params, Problem
 from baton.problems.splits import marked, shuffled, stratified
+from baton.sources.local import absolute
 from baton.tables.features import build
 from baton.tables.inference import infer
 from baton.tables.reading import read
@@ -35,10 +36,7 @@ def _local(path: Path) -> Path:
     """Absolute path, so that a process with another working directory reads the same file."""
     if ":/" in str(path):
         raise ValueError("only local files can be read: download it and give its path")
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("there is no such home directory: give the full path") from None
+    return absolute(path)
 
 
 File = Annotated[Path, AfterValidator(_local)]

@@ -22,7 +22,7 @@ from baton.errors import InputError
 from baton.problems.base import Goal, Params, SourcedProblem
 from baton.problems.splits import marked
 from baton.settings import settings
-from baton.sources import download
+from baton.sources import download, local
 from baton.terms import ROW, SPLIT, Kind, Split
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _source(text: str) -> str:
         return download.checked_url(text.rstrip("/"))
     if "://" in text:
         raise ValueError("a folder, a file or an http address is wanted")
-    return str(Path(text).expanduser().absolute())
+    return str(local.absolute(text))
 
 
 Month = Annotated[str, AfterValidator(_month)]

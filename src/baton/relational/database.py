@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
 from baton.relational.reflection import KEY_COLUMNS
-from baton.sources import secrets
+from baton.sources import local, secrets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def _rooted(url: URL) -> URL:
         raise ValueError("a database in memory is gone with its process: give a file")
     if str(url.database).startswith("file:"):
         raise ValueError("give the path of the SQLite file itself: sqlite:///shop.sqlite")
-    return url.set(database=str(Path(str(url.database)).expanduser().absolute()))
+    return url.set(database=str(local.absolute(str(url.database))))
 
 
 @dataclass(frozen=True)
