@@ -47,12 +47,16 @@ def main() -> None:
     options = _parsed()
     if "disk full" in options.kinds:
         own_mounts()
+    rounds: list[Round] = []
     try:
-        rounds = [_made(options, *one) for one in _rounds(options)]
+        for one in _rounds(options):
+            rounds.append(_made(options, *one))
     except NobodyAnswersError as error:
         print(f"chaos: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    _print(rounds)
+    finally:
+        if rounds:
+            _print(rounds)
     ended = [one.ended for one in rounds]
     raise SystemExit(any(one.lost or one.doubled or one.stuck for one in ended))
 
@@ -123,11 +127,7 @@ def _rounds(options: argparse.Namespace) -> Iterator[tuple[str, list[str], int]]
 def _made(options: argparse.Namespace, runner: str, kinds: list[str], n_chains: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="baton-chaos-", dir=options.folder) as folder:
         one = Round(runner, kinds, n_chains, options, Path(folder))
-        try:
-            one.make()
-        finally:
-            if options.keep:
-                subprocess.run(["cp", "-r", folder, f"{options.keep}-{runner}"], check=False)
+        one.make()
     return one
 
 
@@ -206,9 +206,16 @@ class Round:
                 memory.is_over.set()
                 recoveries.is_over.set()
                 standing.end()
+                self._keep()
             self.n_locked, self.peak_kib = standing.n_locked, memory.peak_kib
             self.n_begun_again = recoveries.n_begun_again
             self.longest_recovery = recoveries.longest
+
+    def _keep(self) -> None:
+        """Copy everything to where it was asked for."""
+        if self.options.keep:
+            kept = f"{self.options.keep}-{self.runner}"
+            subprocess.run(["cp", "-r", self.folder, kept], check=False)
 
     def _disk(self) -> AbstractContextManager[None]:
         """Disk of the home alone, where it is to be full."""

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +100,10 @@ class Composed(Standing):
         for server in [*self.servers, *([self.mlflow] if self.mlflow else [])]:
             server.end(signum)
         for taker in self.takers.values():
-            taker.wait(60)
+            with suppress(subprocess.TimeoutExpired):
+                taker.wait(30)
+            taker.kill()
+            taker.wait()
 
     def end(self) -> None:
         """End all of it for good."""

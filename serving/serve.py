@@ -10,11 +10,9 @@ import asyncio
 import logging
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -40,7 +38,7 @@ from baton.chain.turns import Waiting
 from baton.errors import InputError, import_fault
 from baton.parent import die_with
 from baton.settings import settings
-from serving import warm_client
+from serving import door, warm_client
 from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.cluster import cores
@@ -164,8 +162,7 @@ class StageRunner(Runner):
         self._most = most
         self._flow_of: dict[UUID | None, str] = {}
         self._let_in: dict[UUID, str] = {}
-        # A folder of its own, because nobody else may enter there.
-        self._door = Path(tempfile.mkdtemp(prefix="baton-")) / "door"
+        self._door = door.new_door()
         self._keeping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -199,7 +196,7 @@ class StageRunner(Runner):
 
     def handle_sigterm(self, *_: Any) -> None:
         """End at once; the runs' processes follow, and their locks are free then."""
-        shutil.rmtree(self._door.parent, ignore_errors=True)
+        door.close(self._door)
         os._exit(0)
 
 
