@@ -132,8 +132,9 @@ def test_a_deployment_that_nobody_serves_is_said_with_the_fix():
 class _Untaken(_Recorded):
     """A server on which a run waits, for workers of a pool or for a serve process."""
 
-    def __init__(self, pool, workers=()):
+    def __init__(self, pool, workers=(), n_going=0):
         super().__init__()
+        self.answers["flow_runs/count"] = n_going
         self.pool, self.answers["work_pools/my pool/workers/filter"] = pool, list(workers)
 
     def __call__(self, request):
@@ -156,3 +157,10 @@ def test_who_does_not_take_a_run_is_said(pool, workers, said):
     line = _server(_Untaken(pool, workers)).untaken(run, timedelta(seconds=8))
     assert line.startswith("nobody has taken the run for 8 s on http://prefect.test/api: stage gen")
     assert said in line
+
+
+def test_a_run_that_waits_for_its_turn_is_said_to():
+    """Somebody serves, and has as many runs going as it may."""
+    run = StageRun(Stage.GENERATE, state="SCHEDULED", flow_run_id="r")
+    line = _server(_Untaken(None, n_going=4)).untaken(run, timedelta(seconds=8))
+    assert line.endswith("4 others are going, and it waits for its turn")

@@ -116,7 +116,9 @@ class Server:
     def untaken(self, run: StageRun, waited: timedelta) -> str:
         """Say that nobody has taken a run, and who is missing."""
         pool = self.client.find(f"flow_runs/{run.flow_run_id}").get("work_pool_name")
-        if not pool:
+        if not pool and (n_going := self._n_going()):
+            who = f"{n_going} others are going, and it waits for its turn"
+        elif not pool:
             who = "is a serve process running? `baton up` has one, and so is `python -m serving`"
         elif self._is_worked(pool):
             who = f"the workers of work pool {pool!r} are busy, or its limit is reached"
@@ -124,6 +126,10 @@ class Server:
             who = f"no worker of work pool {pool!r} is online: `prefect worker start --pool {pool}`"
         where = f"{self.client.access.address}: stage {run.stage.value}"
         return f"nobody has taken the run for {waited.seconds} s on {where}; {who}"
+
+    def _n_going(self) -> int:
+        going = {"state": {"type": {"any_": ["RUNNING"]}}, "deployment_id": {"is_null_": False}}
+        return int(self.client.post("flow_runs/count", {"flow_runs": going}))
 
     def _is_worked(self, pool: str) -> bool:
         wanted = {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 1}
