@@ -35,6 +35,8 @@ NAMES = {
     "worker": "prefect worker start ",
 }
 """What the command lines of processes of a kind hold."""
+OWN_REASONS = ("its process died", "StorageError")
+"""What the message of a run says that was given up for what happened to itself or its disk."""
 LOCKED = b"database is locked"
 Json = dict[str, Any]
 
@@ -320,7 +322,8 @@ def judged(runs: list[Json]) -> tuple[str, str]:
         states = {run["state_type"] for run in by_stage[name]}
         if states and states <= {"FAILED", "CANCELLED"}:
             reason = str(by_stage[name][-1]["state"]["message"])
-            return ("given up" if "its process died" in reason else "lost"), f"{name}: {reason}"
+            is_told = any(words in reason for words in OWN_REASONS)
+            return ("given up" if is_told else "lost"), f"{name}: {reason}"
     return "stuck", ", ".join(f"{r['stage']} {r['state_name']}" for r in runs)
 
 
@@ -333,7 +336,10 @@ def doubled(home: Path, database: URL | None = None) -> int:
     database : URL, optional
         MLflow's, if it is not the file of the home.
     """
-    engine = create_engine(database or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
+    file = home / "mlflow" / "mlflow.db"
+    if database is None and not file.exists():
+        return 0
+    engine = create_engine(database or f"sqlite:///{file}")
     keys = "SELECT count(*) - count(DISTINCT value) FROM model_version_tags WHERE key = 'baton.key'"
     try:
         with engine.connect() as connection:

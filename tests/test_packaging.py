@@ -458,6 +458,7 @@ def test_a_release_has_a_bill_of_materials() -> None:
     assert published.endswith("dist/*")
 
 
+@pytest.mark.long
 def test_the_bill_of_materials_is_what_a_user_installs(tmp_path: Path) -> None:
     """`make sbom` names each dependency at its pinned version, and no tool of development."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):

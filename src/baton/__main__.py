@@ -10,9 +10,9 @@ from typing import Any
 
 def main() -> None:
     """Run the command and exit."""
-    signal.signal(signal.SIGTERM, _leave)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
     from baton.cli import main as command
 
     command()

@@ -36,6 +36,9 @@ from baton.chain.recovery import (
     AHEAD,
     ATTEMPTS,
     FORGOTTEN,
+    SILENCE,
+    SILENCE_OF_CONTAINER,
+    SILENCE_ON_WORKER,
     Action,
     Run,
     Subflow,
@@ -167,6 +170,19 @@ class _Server:
         """Names of the stages' flows by id."""
         flows = FlowFilter(name=FlowFilterName(any_=[*_STAGES, TRIAL]))
         return {flow.id: flow.name for flow in self.client.read_flows(flow_filter=flows)}
+
+    def start_within(self, run: FlowRun) -> timedelta:
+        """Longest that a run may take until it holds its lock, by what takes it."""
+        if run.work_pool_name is None:
+            return SILENCE
+        return (
+            SILENCE_ON_WORKER if run.work_pool_name in self._of_processes else SILENCE_OF_CONTAINER
+        )
+
+    @cached_property
+    def _of_processes(self) -> set[str]:
+        """Names of the work pools whose workers start processes of their machine."""
+        return {one.name for one in self.client.read_work_pools() if one.type == "process"}
 
     def is_as_seen(self, run: FlowRun) -> bool:
         """Tell whether a run is still in the state in which it was looked at."""
@@ -348,7 +364,7 @@ def _seen(server: _Server, runs: Iterable[FlowRun]) -> Iterator[Run]:
             message=(state and state.message) or "",
             seen=datetime.fromisoformat(labels[SEEN_LABEL]) if SEEN_LABEL in labels else None,
             restarts=int(labels.get(RESTARTS_LABEL, 0)),
-            on_worker=run.work_pool_name is not None,
+            start_within=server.start_within(run),
             is_cancelled=CANCELLED_LABEL in labels,
         )
 

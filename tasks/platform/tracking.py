@@ -39,6 +39,12 @@ _DIGEST_TAG = "baton.digest"
 _FILES_TAG = "baton.files"
 """Of a model version or a run: digest of the files that were logged."""
 
+_DOUBT_SECONDS = (0.5, 2.0, 0.0)
+"""Seconds after each look at files that seem damaged."""
+
+_PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+"""What MLflow's errors are called that are of the moment."""
+
 _PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
     "baton",
@@ -159,12 +165,28 @@ def find_version(problem: str, key: str) -> ModelRef | None:
 
 
 def _damage(found: Any) -> str:
-    """What is wrong with a version's files; empty if they are those that were logged."""
+    """What is wrong with a version's files; empty if they are those that were logged.
+
+    Looked at more than once: a store that is busy is no damage, and would cost a second version.
+    """
+    for wait in _DOUBT_SECONDS:
+        if not (reason := _damage_seen(found)):
+            return ""
+        time.sleep(wait)
+    return reason
+
+
+def _digest(folder: Path) -> str:
+    """Digest of a version's files, without what MLflow adds when it loads them by their name."""
+    return digest_of_folder(folder, without="registered_model_meta")
+
+
+def _damage_seen(found: Any) -> str:
     reference = _reference(found)
     try:
         with _files(reference) as folder:
             _checked(folder, reference)
-            if found.tags.get(_FILES_TAG) not in {None, digest_of_folder(folder)}:
+            if found.tags.get(_FILES_TAG) not in {None, _digest(folder)}:
                 return f"model {reference.uri}: its files are not those that were logged"
     except InputError as error:
         return str(error)
@@ -260,7 +282,7 @@ def _register(
         )
         reference = ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
         with _files(reference) as files:
-            logged = digest_of_folder(files)
+            logged = _digest(files)
         client.set_model_version_tag(name, made.version, _FILES_TAG, logged)
     log.info("registered %s version %s", name, made.version)
     return reference
@@ -446,7 +468,7 @@ def _files(reference: ModelRef) -> Iterator[Path]:
             uri = client.get_model_version_download_uri(reference.name, str(reference.version))
             copy = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except (MlflowException, OSError) as error:
-            if disk.is_of_disk(error):
+            if disk.is_of_disk(error) or getattr(error, "error_code", "") in _PASSING:
                 raise
             reason = " ".join(str(error).split())[:200]
             raise InputError(

@@ -38,6 +38,7 @@ def _going(home):
     return {run["id"] for run in home.runs("generate", **wanted)}
 
 
+@pytest.mark.long
 def test_a_server_that_hangs_keeps_nobody_who_wants_to_leave(up):
     """Ctrl-C ends the command within ten seconds, and says that the chain was not cancelled."""
     before = _going(up)

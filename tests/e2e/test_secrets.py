@@ -153,6 +153,7 @@ def _done(home, *arguments, **environment):
     return done
 
 
+@pytest.mark.long
 def test_a_password_of_the_environment_is_in_nothing_that_a_run_leaves(home, shop):
     """Databases, logs, results, events, the report, the JSON, command lines; a wrong one too."""
     home.path.chmod(0o700)

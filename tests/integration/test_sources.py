@@ -62,7 +62,12 @@ def database_of(kind, tmp_path):
         engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("postgresql", "mysql")),
+    ]
+)
 def shop(request, tmp_path):
     """URL of a shop in a database, and what changes it."""
     path = make_shop(tmp_path / "shop.sqlite", orders=60, customers=15)
@@ -146,6 +151,7 @@ def test_fresh_sees_what_a_fingerprint_does_not(monkeypatch):
     assert made(fresh=False).features == changed.features
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("problem", ["spheres", "table"])
 def test_fresh_makes_the_same_of_the_same_source(tmp_path, problem):
     """All is made again, to the byte, so that whoever comes next finds what it made before."""

@@ -151,6 +151,7 @@ def test_every_kind_of_file_is_made_again_at_once(ended):
     check(ended, {name: FAULTS[n % len(FAULTS)] for n, name in enumerate(names)})
 
 
+@pytest.mark.long
 def test_a_damaged_model_is_trained_anew_and_registered_anew(ended):
     """Its version stays and is passed over; the new one answers the same."""
     again = check(ended, {"model's model.skops": flip})

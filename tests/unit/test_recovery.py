@@ -9,6 +9,9 @@ from baton.chain import recovery
 from baton.chain.recovery import (
     ATTEMPTS,
     RESTARTS,
+    SILENCE,
+    SILENCE_OF_CONTAINER,
+    SILENCE_ON_WORKER,
     TEMPORARY,
     Action,
     Run,
@@ -82,11 +85,15 @@ def test_a_run_on_its_way_when_the_one_serve_process_began_is_taken_up_at_once()
     assert not _abandoned(silent)
 
 
-def test_a_container_may_take_its_time():
-    """A pool's run is pending while its image is fetched."""
-    pooled = replace(RUN, home="", state="PENDING", on_worker=True, since=_ago(300))
-    assert not _abandoned(pooled)
-    assert _abandoned(replace(pooled, since=_ago(601)))
+@pytest.mark.parametrize(
+    ("silence", "seconds"),
+    [(SILENCE, 60), (SILENCE_ON_WORKER, 120), (SILENCE_OF_CONTAINER, 600)],
+)
+def test_a_container_may_take_its_time(silence, seconds):
+    """A pool's run is pending while its image is fetched, or its process imports."""
+    pooled = replace(RUN, home="", state="PENDING", start_within=silence)
+    assert not _abandoned(replace(pooled, since=_ago(seconds)))
+    assert _abandoned(replace(pooled, since=_ago(seconds + 1)))
 
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING"])

@@ -19,8 +19,11 @@ GRACE = timedelta(seconds=10)
 SILENCE = timedelta(seconds=60)
 """Age from which a run that never took its lock is given up."""
 
-SILENCE_ON_WORKER = timedelta(minutes=10)
-"""The same where a work pool takes runs: a container may have to be fetched first."""
+SILENCE_ON_WORKER = timedelta(minutes=2)
+"""The same where a worker starts its process, which imports everything first."""
+
+SILENCE_OF_CONTAINER = timedelta(minutes=10)
+"""The same where a container may have to be fetched first."""
 
 BEAT = timedelta(seconds=30)
 """Time between two signs of life that a run gives to those who cannot see its lock."""
@@ -81,8 +84,8 @@ class Run:
     """Its last sign of life, if it gave one."""
     restarts: int = 0
     """Times that it was begun again for another's fault."""
-    on_worker: bool = False
-    """Whether a worker of a pool takes it."""
+    start_within: timedelta = SILENCE
+    """Longest that it may take until it holds its lock."""
     is_cancelled: bool = False
     """Whether somebody cancelled it."""
 
@@ -201,7 +204,7 @@ def _has_been_silent(
     if alone_since and is_here and run.since < alone_since:
         return age > GRACE
     if run.state == "PENDING" or not run.home:
-        return age > (SILENCE_ON_WORKER if run.on_worker else SILENCE)
+        return age > run.start_within
     if is_here:
         return age > GRACE
     return min(age, now - (run.seen or run.since)) > SILENCE_ELSEWHERE

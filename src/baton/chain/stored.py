@@ -108,11 +108,18 @@ def _check(reference: TableRef, digest: str) -> None:
         )
 
 
-def digest_of_folder(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's files."""
+def digest_of_folder(folder: Path, without: str = "") -> str:
+    """SHA-256 over the names and bytes of a folder's files.
+
+    Parameters
+    ----------
+    folder : Path
+    without : str
+        Name of files that do not count.
+    """
     content = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != without:
             content.update(path.name.encode() + b"\0" + path.read_bytes())
     return content.hexdigest()
 
