@@ -45,6 +45,9 @@ _DOUBT_SECONDS = (0.5, 2.0, 0.0)
 _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 """What MLflow's errors are called that are of the moment."""
 
+_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
+"""What the addresses of stores begin with that keep no artifacts."""
+
 _PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
     "baton",
@@ -323,8 +326,8 @@ def _experiment(client: Any, problem: str) -> str:
         found = client.get_experiment_by_name(name)
         if found:
             return str(found.experiment_id)
-        place = None
-        if not settings().mlflow_tracking_uri:
+        place = None  # where its server says
+        if settings().tracking_uri.startswith(_DATABASES):  # which says: in the working folder
             place = (settings().mlflow / "artifacts" / problem).as_uri()
         return str(client.create_experiment(name, artifact_location=place))
 

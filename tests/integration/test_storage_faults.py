@@ -170,12 +170,13 @@ def test_each_file_by_itself_is_made_again(fault):
         chain = check(chain, {name: fault})
 
 
-def test_a_ledger_of_another_result_vouches_for_nothing(ended):
+@pytest.mark.usefixtures("ended")
+def test_a_ledger_of_another_result_vouches_for_nothing():
     """A whole result with its ledger, copied into the place of another, is no answer."""
-    files = files_of(ended)
+    chain = run_chain()
+    files = files_of(chain)
     for suffix in ("", ".json"):
         here, there = (files[n].with_name(files[n].name + suffix) for n in ("metrics", "raw"))
         here.write_bytes(there.read_bytes())
-    again = run_chain()
-    assert again.evaluated.scores == ended.evaluated.scores
+    assert run_chain().evaluated.scores == chain.evaluated.scores
     assert files["metrics"].read_bytes() != files["raw"].read_bytes()
