@@ -76,6 +76,7 @@ def _trap_models(home):
             file.write_bytes(traps.archived(home.canary))
 
 
+@pytest.mark.long
 def test_a_folder_full_of_code_is_no_part_of_baton(trapped):
     """Neither a module beside what is read, nor Prefect's settings there, nor a prefect.yaml."""
     done = _asked(trapped, "run", "table", "-p", "path=x.csv", "-p", "target=y")

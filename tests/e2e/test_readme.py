@@ -32,7 +32,8 @@ SERVED = next(command for command in COMMANDS if "mlflow models serve" in comman
 
 ELSEWHERE = {
     "make test": "it is what runs this",
-    ".venv/bin/python benchmarks/chaos.py --faults 12 --seed 1 --chains 8": "test_chaos.py, fewer",
+    ".venv/bin/python benchmarks/chaos.py --faults 100 --seed 1": "test_chaos.py, fewer",
+    ".venv/bin/python benchmarks/chaos.py --faults 100 --seed 1 --database postgresql": "the same",
     ".venv/bin/python benchmarks/burst.py --chains 200": "test_soak.py, fewer",
     ".venv/bin/python benchmarks/soak.py --minutes 60": "test_soak.py, three minutes",
     SERVED: "test_run.py, at another port",

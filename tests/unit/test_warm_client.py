@@ -71,6 +71,7 @@ class _Healthy(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.long
 def test_a_cold_run_that_fails_where_the_server_is_away_is_not_charged_with_it(tmp_path):
     """Without a template too; where the server answers, the failure is the run's own."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Healthy)
