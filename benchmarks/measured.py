@@ -20,7 +20,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from composed import composed
-from standing import Ended, Json, Memory, Standing, all_runs, chain_of, is_of, judged
+from standing import Ended, Json, Memory, Standing
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -92,14 +92,10 @@ class Waited(Ended):
     seconds: dict[str, float] = field(default_factory=dict)
     """From when each was asked for to the end of its last run."""
 
-    def look(self, standing: Standing, begun: list[str]) -> None:
-        """See how far chains are that these runs began."""
-        runs = standing.ask(lambda client: list(all_runs(client)))
-        for run_id in begun:
-            chain = chain_of(run_id)
-            mine = [run for run in runs if run["id"] == run_id or is_of(run, chain)]
-            self.chains[chain], self.reasons[chain] = judged(mine)
-            self.seconds[chain] = lasted(mine)
+    def see(self, chain: str, runs: list[Json]) -> None:
+        """Note how far a chain is, by its runs, and how long it took."""
+        super().see(chain, runs)
+        self.seconds[chain] = lasted(runs)
 
     def wait(self, standing: Standing, begun: list[str], patience: float) -> None:
         """Wait until all of them have ended, or none of them has for so many seconds."""

@@ -289,7 +289,11 @@ class Ended:
         for run_id in begun:
             chain = chain_of(run_id)
             mine = [run for run in runs if run["id"] == run_id or is_of(run, chain)]
-            self.chains[chain], self.reasons[chain] = judged(mine)
+            self.see(chain, mine)
+
+    def see(self, chain: str, runs: list[Json]) -> None:
+        """Note how far a chain is, by its runs."""
+        self.chains[chain], self.reasons[chain] = judged(runs)
 
 
 def chain_of(run_id: str) -> str:
