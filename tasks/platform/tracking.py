@@ -39,9 +39,6 @@ _DIGEST_TAG = "baton.digest"
 _FILES_TAG = "baton.files"
 """Of a model version or a run: digest of the files that were logged."""
 
-_DOUBT_SECONDS = (0.5, 2.0, 0.0)
-"""Seconds after each look at files that seem damaged."""
-
 _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 """What MLflow's errors are called that are of the moment."""
 
@@ -167,24 +164,13 @@ def find_version(problem: str, key: str) -> ModelRef | None:
     return None
 
 
-def _damage(found: Any) -> str:
-    """What is wrong with a version's files; empty if they are those that were logged.
-
-    Looked at more than once: a store that is busy is no damage, and would cost a second version.
-    """
-    for wait in _DOUBT_SECONDS:
-        if not (reason := _damage_seen(found)):
-            return ""
-        time.sleep(wait)
-    return reason
-
-
 def _digest(folder: Path) -> str:
     """Digest of a version's files, without what MLflow adds when it loads them by their name."""
     return digest_of_folder(folder, without="registered_model_meta")
 
 
-def _damage_seen(found: Any) -> str:
+def _damage(found: Any) -> str:
+    """What is wrong with a version's files; empty if they are those that were logged."""
     reference = _reference(found)
     try:
         with _files(reference) as folder:
@@ -285,8 +271,7 @@ def _register(
         )
         reference = ModelRef(name=name, version=int(made.version), run_id=run_id, digest=digest)
         with _files(reference) as files:
-            logged = _digest(files)
-        client.set_model_version_tag(name, made.version, _FILES_TAG, logged)
+            client.set_model_version_tag(name, made.version, _FILES_TAG, _digest(files))
     log.info("registered %s version %s", name, made.version)
     return reference
 

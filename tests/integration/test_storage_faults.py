@@ -7,8 +7,12 @@ process. What the commands do with a damaged home is in ``tests/e2e/test_storage
 import asyncio
 import json
 from dataclasses import dataclass
+from unittest.mock import Mock
 
 import pytest
+from mlflow import artifacts
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from baton.chain.events import ModelEvaluated
 from baton.settings import settings
@@ -168,6 +172,14 @@ def test_each_file_by_itself_is_made_again(fault):
     pictures = [name for name in files_of(chain) if name.endswith(".png")]
     for name in [one for one in files_of(chain) if one not in pictures[1:]]:
         chain = check(chain, {name: fault})
+
+
+def test_a_store_that_is_busy_is_no_damage(ended, monkeypatch):
+    """Its error is told: a second version of the same would be made otherwise."""
+    busy = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+    monkeypatch.setattr(artifacts, "download_artifacts", Mock(side_effect=busy))
+    with pytest.raises(MlflowException, match="database is locked"):
+        TrainingPlan(ended.evaluated.data).is_done  # noqa: B018
 
 
 @pytest.mark.usefixtures("ended")
