@@ -100,6 +100,19 @@ class Home:
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
+    def begin_run(self, *arguments):
+        """Begin `baton run spheres`, and do not wait for its end."""
+        return subprocess.Popen(
+            [*BATON, "run", "spheres", *arguments],
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that started the tests in its background has them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
+
     def baton_each(self, commands, timeout=280):
         """Run many commands, each in a process of its own that is forked after the imports."""
         done = subprocess.run(

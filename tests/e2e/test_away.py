@@ -3,29 +3,14 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.e2e.conftest import BATON, BRIEFLY, wait_for
+from tests.e2e.conftest import BRIEFLY, wait_for
 
 pytestmark = pytest.mark.e2e
-
-
-def _run(home, *arguments):
-    return subprocess.Popen(
-        [*BATON, "run", "spheres", *arguments, *BRIEFLY],
-        cwd=ROOT,
-        env=home.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that started the tests in its background has them ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
 
 
 def _server(home):
@@ -42,7 +27,7 @@ def _going(home):
 def test_a_server_that_hangs_keeps_nobody_who_wants_to_leave(up):
     """Ctrl-C ends the command within ten seconds, and says that the chain was not cancelled."""
     before = _going(up)
-    runner = _run(up, "-p", "rows=30000", "-p", "seed=77")
+    runner = up.begin_run("-p", "rows=30000", "-p", "seed=77", *BRIEFLY)
     wait_for(lambda: _going(up) - before, 60)
     server = _server(up)
     os.kill(server, signal.SIGSTOP)
@@ -65,7 +50,7 @@ def test_a_waiting_run_outlives_a_whole_new_baton(home):
     """At another address and with another secret: the chain completes, and so does the command."""
     home.start()
     secret, api = home.secret, home.api
-    runner = _run(home, "-p", "rows=30000", "--json")
+    runner = home.begin_run("-p", "rows=30000", "--json", *BRIEFLY)
     wait_for(lambda: _going(home), 150)
     home.stop(signal.SIGKILL)
     wait_for(lambda: set(home.processes()) == {runner.pid}, 60)

@@ -4,14 +4,12 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.e2e.conftest import BATON, BRIEFLY, wait_for
+from tests.e2e.conftest import BRIEFLY, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -33,14 +31,7 @@ def _said(home):
 def test_a_chain_survives_kill_9_of_the_serve_process_and_of_the_server(home):
     """`baton up` starts them again: the waiting `baton run` completes, with one model version."""
     home.start()
-    runner = subprocess.Popen(
-        [*BATON, "run", "spheres", "-p", "rows=30000", *BRIEFLY, "--json"],
-        cwd=ROOT,
-        env=home.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    runner = home.begin_run("-p", "rows=30000", *BRIEFLY, "--json")
     wait_for(lambda: home.runs("train", state={"type": {"any_": ["RUNNING"]}}), 150)
     time.sleep(1)
     os.kill(_pid(home, "-m serving "), signal.SIGKILL)
@@ -80,16 +71,7 @@ def _versions(home):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
     """Ctrl-C, which cancels the chain, and even kill -9 of `baton run` end all it started."""
-    process = subprocess.Popen(
-        [*BATON, "run", "spheres", "-p", "rows=100000"],
-        cwd=ROOT,
-        env=home.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that started the tests in its background has them ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
+    process = home.begin_run("-p", "rows=100000")
     wait_for(lambda: _pid(home, "warm_client"), 150)
     process.send_signal(signum)
     began = time.monotonic()
@@ -103,9 +85,9 @@ def test_nothing_is_left_running_after_the_command_is_ended(home, signum):
 
 def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home):
     """`status` shows the stage that runs; a second `run` names the first; SIGTERM ends both."""
-    first = _run_in(home, "-p", "rows=100000", "--json")
+    first = home.begin_run("-p", "rows=100000", "--json")
     wait_for(lambda: _pid(home, "warm_client"), 150)
-    second = _run_in(home, "--json")
+    second = home.begin_run("--json")
     told = second.stderr.readline()
     assert told.startswith(f"baton: waiting for `baton run spheres` (process {first.pid}, since ")
 
@@ -127,27 +109,10 @@ def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home):
     assert states()[0] == "CANCELLED"
 
 
-def _run_in(home, *arguments):
-    return subprocess.Popen(
-        [*BATON, "run", "spheres", *arguments],
-        cwd=ROOT,
-        env=home.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_modules_are_imported_is_one_line(empty_home, signum):
     """From the moment when the command's own first line has run."""
-    process = subprocess.Popen(
-        [*BATON, "run", "spheres"],
-        env=empty_home.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
+    process = empty_home.begin_run()
     status = Path(f"/proc/{process.pid}/status")
     caught = re.compile(r"^SigCgt:\s*(\w+)$", re.MULTILINE)
     while not int(caught.search(status.read_text())[1], 16) & 1 << signal.SIGTERM - 1:

@@ -6,7 +6,6 @@ The traps are in ``tests/traps.py``; that a whole chain springs none is in
 
 import json
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +23,8 @@ from baton.showing import notebooks
 from baton.tuning import storage
 from serving import embedded, holder
 from tasks.platform import results
-from tasks.platform.plan import Plan
 from tests import traps
+from tests.integration.places import Place
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -65,21 +64,6 @@ def test_the_traps_work(kind, tmp_path):
         case _:
             exec(content)
     assert traps.sprung(canary) == ["sprung"]
-
-
-@dataclass(frozen=True)
-class Place(Plan):
-    """A plan of nothing but a place."""
-
-    place: str
-
-    @property
-    def folder(self):
-        return self.place
-
-    @property
-    def is_done(self):
-        return self.has("features")
 
 
 @results.result_task("features", name="count")

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from dataclasses import dataclass
 
 import duckdb
 import pandas as pd
@@ -14,26 +13,11 @@ from prefect import flow
 from baton.errors import InputError
 from baton.lineage import lineage_of, with_lineage
 from tasks.platform import results
-from tasks.platform.plan import Plan
+from tests.integration.places import Place
 
 pytestmark = pytest.mark.usefixtures("prefect")
 CALLS = []
 FAILURES = []
-
-
-@dataclass(frozen=True)
-class Place(Plan):
-    """A plan of nothing but a place."""
-
-    place: str
-
-    @property
-    def folder(self):
-        return self.place
-
-    @property
-    def is_done(self):
-        return self.has("features")
 
 
 @results.result_task("features", name="count")
