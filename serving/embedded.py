@@ -31,7 +31,9 @@ from serving.guard import HOST, link, new_secret
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
-_IS_HERE = re.compile(rf"http://{re.escape(HOST)}:\d+(/|$)")
+_HERE = re.compile(rf"http://{re.escape(HOST)}:\d{{1,5}}(/api)?")
+"""Addresses of a server of this machine."""
+
 _FOR_ANOTHER_SERVER = {
     "PREFECT_API_KEY",
     "PREFECT_CLIENT_CUSTOM_HEADERS",
@@ -427,13 +429,11 @@ def _is_held(settings: Settings) -> bool:
 def _is_up_here(addresses: Addresses) -> bool:
     """Tell whether what a file of the home says is up: the secret is told to this machine only."""
     asking = [addresses.prefect, *([addresses.mlflow] if addresses.has_own_mlflow else [])]
-    return all(map(_IS_HERE.match, asking)) and is_up(addresses)
+    return all(map(_HERE.fullmatch, asking)) and is_up(addresses)
 
 
 def is_up(addresses: Addresses) -> bool:
     """Tell whether the server answers to those who have its secret."""
-    if not re.fullmatch(rf"http://{HOST}:\d{{1,5}}(/api)?", str(addresses.prefect)):
-        return False  # a damaged record of it
     with Client(addresses.access) as client:
         return client.is_healthy()
 

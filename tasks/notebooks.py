@@ -20,7 +20,7 @@ from prefect.artifacts import create_link_artifact
 from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, NotebookReady, PageRef
 from baton.errors import InputError
-from baton.lineage import digest_of
+from baton.lineage import digest_of, digest_of_file
 from baton.settings import settings
 from baton.showing import notebooks
 from tasks.platform import results
@@ -73,7 +73,7 @@ class NotebookPlan(Plan):
         """Digest of what decides the page: the notebook's text, the model, the tables."""
         tables = {name: table.digest for name, table in self.evaluated.tables.items()}
         model = self.evaluated.model.digest
-        text = results.digest_of_file(self.source)
+        text = digest_of_file(self.source)
         return digest_of({"notebook": text, "model": model, "tables": tables})
 
     @property
@@ -92,7 +92,7 @@ class NotebookPlan(Plan):
         self.failed.unlink(missing_ok=True)
 
     def _said(self) -> dict[str, str]:
-        return {"decides": self.decides, "sha256": results.digest_of_file(self.page)}
+        return {"decides": self.decides, "sha256": digest_of_file(self.page)}
 
 
 def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> NotebookPlan:
@@ -155,7 +155,7 @@ def notebook_ready(plan: NotebookPlan) -> NotebookReady:
         data=evaluated.data,
         model=evaluated.model,
         name=plan.name,
-        page=PageRef(key=plan.page_key, digest=results.digest_of_file(plan.page)),
+        page=PageRef(key=plan.page_key, digest=digest_of_file(plan.page)),
     )
 
 

@@ -19,7 +19,7 @@ from baton.chain.events import ModelEvaluated, PageRef
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import ShapValues
 from baton.fingerprint import fingerprint
-from baton.lineage import folder
+from baton.lineage import digest_of_file, folder
 from baton.settings import settings
 from baton.showing import plots
 from baton.showing.builder import page_of
@@ -72,7 +72,7 @@ class ReportPlan(Plan):
 
     def _is_written(self) -> bool:
         try:
-            return self.mark.read_text("ascii") == results.digest_of_file(self.path)
+            return self.mark.read_text("ascii") == digest_of_file(self.path)
         except (OSError, UnicodeDecodeError):
             return False
 
@@ -89,7 +89,7 @@ def show(plan: ReportPlan, bench: Bench) -> None:
     """Write the report and log the evaluation."""
     pictures = write_report(plan, bench)
     log_evaluation(model_evaluated(plan), pictures)
-    write_bytes(plan.mark, results.digest_of_file(plan.path).encode())
+    write_bytes(plan.mark, digest_of_file(plan.path).encode())
 
 
 @task(name="write report", persist_result=False)
@@ -135,7 +135,7 @@ def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
     return ModelEvaluated(
         **evaluation.trained.model_dump(),
         **{name: evaluation.table(name) for name in TABLES},
-        report=PageRef(key=plan.report, digest=results.digest_of_file(plan.path)),
+        report=PageRef(key=plan.report, digest=digest_of_file(plan.path)),
         scores={line.metric: line.value for line in evaluation.lines},
         intervals={line.metric: line.interval for line in evaluation.lines if line.interval},
     )

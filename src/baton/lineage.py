@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
 METADATA_KEY = b"baton"
@@ -23,6 +25,12 @@ def digest_of(content: Any) -> str:
     """SHA-256 of a JSON-ready value, 64 hexadecimal digits, the same in every process."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder(problem: str, **decides: Any) -> str:

@@ -32,6 +32,7 @@ from baton.atomic import write_bytes
 from baton.chain import stored
 from baton.chain.events import Key, ReportKey, TableRef
 from baton.errors import StorageError
+from baton.lineage import digest_of_file
 from baton.settings import settings
 
 P = ParamSpec("P")
@@ -224,12 +225,6 @@ def is_transient(task: Any, run: Any, state: State[Any]) -> bool:  # noqa: ARG00
     error = state.data if isinstance(state.data, Exception) else None
     error = error or getattr(state.data, "exception", None)
     return isinstance(error, OSError) and not disk.is_of_disk(error)
-
-
-def digest_of_file(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of_table(table: pa.Table) -> str:

@@ -17,7 +17,7 @@ from baton import chains, models, problems
 from baton.chain import manifest, records, stored
 from baton.chain.events import TableRef
 from baton.errors import InputError
-from baton.lineage import folder
+from baton.lineage import digest_of_file, folder
 from baton.settings import Settings
 from baton.showing import notebooks
 from baton.tuning import storage
@@ -80,7 +80,7 @@ def _vouched(path, serializer):
     """Write the ledger that would make a file a result."""
     entry = json.loads(path.with_name(path.name + ".json").read_text())
     entry["serializer"] = serializer
-    entry["sha256"] = results.digest_of_file(path)
+    entry["sha256"] = digest_of_file(path)
     path.with_name(path.name + ".json").write_text(json.dumps(entry))
 
 

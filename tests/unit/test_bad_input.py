@@ -30,7 +30,7 @@ from baton.chain import events, manifest, records, stored
 from baton.cli import interrupts, main
 from baton.cli.app import pairs
 from baton.errors import InputError
-from baton.lineage import lineage_of, with_lineage
+from baton.lineage import digest_of_file, lineage_of, with_lineage
 from baton.settings import Settings
 from baton.terms import Kind
 from baton.tuning import storage
@@ -419,7 +419,7 @@ def test_a_changed_ledger_counts_as_no_result(n):
     path = results.path_of(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"n": [1]}), path)
-    entry = {"serializer": {"type": "baton-parquet"}, "sha256": results.digest_of_file(path)}
+    entry = {"serializer": {"type": "baton-parquet"}, "sha256": digest_of_file(path)}
     good = json.dumps(entry).encode()
 
     def check(content):

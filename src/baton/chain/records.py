@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from baton import disk
 from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated
 from baton.errors import InputError
+from baton.lineage import digest_of
 from baton.settings import Settings
 
 _CHECKSUM = "sha256"
@@ -21,7 +21,7 @@ def keep(settings: Settings, evaluated: ModelEvaluated) -> None:
     """Keep what a chain announced last, for the commands that look back."""
     settings.chains.mkdir(parents=True, exist_ok=True)
     content = evaluated.payload()
-    record = {**content, _CHECKSUM: _digest(content)}
+    record = {**content, _CHECKSUM: digest_of(content)}
     place = settings.chains / f"{evaluated.chain}.json"
     write_bytes(place, json.dumps(record, indent=1, ensure_ascii=False).encode())
 
@@ -53,7 +53,7 @@ def _read(path: Path) -> ModelEvaluated | None:
     """What a record says; None if it is of another version of Baton."""
     try:
         record = json.loads(path.read_bytes())
-        is_whole = record.pop(_CHECKSUM) == _digest(record)
+        is_whole = record.pop(_CHECKSUM) == digest_of(record)
     except (ValueError, AttributeError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
@@ -65,7 +65,3 @@ def _read(path: Path) -> ModelEvaluated | None:
         return ModelEvaluated.model_validate(record)
     except ValidationError:
         return None
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

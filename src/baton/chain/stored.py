@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.lineage import lineage_of
+from baton.lineage import digest_of_file, lineage_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,8 +88,7 @@ def checked(results: Path, reference: TableRef) -> Path:
         If the file is missing or altered.
     """
     path = _present(results, reference)
-    with path.open("rb") as file:
-        _check(reference, hashlib.file_digest(file, "sha256").hexdigest())
+    _check(reference, digest_of_file(path))
     return path
 
 

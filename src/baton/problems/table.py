@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from baton.errors import InputError
+from baton.lineage import digest_of_file
 from baton.problems.base import Goal, Params, Problem
 from baton.problems.splits import marked, shuffled, stratified
 from baton.sources.local import absolute
@@ -76,7 +77,9 @@ class TableProblem(Problem[TableParams]):
     def fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the files' content, once their heads are known to fit the parameters."""
         _sources(params)
-        digests = [_digest(path) for path in (params.path, params.test_path) if path is not None]
+        digests = [
+            digest_of_file(path) for path in (params.path, params.test_path) if path is not None
+        ]
         if len(digests) == 1:
             return digests[0]
         if digests[0] == digests[1]:
@@ -133,7 +136,7 @@ class TableProblem(Problem[TableParams]):
     def unseen_fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the file at ``path``, which needs no target."""
         describe(params.path)
-        return _digest(params.path)
+        return digest_of_file(params.path)
 
     def unseen(self, params: TableParams) -> pd.DataFrame:
         """Rows of the file at ``path``, which need no target."""
@@ -189,11 +192,6 @@ def _require_same_columns(params: TableParams, train: Source, test: Source) -> N
             f"test_path {test.path} lacks {len(missing)} of the columns of {train.path.name}: "
             f"{shown}; add or drop them"
         )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _inferred(raw: pd.DataFrame, params: TableParams) -> Schema:

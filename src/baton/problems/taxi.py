@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from baton.errors import InputError
+from baton.lineage import digest_of_file
 from baton.problems.base import Goal, Params, SourcedProblem
 from baton.problems.splits import marked
 from baton.settings import settings
@@ -392,8 +393,7 @@ def _local(params: TaxiParams, month: str) -> Path:
 def _mark(params: TaxiParams, month: str) -> str:
     """What changes when a month's records change."""
     if not _is_remote(params):
-        with _local(params, month).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of_file(_local(params, month))
     with _explained(month):
         found = download.describe(_url(params, month), _folder())
     return f"{found.url} {found.size} {found.etag}"

@@ -6,7 +6,6 @@ failure belongs to the task that calls it: what was received so far is kept for 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import time
@@ -23,6 +22,7 @@ from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from baton import disk
 from baton.atomic import write_bytes
 from baton.errors import InputError
+from baton.lineage import digest_of_file
 
 _SECONDS_BETWEEN_WORDS = 5.0
 _TIMEOUT_SECONDS = 30.0
@@ -117,7 +117,7 @@ def download(url: str, folder: Path, verify: Callable[[Path], None]) -> Path:
             partial.unlink()
         remote = _receive(url, partial)
         _require_sound(partial, remote, verify)
-        _note(place, replace(remote, sha256=_digest(partial)))
+        _note(place, replace(remote, sha256=digest_of_file(partial)))
         partial.replace(place)
         _ledger(partial).unlink(missing_ok=True)
     return place
@@ -211,15 +211,10 @@ def _kept(place: Path) -> Remote | None:
     if not place.is_file():
         return None
     noted = _noted(place)
-    if noted and noted.sha256 and noted.sha256 == _digest(place):
+    if noted and noted.sha256 and noted.sha256 == digest_of_file(place):
         return replace(noted, sha256="")
     disk.put_aside(place)
     return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

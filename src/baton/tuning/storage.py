@@ -6,7 +6,6 @@ goes on with what stands before the damage.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from filelock import FileLock
 from baton import disk
 from baton.atomic import write_bytes
 from baton.errors import InputError
+from baton.lineage import digest_of
 from baton.relational.database import Database, checked_url
 from baton.settings import Settings
 from baton.sources import secrets
@@ -148,8 +148,7 @@ def _whole(lines: list[bytes]) -> Iterator[bytes]:
 
 
 def _checksum(entry: dict[str, Any]) -> str:
-    text = json.dumps(json.loads(json.dumps(entry)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest_of(json.loads(json.dumps(entry)))[:16]
 
 
 @contextmanager
