@@ -1,4 +1,4 @@
-"""The SQLite databases of an embedded Baton: a damaged one is put aside before anybody opens it."""
+"""The SQLite databases of an embedded Baton: put aside where damaged, and how they are opened."""
 
 from __future__ import annotations
 
@@ -7,12 +7,40 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy import Connection, Engine, event
+
 from baton import disk
 from baton.settings import Settings
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MOST_BYTES = 512 * 2**20
 """Above this, a database is only looked at by its schema: all of it would take seconds."""
+
+PAGE_CACHE_KIB = 4096
+"""What a connection keeps of a database; the system's own cache is behind it."""
+
+
+def bound_page_caches(engines: type[Engine] | Engine) -> None:
+    """Bound what each connection to SQLite keeps in memory.
+
+    Prefect asks for 20,000 pages, 80 MiB, for each of its connections. They fill as the database
+    grows, so that its server grows with every chain until all of them are full.
+
+    Parameters
+    ----------
+    engines : type of Engine, or Engine
+        All engines of this process, or one.
+    """
+    event.listen(engines, "engine_connect", _bound)
+
+
+def _bound(connection: Connection) -> None:
+    pooled = connection.connection
+    if connection.dialect.name == "sqlite" and _bound not in pooled.info:
+        cursor = pooled.cursor()  # a statement of the connection would begin a transaction
+        cursor.execute(f"pragma cache_size = -{PAGE_CACHE_KIB}")
+        cursor.close()
+        pooled.info[_bound] = True
 
 
 def put_damaged_aside(settings: Settings, say: Callable[[str], None]) -> None:

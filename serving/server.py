@@ -6,8 +6,10 @@ hand. See ``docs/adr/0005-writers-wait.md``, ``docs/adr/0009-once-in-a-process.m
 """
 
 import uvicorn
+from sqlalchemy import Engine
 
 from baton.settings import settings
+from serving.databases import bound_page_caches
 from serving.guard import HOST, Guard
 from tasks.platform.prefect_internals import keep_application, make_writers_wait
 
@@ -15,6 +17,7 @@ from tasks.platform.prefect_internals import keep_application, make_writers_wait
 def main() -> None:
     """Serve Prefect's API and pages to those who have the secret."""
     make_writers_wait()
+    bound_page_caches(Engine)
     keep_application()
     from prefect.server.api.server import create_app
 
