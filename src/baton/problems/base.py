@@ -115,6 +115,13 @@ class Problem(ABC, Generic[P]):
         """Which feature rows belong together: no fold of a cross-validation parts them."""
         return None
 
+    def times(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series | None:  # noqa: ARG002
+        """When each feature row was, if what is learnt is to be scored on later rows.
+
+        Numbers or dates. Folds of a cross-validation then learn from earlier rows only.
+        """
+        return None
+
     def schema(self, raw: pd.DataFrame, params: P) -> dict[str, Any]:  # noqa: ARG002
         """How the raw table's columns are read, where that is inferred from it: ready for JSON.
 
@@ -154,7 +161,8 @@ class Problem(ABC, Generic[P]):
     def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series:
         """`Split` of every feature row, in the order and with the index of `features`.
 
-        `ROW` says which row of `raw` it was made from, whose columns may decide.
+        A row that may be on neither side has none. `ROW` says which row of `raw` it was made
+        from, whose columns may decide.
         """
 
 

@@ -120,13 +120,15 @@ def grouped(groups: pd.Series, test_size: float, seed: int) -> pd.Series:
     return marked(groups.index, np.isin(np.arange(len(groups)), test))
 
 
-def marked(index: pd.Index, is_test: np.ndarray) -> pd.Series:
+def marked(index: pd.Index, is_test: np.ndarray, is_train: np.ndarray | None = None) -> pd.Series:
     """Split that is decided already.
 
     Parameters
     ----------
     index : Index of shape (n,)
     is_test : ndarray of shape (n,), bool
+    is_train : ndarray of shape (n,), bool, optional
+        Where some rows are on neither side; all others if not given.
 
     Returns
     -------
@@ -135,8 +137,11 @@ def marked(index: pd.Index, is_test: np.ndarray) -> pd.Series:
     import numpy as np
     import pandas as pd
 
+    codes = np.asarray(is_test, dtype=np.int8)
+    if is_train is not None:
+        codes = np.where(is_test | is_train, codes, np.int8(-1))
     sides = pd.Categorical.from_codes(
-        np.asarray(is_test, dtype=np.int8),
+        codes,
         categories=pd.Index([Split.TRAIN.value, Split.TEST.value]),
     )
     return pd.Series(sides, index=index, name=SPLIT)
