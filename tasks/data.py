@@ -231,6 +231,7 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
         n_train=facts["n_train"],
         n_test=facts["n_test"],
         seed=getattr(plan.params, "seed", 0),
+        name=plan.problem.model_name(plan.params),
         options=with_model(plan.options, goal["model"], goal["model_params"]),
     )
 

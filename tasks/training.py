@@ -58,7 +58,7 @@ class TrainingPlan(Plan):
     @property
     def version(self) -> ModelRef | None:
         """The registered version, if there is one."""
-        return find_version(self.data.problem, self.version_key)
+        return find_version(self.data.model_name, self.version_key)
 
     @property
     def is_done(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -334,3 +335,29 @@ def test_the_contract_refuses_what_the_header_does_not_have(people):
     ):
         with pytest.raises((SchemaError, SchemaErrors)):
             schema.validate(broken)
+
+
+# the model's name
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "name"),
+    [
+        ("Wine Quality.csv.gz", "quality", "wine-quality-quality"),
+        ("wine.csv", "Güte [%]", "wine-gute"),
+        ("x" * 90 + ".csv", "y", "x" * 41 + "-1cf4abdd"),
+        ("wine.csv", "???", "wine-a03b221c"),
+    ],
+)
+def test_a_model_is_called_as_its_table(path, target, name):
+    """By the file and the target, in what MLflow takes."""
+    found = problem.model_name(params(path, target))
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,49}", found)
+    assert found == name
+    assert problem.model_name(params(path, target, name="my-model")) == "my-model"
+
+
+def test_a_bad_name_is_refused():
+    """One line."""
+    with pytest.raises(InputError, match="parameter 'name'"):
+        params("t.csv", name="My Model")

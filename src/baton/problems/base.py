@@ -57,6 +57,15 @@ class Problem(ABC, Generic[P]):
     name: ClassVar[str]
     summary: ClassVar[str]
     params: type[P]
+    names_models: ClassVar[tuple[str, ...]] = ()
+    """Parameters by which one of the problem's models is asked for, if it has several."""
+
+    def model_name(self, params: P) -> str:  # noqa: ARG002
+        """Name of what is learnt, where a problem has several models; its versions go by it.
+
+        Letters, digits and hyphens; empty for the problem's only one.
+        """
+        return ""
 
     def fingerprint(self, params: P) -> str | None:  # noqa: ARG002
         """Digest of whatever outside the parameters decides the raw table.

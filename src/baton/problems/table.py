@@ -7,6 +7,8 @@ goal's notes.
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +45,8 @@ def _local(path: Path) -> Path:
 
 
 File = Annotated[Path, AfterValidator(_local)]
+_LONGEST_NAME = 50
+ModelName = Annotated[str, Field(pattern=rf"^[a-z0-9][a-z0-9-]{{0,{_LONGEST_NAME - 1}}}$")]
 
 
 def _given(value: Any) -> Any:
@@ -62,6 +66,11 @@ class TableParams(Params):
     ] = None
     kind: Annotated[
         Kind | None, Field(description="classification or regression; by default inferred")
+    ] = None
+    name: Annotated[
+        ModelName | None,
+        BeforeValidator(_given),
+        Field(description="what the model is called; by default as the file and the target"),
     ] = None
     drop: Annotated[
         tuple[str, ...],
@@ -90,6 +99,11 @@ class TableProblem(Problem[TableParams]):
     name = "table"
     summary = "any CSV or Parquet file, classification or regression"
     params = TableParams
+    names_models = ("name", "target")
+
+    def model_name(self, params: TableParams) -> str:
+        """Name that was given, or one made of the file's and the target's: ``wine-quality``."""
+        return params.name or slug(params.path.name.split(".")[0], params.target)
 
     def fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the files' content, once their heads are known to fit the parameters."""
@@ -193,6 +207,25 @@ class TableProblem(Problem[TableParams]):
         ways = (self.groups, self.times)
         found = (way(features, raw, params) for way in ways)
         return Bonds(*(None if one is None else one.to_numpy() for one in found))
+
+
+def slug(*texts: str) -> str:
+    """Texts as one name: letters, digits and hyphens, cut with a digest where it is long.
+
+    Examples
+    --------
+    >>> slug("Wine Qualität", "quality"), slug("data", "价格")
+    ('wine-qualitat-quality', 'data-0f4371a7')
+    """
+    parts = []
+    for text in texts:
+        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+        word = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+        parts.append(word or hashlib.sha256(text.encode()).hexdigest()[:8])
+    found = "-".join(parts)
+    if len(found) <= _LONGEST_NAME:
+        return found
+    return f"{found[: _LONGEST_NAME - 9]}-{hashlib.sha256(found.encode()).hexdigest()[:8]}"
 
 
 def _held_apart(bonds: Bonds, target: pd.Series, params: TableParams) -> pd.Series:
