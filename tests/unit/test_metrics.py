@@ -151,7 +151,9 @@ def test_one_metric_is_the_same_alone(n_classes):
 
 def test_an_unknown_metric_is_named_with_the_known_ones():
     """A misspelt metric fails with the fact and the fix."""
-    with pytest.raises(InputError, match="unknown metric 'acuracy'; there are: accuracy, "):
+    with pytest.raises(
+        InputError, match=r"'acuracy'; did you mean 'accuracy'\? there are: accuracy, "
+    ):
         metrics.parse("acuracy")
 
 

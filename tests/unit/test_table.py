@@ -175,7 +175,8 @@ def test_drop_with_odd_names(drop, names):
         ({"target": ""}, "'target'"),
         ({"kind": "clustering"}, "'kind'"),
         ({"test_size": "1"}, "'test_size'"),
-        ({"tset_path": "x"}, "unknown parameter 'tset_path'"),
+        ({"tset_path": "x"}, "unknown parameter 'tset_path' .*did you mean 'test_path'"),
+        ({"traget": "x"}, "did you mean 'target'"),
     ],
 )
 def test_bad_parameters_are_one_line(values, message):
