@@ -124,7 +124,10 @@ def predict_new_rows(plan: PredictionPlan, raw: pa.Table) -> pa.Table:
     """Answer the model gives for every row, beside the row as it came."""
     frame = raw.to_pandas()
     model = plan.model
-    features = plan.problem.new_features(frame, plan.params, plan.model.origin["schema"])
+    schema = plan.model.origin["schema"]
+    for said in plan.problem.unread(frame, schema):
+        log.warning("%s", said)
+    features = plan.problem.new_features(frame, plan.params, schema)
     columns = {ROW: pa.array(features[ROW])}
     columns |= answer(model, output_of(model, features))
     rows = raw.take(pa.array(features[ROW]))

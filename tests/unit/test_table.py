@@ -308,6 +308,26 @@ def test_rows_to_be_predicted_are_read_as_the_training_rows_were(people, tmp_pat
     assert one["salary"][0] == every["salary"][7]
 
 
+def test_cells_that_cannot_be_read_are_counted(people, tmp_path):
+    """By column, with an example; a column of which nothing can be read is refused."""
+    given = params(people)
+    raw = problem.load(given)
+    schema = problem.schema(raw, given)
+    assert problem.unread(raw, schema) == ()
+    new = pd.read_csv(people).drop(columns="risk")[:20]
+    some = new.assign(**{"age [years]": ["heavy", "?", *map(str, range(20, 38))]})
+    (said,) = problem.unread(read_again(some, tmp_path), schema)
+    assert said.startswith("'age [years]' was a number: 1 of 19 values, such as 'heavy'")
+    with pytest.raises(InputError, match=r"none of its 20 values can be read so .such as 'heavy'"):
+        problem.unread(read_again(new.assign(salary="heavy"), tmp_path), schema)
+
+
+def read_again(frame, folder):
+    """Rows to be predicted, through a file."""
+    frame.to_csv(folder / "new.csv", index=False)
+    return problem.unseen(params(folder / "new.csv"))
+
+
 def test_a_file_of_rows_to_be_predicted_is_no_training_file(people):
     """It has no target; every row of it is kept."""
     given = params(people)

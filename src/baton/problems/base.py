@@ -155,6 +155,16 @@ class Problem(ABC, Generic[P]):
         """Features of rows to be predicted, read by the `schema` of the training rows."""
         return self.features(raw, params, with_target=False)
 
+    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """What of new rows cannot be read by the `schema` of the training rows, in sentences.
+
+        Raises
+        ------
+        InputError
+            If nothing of a column can be.
+        """
+        return ()
+
     def unseen(self, params: P) -> pd.DataFrame:
         """Raw rows to be predicted; the target need not be among their columns."""
         return self.load(params)

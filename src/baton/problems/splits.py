@@ -53,7 +53,17 @@ def stratified(target: pd.Series, test_size: float, seed: int) -> pd.Series:
             f"{len(target)} rows are too few to hold out {test_size:g} of each of"
             f" {(sizes > 1).sum()} classes; add rows, drop rare classes or change test_size"
         ) from None
+    test = _without_last_ones(test, codes)
     return marked(target.index, np.isin(np.arange(len(target)), test))
+
+
+def _without_last_ones(test: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Rows held out, without one of each class of which none would be left to learn from."""
+    import numpy as np
+
+    found, first = np.unique(codes[test], return_index=True)
+    is_whole = np.bincount(codes[test], minlength=codes.max() + 1) == np.bincount(codes[codes >= 0])
+    return np.delete(test, first[is_whole[found]])
 
 
 def shuffled(index: pd.Index, test_size: float, seed: int) -> pd.Series:

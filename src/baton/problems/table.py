@@ -27,6 +27,7 @@ from baton.tables.reading import read
 from baton.tables.refusals import unknown_column
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
+from baton.tables.unread import unread
 from baton.terms import ROW, SPLIT, Kind, Split, names_in
 
 if TYPE_CHECKING:
@@ -182,6 +183,10 @@ class TableProblem(Problem[TableParams]):
     ) -> pd.DataFrame:
         """Columns of use, read as those of the training rows were."""
         return build(raw, _SCHEMA.validate_python(schema), with_target=False)
+
+    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:
+        """Columns with cells that are not what the column was."""
+        return tuple(map(str, unread(raw, _SCHEMA.validate_python(schema))))
 
     def unseen_fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the file at ``path``, which needs no target."""
