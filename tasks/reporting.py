@@ -125,7 +125,7 @@ def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
         shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
         comparison=results.read(trained.comparison) if trained.comparison else None,
         trials=results.read(data.study) if data.study else None,
-        champion=champion_scores(data.problem),
+        champion=champion_scores(data),
     )
 
 

@@ -370,7 +370,9 @@ def test_parameters_are_the_defaults_and_the_users():
 
 def test_an_unknown_family_is_named_with_the_known_ones():
     """A misspelt model fails with the fact and the fix."""
-    with pytest.raises(InputError, match=r"unknown model 'xgbost'; there are: .*xgboost"):
+    with pytest.raises(
+        InputError, match=r"unknown model 'xgbost'; did you mean 'xgboost'\? there are: .*xgboost"
+    ):
         models.fit(table_of(), models.Recipe("label", Kind.CLASSIFICATION, family="xgbost"))
 
 

@@ -50,6 +50,12 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     raise InputError(f"no {what} has ended in {settings.home}; `baton run` starts one")
 
 
+def names_of_models(settings: Settings, problem: str) -> frozenset[str]:
+    """Names of the registered models of a problem whose chains ended in this home."""
+    found = (_read(path) for path in settings.chains.glob("*.json") if path.is_file())
+    return frozenset(one.model.name for one in found if one and one.problem == problem)
+
+
 def _read(path: Path) -> ModelEvaluated | None:
     """What a record says; None if it is of another version of Baton."""
     try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from baton.chain.runs import ChainRun, Json, StageRun
     from tasks.explaining import ExplainedRow
+    from tasks.platform.tracking import Registered
 
 _COLOURS = {
     "WAITING": "dim",
@@ -153,6 +154,35 @@ def problem_details(console: Console, name: str) -> None:
 
 def _default(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def model_facts(model: Registered) -> Json:
+    """What is said of a registered model, ready for JSON."""
+    return {
+        "problem": model.problem,
+        "name": model.short or None,
+        "registered": model.name,
+        "target": model.target or None,
+        "version": model.version,
+        "champion": model.champion,
+        "updated": model.updated.isoformat(timespec="seconds"),
+    }
+
+
+def model_list(console: Console, models: list[Registered], place: str) -> None:
+    """Print a line for each registered model, or that there is none in the place looked in."""
+    if not models:
+        said = f"no models yet {place}; `baton run spheres` trains one"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+        return
+    table = Table()
+    for heading in ("problem", "name", "predicts", "newest", "champion", "registered as"):
+        table.add_column(heading)
+    for one in models:
+        champion = "" if one.champion is None else str(one.champion)
+        cells = (one.problem, one.short, one.target, str(one.version), champion, one.name)
+        table.add_row(*map(escape, cells))
+    console.print(table)
 
 
 def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from baton.bonds import NONE, Bonds, bonds_of, without_bonds
 from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
 from baton.errors import InputError
@@ -109,7 +110,8 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     Parameters
     ----------
     rows : DataFrame of shape (n, k + 1)
-        The columns to learn from and the target, nothing else.
+        The columns to learn from and the target, nothing else but for hidden columns that say
+        which rows hang together: those are no features, and early stopping keeps to them.
     recipe : Recipe
 
     Raises
@@ -121,17 +123,21 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     chosen = family(recipe.family, recipe.kind)
     check(recipe.family, chosen, recipe.kind, recipe.params)
     settings = chosen.defaults(recipe.kind, len(rows)) | recipe.params
-    X = rows.drop(columns=recipe.target)
+    X = without_bonds(rows).drop(columns=recipe.target)
     encoder = _encoder(chosen, X, settings)
     classes, y = targets(rows[recipe.target], recipe.kind)
     with refusals(recipe.family, chosen, recipe.kind, recipe.params):
-        spec = spec_of(recipe, settings, encoder, classes)
+        spec = spec_of(recipe, settings, encoder, classes, bonds_of(rows))
         estimator = chosen.fit(encoder.transform(X), y, spec)
     return fitted_by(recipe, settings, encoder, classes, estimator)
 
 
 def spec_of(
-    recipe: Recipe, settings: dict[str, Any], encoder: Encoder, classes: tuple[Any, ...]
+    recipe: Recipe,
+    settings: dict[str, Any],
+    encoder: Encoder,
+    classes: tuple[Any, ...],
+    bonds: Bonds = NONE,
 ) -> FitSpec:
     """What the recipe's family is told: its own settings, and what the encoder found."""
     return FitSpec(
@@ -140,6 +146,7 @@ def spec_of(
         feature_types=tuple(encoder.feature_types),
         n_classes=len(classes),
         seed=recipe.seed,
+        bonds=bonds,
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from baton.errors import InputError
+from baton.models import stopping
 from baton.models.interface import Explain, Family, FitSpec, is_small
 from baton.models.space import Float, Int
 from baton.terms import Kind
@@ -121,37 +120,24 @@ class XGBoost(Family):
     def _rounds_of_folds(self, estimator: Any, X: Any, y: Any, spec: FitSpec) -> int:
         """Number of trees at which the mean loss of the folds is least."""
         import xgboost
-        from sklearn.model_selection import KFold
 
         most = int(estimator.n_estimators)
         if X.shape[0] < 2 * self._FOLDS:
             return most
-        settings = _of_booster(estimator, spec.n_classes)
+        settings = _of_booster(estimator, spec)
         rows = xgboost.DMatrix(X, y, feature_types=estimator.feature_types, enable_categorical=True)
         found = xgboost.cv(
             settings,
             rows,
             num_boost_round=most,
-            folds=list(KFold(self._FOLDS, shuffle=True, random_state=spec.seed).split(X)),
+            folds=stopping.folds(y, spec, self._FOLDS),
             early_stopping_rounds=self.ROUNDS,
         )
         return len(found)
 
     def parted(self, y: Any, spec: FitSpec) -> tuple[Any, Any]:
         """Rows to fit and rows to watch; every class keeps a row among the fitted."""
-        from sklearn.model_selection import train_test_split
-
-        rows = np.arange(len(y))
-        if spec.kind is Kind.REGRESSION:
-            part = self._STOPPING_PART
-            return tuple(train_test_split(rows, test_size=part, random_state=spec.seed))
-        frequent = np.bincount(y)[y] >= 2
-        few = rows[~frequent]
-        part = max(self._STOPPING_PART, 1.5 * len(np.unique(y[frequent])) / frequent.sum())
-        fitted, watched = train_test_split(
-            rows[frequent], test_size=min(part, 0.5), random_state=spec.seed, stratify=y[frequent]
-        )
-        return np.concatenate([fitted, few]), watched
+        return stopping.parted(y, spec, self._STOPPING_PART)
 
     def save(self, estimator: Any, folder: Path) -> None:
         """Write XGBoost's own UBJSON."""
@@ -177,7 +163,7 @@ class XGBoost(Family):
         """Hyperparameters in the terms of ``xgboost.train``."""
         own = {"tree_method": "hist", **spec.without("early_stopping").params}
         estimator = self._wrapper(spec.kind)(**own, random_state=spec.seed)
-        return _of_booster(estimator, spec.n_classes)
+        return _of_booster(estimator, spec)
 
     @staticmethod
     def _wrapper(kind: Kind) -> Callable[..., Any]:
@@ -186,13 +172,13 @@ class XGBoost(Family):
         return xgboost.XGBClassifier if kind is Kind.CLASSIFICATION else xgboost.XGBRegressor  # type: ignore[no-any-return]
 
 
-def _of_booster(estimator: Any, n_classes: int) -> dict[str, Any]:
+def _of_booster(estimator: Any, spec: FitSpec) -> dict[str, Any]:
     """Return an estimator's hyperparameters as a booster takes them, objective and all."""
     settings: dict[str, Any] = estimator.get_xgb_params()
     settings.pop("feature_types", None)
     settings.pop("enable_categorical", None)
-    if n_classes == 2:
-        settings["objective"] = "binary:logistic"
-    elif n_classes:
-        settings |= {"objective": "multi:softprob", "num_class": n_classes}
+    if spec.n_classes > 2:
+        settings |= {"objective": "multi:softprob", "num_class": spec.n_classes}
+    if own := spec.params.get("objective"):
+        settings["objective"] = own
     return settings
