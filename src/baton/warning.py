@@ -5,7 +5,6 @@ Who warns of what belongs in ``baton.checks`` and ``baton.evaluation.usefulness`
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -53,27 +52,6 @@ class DataWarning:
     def as_json(self) -> dict[str, Any]:
         """Return it ready for JSON."""
         return {"kind": self.kind.value, "columns": list(self.columns), "message": self.message}
-
-
-def drop(columns: Iterable[str]) -> str:
-    """Write the option that leaves these columns out.
-
-    Examples
-    --------
-    >>> drop(["duration"]), drop(["casual", "phone no"])
-    ('-p drop=duration', "-p 'drop=casual,phone no'")
-    """
-    return f"-p {shlex.quote(f'drop={_names(columns)}')}"
-
-
-def _names(columns: Iterable[str]) -> str:
-    """Names as the option `drop` reads them: one with a comma stands in quotes."""
-    import csv
-    import io
-
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(list(columns))
-    return line.getvalue()
 
 
 def sorted_warnings(found: Iterable[DataWarning]) -> list[DataWarning]:

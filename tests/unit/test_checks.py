@@ -40,7 +40,7 @@ def sides(table, kind, *, is_test=None, **more):
     n = len(table)
     held = np.arange(n) % 4 == 0 if is_test is None else is_test
     hidden = {ROW: np.arange(n), SPLIT: np.where(held, "test", "train")}
-    return Sides.of(table.assign(**hidden), "y", kind, **more)
+    return Sides.of(table.assign(**hidden), "y", kind, parameters={"drop"}, **more)
 
 
 def mixed(values, to):

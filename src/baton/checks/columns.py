@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from baton.checks.advice import leave_out
 from baton.checks.one_column import values_of
 from baton.tables.levels import MISSING_NUMBER
-from baton.warning import DataWarning, WarningKind, drop
+from baton.tables.roles import Column, Role
+from baton.warning import DataWarning, WarningKind
 from baton.words.text import counted, percent, quoted
 
 if TYPE_CHECKING:
@@ -26,6 +29,23 @@ _SPREAD = 2.0
 """Range of numbers that count rows, by the training rows: those held out are counted too."""
 
 
+def left_out_of(schema: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that a table's schema leaves out, and why; none where it is no such schema.
+
+    Examples
+    --------
+    >>> left_out_of({"columns": [{"name": "id", "role": "dropped", "note": "a row number"}]})
+    {'id': 'a row number'}
+    >>> left_out_of({"months": [1, 2]})
+    {}
+    """
+    try:
+        read = TypeAdapter(list[Column]).validate_python(schema.get("columns", []))
+    except ValidationError:
+        return {}
+    return {one.name: one.note for one in read if one.role is Role.DROPPED}
+
+
 def columns(sides: Sides) -> list[DataWarning]:
     """Warn of columns without use, and of cells that were not read."""
     return [*_left_out(sides), *_constant(sides), *_all_different(sides), *_lost(sides)]
@@ -38,7 +58,7 @@ def _left_out(sides: Sides) -> Iterator[DataWarning]:
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         fact = f"{quoted(names)} {_be(names)} not used: {reason}"
-        yield _warned(names, f"{fact}; {drop(names)} says that it is meant")
+        yield _warned(names, fact)
 
 
 def _be(names: list[str]) -> str:
@@ -51,7 +71,7 @@ def _constant(sides: Sides) -> Iterator[DataWarning]:
         has = "has" if len(names) == 1 else "have"
         yield _warned(
             names,
-            f"{quoted(names)} {has} one value in all training rows; {drop(names)} loses nothing",
+            f"{quoted(names)} {has} one value in all training rows; {leave_out(sides, names)}",
         )
 
 
@@ -65,7 +85,7 @@ def _all_different(sides: Sides) -> Iterator[DataWarning]:
     names = [str(name) for name in sides.features if _is_key(sides.features[name].iloc[places])]
     if names:
         fact = f"{quoted(names)} {_be(names)} different in (nearly) every row, as an id"
-        yield _warned(names, f"{fact}: new rows have other values; leave out: {drop(names)}")
+        yield _warned(names, f"{fact}: new rows have other values; {leave_out(sides, names)}")
 
 
 def _is_key(column: pd.Series) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.checks.advice import hold_out_latest
 from baton.checks.one_column import values_of
 from baton.checks.shift import area, noise_of_area
 from baton.warning import DataWarning, WarningKind
@@ -30,7 +31,7 @@ def dates(sides: Sides) -> list[DataWarning]:
         return []
     for names, times in _times(sides):
         if _is_mixed(times, sides.is_test):
-            return [_warned(names)]
+            return [_warned(sides, names)]
     return []
 
 
@@ -62,12 +63,12 @@ def _is_mixed(times: Array, is_test: Array) -> bool:
     return abs(area(times, is_test) - 0.5) < max(0.05, _SIGMAS * noise_of_area(n_test, n_train))
 
 
-def _warned(names: tuple[str, ...]) -> DataWarning:
+def _warned(sides: Sides, names: tuple[str, ...]) -> DataWarning:
     say = "says" if len(names) == 1 else "say"
     return DataWarning(
         WarningKind.TIME,
         names,
         f"{quoted(names)} {say} when a row was, and rows are held out at random: if new"
-        " rows come later, the score flatters; hold out the latest ones in a file of their own:"
-        " -p test_path=…",
+        " rows come later, the score flatters;"
+        f" {hold_out_latest(sides, names)}",
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.checks.advice import hold_out_whole
 from baton.checks.one_column import values_of
-from baton.warning import DataWarning, WarningKind, drop
+from baton.warning import DataWarning, WarningKind
 from baton.words.text import counted
 
 if TYPE_CHECKING:
@@ -120,6 +121,5 @@ def _warned(sides: Sides, name: str, alike: float, n_groups: int) -> DataWarning
         (name,),
         f"rows of one '{name}' are alike in '{sides.name}' (intraclass correlation {alike:.2f},"
         f" {counted(n_groups, 'value')}) and stand on both sides of the split: if new rows are of"
-        f" other values of '{name}', the score flatters; hold out whole ones in a file of their"
-        f" own (-p test_path=…) and leave the key out: {drop([name])}",
+        f" other values of '{name}', the score flatters; {hold_out_whole(sides, name)}",
     )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.checks.advice import leave_out
 from baton.checks.equations import equation
 from baton.checks.one_column import Values, errors, estimated, explained, values_of
-from baton.warning import DataWarning, WarningKind, drop
+from baton.warning import DataWarning, WarningKind
 from baton.words.text import percent
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _is_of_target(sides: Sides, x: Values) -> bool:
 def _of_one(sides: Sides, names: Iterable[str]) -> Iterator[DataWarning]:
     for name in names:
         yield _warned(
+            sides,
             [name],
             f"'{name}' alone gives '{sides.name}' away, in rows it was not learnt from too:"
             " it is the target in other words, or was made from it",
@@ -103,7 +105,9 @@ def _of_one(sides: Sides, names: Iterable[str]) -> Iterator[DataWarning]:
 def _of_coarse(sides: Sides, names: Iterable[str]) -> Iterator[DataWarning]:
     for name in names:
         yield _warned(
-            [name], f"'{name}' follows from '{sides.name}' without exception: it was made from it"
+            sides,
+            [name],
+            f"'{name}' follows from '{sides.name}' without exception: it was made from it",
         )
 
 
@@ -111,14 +115,16 @@ def _of_several(sides: Sides, columns: list[Values]) -> Iterator[DataWarning]:
     if sides.is_classes:
         if pair := _pair(sides, columns):
             names = [one.name for one in pair]
-            yield _warned(names, f"'{names[0]}' and '{names[1]}' together give '{sides.name}' away")
+            yield _warned(
+                sides, names, f"'{names[0]}' and '{names[1]}' together give '{sides.name}' away"
+            )
             return
         if len(sides.classes) > 2:
             return
     numbers = [one for one in columns if not one.is_category]
     if found := equation(sides.y.astype(float), numbers, sides.seed, is_exact=sides.is_classes):
         rows = "" if found.share == 1 else f" in {percent(found.share)} of the rows"
-        yield _warned(found.columns, f"'{sides.name}' is {found.text}{rows}")
+        yield _warned(sides, found.columns, f"'{sides.name}' is {found.text}{rows}")
 
 
 def _pair(sides: Sides, columns: list[Values]) -> tuple[Values, Values] | None:
@@ -144,11 +150,11 @@ def _is_exact_at_once(sides: Sides, x: Values) -> bool:
     return _is_exact(*errors(x, sides.y, sides.seed))
 
 
-def _warned(columns: Iterable[str], fact: str) -> DataWarning:
+def _warned(sides: Sides, columns: Iterable[str], fact: str) -> DataWarning:
     names = tuple(columns)
     known = "it is" if len(names) == 1 else "they are"
     return DataWarning(
         WarningKind.LEAK,
         names,
-        f"{fact}; unless {known} known before the target is, leave out: {drop(names)}",
+        f"{fact}; unless {known} known before the target is, {leave_out(sides, names)}",
     )

@@ -25,6 +25,9 @@ MOST_CELLS = 400_000
 MOST_CLASSES = 30
 """Trees of each round are as many as the classes: with more of them nothing is asked."""
 
+_WIDE = 100
+"""Columns of a table that is looked at more coarsely, to be done in time."""
+
 _ROUNDS, _FOLDS, _FEW_ROWS, _FEWEST_ROWS = 60, 3, 5_000, 300
 
 
@@ -120,6 +123,7 @@ def _fitted(matrix: Matrix, y: Array, n_classes: int, seed: int) -> Any:
     settings = {
         "learning_rate": 0.1,
         "num_leaves": 7 if few else 31,
+        "max_bin": 255 if matrix.values.shape[1] <= _WIDE else 31,
         "min_data_in_leaf": max(3, min(20, len(y) // 50)),
         "cat_smooth": 20.0,
         "min_data_per_group": 10,

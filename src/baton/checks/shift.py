@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.checks.advice import leave_out
 from baton.checks.probe import Matrix, affordable, out_of_fold
-from baton.warning import DataWarning, WarningKind, drop
+from baton.warning import DataWarning, WarningKind
 from baton.words.text import quoted
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def shifts(sides: Sides) -> list[DataWarning]:
     auc, noise = area(answer, is_test), noise_of_area(n_test, n_train)
     if auc < 0.5 + max(_LEAST, _SIGMAS * noise):
         return []
-    return [_warned(_best(shown, matrix, gain), auc, noise)]
+    return [_warned(sides, _best(shown, matrix, gain), auc, noise)]
 
 
 def _drawn(sides: Sides) -> Array:
@@ -93,9 +94,9 @@ def _best(shown: pd.DataFrame, matrix: Matrix, gain: Array) -> list[str]:
     return [str(shown.columns[place]) for place in order if of_column[place] >= least > 0]
 
 
-def _warned(names: list[str], auc: float, noise: float) -> DataWarning:
+def _warned(sides: Sides, names: list[str], auc: float, noise: float) -> DataWarning:
     by = f", most of all by {quoted(names)}" if names else ""
-    mend = f"; what is not known of new rows, leave out: {drop(names)}" if names else ""
+    mend = f"; if one is not so in new rows, {leave_out(sides, names)}" if names else ""
     return DataWarning(
         WarningKind.SHIFT,
         tuple(names),

@@ -5,6 +5,7 @@ How one column is made of numbers belongs in ``one_column``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ class Sides:
     """The table as it came."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns of the raw table that are no features, and why."""
+    parameters: Collection[str] = ()
+    """Names of what the problem may be asked for: what to do is said by them."""
     seed: int = 0
 
     @classmethod

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.checks.advice import leave_out
 from baton.checks.probe import MOST_CLASSES, Matrix, affordable, out_of_fold, skill
-from baton.warning import DataWarning, WarningKind, drop
+from baton.warning import DataWarning, WarningKind
 from baton.words.text import percent
 
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ def suspects(sides: Sides, leaked: Collection[str] = ()) -> list[DataWarning]:
         return []
     strength = np.bincount(small.matrix.sources, gain, minlength=len(every))
     best = np.argsort(-strength, kind="stable")[:_TRIED]
-    return list(_suspected(small, sides.name, whole, best))
+    return list(_suspected(small, sides, whole, best))
 
 
-def _suspected(small: _Small, target: str, whole: float, best: Array) -> Iterator[DataWarning]:
+def _suspected(small: _Small, sides: Sides, whole: float, best: Array) -> Iterator[DataWarning]:
     for place in best:
         alone = small.skill(np.array([place]))
         if alone < min(_ALONE * whole, _ALMOST):
@@ -96,14 +97,15 @@ def _suspected(small: _Small, target: str, whole: float, best: Array) -> Iterato
         others = np.delete(np.arange(len(small.names)), place)
         without = small.skill(others)
         if alone >= _ALMOST or without <= _WITHOUT * whole:
-            yield _warned(small.names[place], target, alone, without, whole)
+            yield _warned(sides, small.names[place], (alone / whole, without / whole))
 
 
-def _warned(name: str, target: str, alone: float, without: float, whole: float) -> DataWarning:
+def _warned(sides: Sides, name: str, shares: tuple[float, float]) -> DataWarning:
+    alone, without = (percent(max(share, 0.0)) for share in shares)
     return DataWarning(
         WarningKind.SUSPECT,
         (name,),
-        f"'{name}' alone tells {percent(max(alone, 0) / whole)} of what all columns tell of"
-        f" '{target}', and all others without it {percent(max(without, 0) / whole)}: see that it is"
-        f" known before the target is; else leave it out: {drop([name])}",
+        f"'{name}' alone tells {alone} of what all columns tell of"
+        f" '{sides.name}', and all others without it {without}: see that it is"
+        f" known before the target is; else {leave_out(sides, [name])}",
     )
