@@ -180,8 +180,11 @@ def test_a_column_that_carries_the_table_is_suspect():
     """It alone tells much, and the others little without it; none of the clean ones does."""
     table = clean(Kind.CLASSIFICATION)
     table["after"] = mixed(table.y, [0, 1, 2, 3]) + np.random.default_rng(3).normal(0, 0.4, N)
-    few = table[["after", "d", "e", "y"]]
+    few = table[["after", "d", "e", "y"]].assign(
+        **{name: np.random.default_rng(4).normal(size=N) for name in ("f", "g")}
+    )
     assert named(suspects(sides(few, Kind.CLASSIFICATION))) == {"after"}
+    assert suspects(sides(few[["after", "d", "y"]], Kind.CLASSIFICATION)) == []
     assert suspects(sides(few, Kind.CLASSIFICATION), {"after"}) == []
 
 
@@ -321,12 +324,13 @@ def test_doubtful_labels_come_with_the_most_doubtful_first():
 
 
 def test_columns_of_no_use_are_named():
-    """Constant, a shuffled row number, a category that never repeats, and what was left out."""
+    """Constant, a shuffled row number, a category that never repeats, what was left out."""
     table = clean(Kind.REGRESSION).assign(
         same=1.0,
         number=np.random.default_rng(10).permutation(N),
         code=pd.Categorical([f"x{i}" for i in range(N)]),
     )
+    table["day"] = pd.date_range("2020-01-01", periods=N)
     found = columns(sides(table, Kind.REGRESSION, left_out={"url": "text"}))
     assert [one.columns for one in found] == [("url",), ("same",), ("number", "code")]
 

@@ -92,7 +92,7 @@ def _is_key(column: pd.Series) -> bool:
     """Categories that hardly repeat, or whole numbers that fill their range, each once."""
     values = values_of(column)
     numbers = values.numbers[np.isfinite(values.numbers)]
-    if len(numbers) < _FEWEST_ROWS:
+    if len(numbers) < _FEWEST_ROWS or column.dtype.kind == "M":
         return False
     n_distinct = len(np.unique(numbers))
     if values.is_category:

@@ -33,6 +33,8 @@ of a column that carries the table: `duration` in bank_marketing has 0.45 and 0.
 honest columns seen, `Alpha` of magic and `DEWP` of beijing_pm25, leave the others 0.65."""
 _LEAST = 0.1
 _TRIED = 3
+_FEWEST_OTHERS = 4
+"""Of so few columns one carries the table more often than not."""
 _FEWEST_ROWS = 100
 
 
@@ -85,18 +87,24 @@ def suspects(sides: Sides, leaked: Collection[str] = ()) -> list[DataWarning]:
     if whole < _LEAST:
         return []
     strength = np.bincount(small.matrix.sources, gain, minlength=len(every))
-    best = np.argsort(-strength, kind="stable")[:_TRIED]
-    return list(_suspected(small, sides, whole, best))
+    best = [i for i in np.argsort(-strength, kind="stable") if not _is_date(sides, small.names[i])]
+    return list(_suspected(small, sides, whole, best[:_TRIED]))
 
 
-def _suspected(small: _Small, sides: Sides, whole: float, best: Array) -> Iterator[DataWarning]:
+def _is_date(sides: Sides, name: str) -> bool:
+    """Tell whether a column is a date: days that tell much are what is warned of as `time`."""
+    return bool(sides.train[name].dtype.kind == "M")
+
+
+def _suspected(small: _Small, sides: Sides, whole: float, best: list[int]) -> Iterator[DataWarning]:
     for place in best:
         alone = small.skill(np.array([place]))
         if alone < min(_ALONE * whole, _ALMOST):
             continue
         others = np.delete(np.arange(len(small.names)), place)
         without = small.skill(others)
-        if alone >= _ALMOST or without <= _WITHOUT * whole:
+        is_carrying = len(others) >= _FEWEST_OTHERS and without <= _WITHOUT * whole
+        if alone >= _ALMOST or is_carrying:
             yield _warned(sides, small.names[place], (alone / whole, without / whole))
 
 
