@@ -1,4 +1,4 @@
-"""The problem `table` where rows hang together: what is held out, and what is proposed."""
+"""The problem `table` where rows hang together: what is held out."""
 
 import numpy as np
 import pandas as pd
@@ -87,16 +87,6 @@ def test_groups_and_times_go_with_the_rows(visits):
     groups = problem.groups(features, raw, given)
     assert groups.tolist() == raw["customer_id"][10:].astype(str).tolist()
     assert groups.index.equals(features.index)
-
-
-def test_a_date_and_a_repeated_key_are_proposed(visits):
-    """Where neither was asked for; and nothing where one was."""
-    path, _ = visits
-    said = " ".join(run(path)[0].notes)
-    assert "-p time=day" in said and "-p group=customer_id" in said
-    assert "60 values repeat in 600 rows" in said
-    assert "-p " not in " ".join(run(path, time="day")[0].notes)
-    assert "-p " not in " ".join(run(path, drop="day,customer_id")[0].notes)
 
 
 def test_a_dropped_column_may_say_when(visits):

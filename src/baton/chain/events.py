@@ -213,6 +213,8 @@ class DatasetReady(Event):
     """Name of what is learnt, where the problem has several models."""
     study: TableRef | None = None
     """Trials of the search that found the options' hyperparameters, if there was one."""
+    warnings: TableRef | None = None
+    """What a colleague would warn of, by the tables alone."""
 
     @property
     def resource_id(self) -> str:
@@ -278,12 +280,22 @@ class ModelEvaluated(Event):
     """Value of each metric on the rows held out."""
     intervals: dict[Text, tuple[FiniteFloat, FiniteFloat]]
     """95 % interval of each metric that has one."""
+    baseline: dict[Text, FiniteFloat] = {}
+    """Value of each metric for a model that ignores every column."""
+    drivers: dict[str, FiniteFloat] = {}
+    """Columns that drive the model most, by their mean absolute Shapley value, strongest first."""
+    warnings: TableRef | None = None
+    """What a colleague would warn of, in data and model."""
 
     @property
     def tables(self) -> dict[str, TableRef]:
         """Every table of the chain by name."""
-        searched = {"comparison": self.comparison, "trials": self.data.study}
-        return {name: table for name, table in searched.items() if table} | {
+        optional = {
+            "comparison": self.comparison,
+            "trials": self.data.study,
+            "warnings": self.warnings,
+        }
+        return {name: table for name, table in optional.items() if table} | {
             "raw": self.data.raw,
             "features": self.data.features,
             "predictions": self.predictions,

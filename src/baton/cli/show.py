@@ -89,8 +89,12 @@ def _state_of(run: StageRun) -> str:
 def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]) -> None:
     """Print how a chain ended and where everything is."""
     console.print(stage_table(chain))
+    for one in made["warnings"]:
+        _warn(console, one["kind"], one["message"])
     if made["metrics"]:
-        console.print(_metrics(made["metrics"], made["intervals"]))
+        console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
+    if made["drivers"]:
+        _say(console, "strongest drivers", _drivers(made["drivers"]))
     if made.get("search"):
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
@@ -102,15 +106,29 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
             _say(console, name, place)
 
 
-def _metrics(values: Json, intervals: Json) -> Table:
+def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
+    """Metrics beside those of a model that ignores every column."""
     table = Table(title="metrics on held-out rows", title_justify="left")
     table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
+    for heading in ("value", "95 % interval", *(["baseline"] if baseline else [])):
+        table.add_column(heading, justify="right")
     for name, value in values.items():
         low, high = intervals.get(name, (None, None))
-        table.add_row(name, f"{value:.4g}", "" if low is None else f"{low:.4g} to {high:.4g}")
+        within = "" if low is None else f"{low:.4g} to {high:.4g}"
+        beside = f"{baseline[name]:.4g}" if name in baseline else ""
+        table.add_row(name, f"{value:.4g}", within, *([beside] if baseline else []))
     return table
+
+
+def _drivers(drivers: Json) -> str:
+    """Columns, strongest first, with their share of the strongest one's mean |Shapley value|."""
+    most = max(drivers.values()) or 1.0
+    return ", ".join(f"{name} ({value / most:.2g})" for name, value in drivers.items())
+
+
+def _warn(console: Console, kind: str, message: str) -> None:
+    said = f"[yellow]{'warning':>14}[/] [bold]{escape(kind)}[/]: {escape(message)}"
+    console.print(said, soft_wrap=True, highlight=False)
 
 
 def _best(search: Json) -> str:

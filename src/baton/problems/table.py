@@ -20,7 +20,7 @@ from baton.lineage import digest_of_file
 from baton.problems.base import Goal, Params, Problem
 from baton.problems.splits import marked, shuffled, stratified
 from baton.sources.local import absolute
-from baton.tables.bonds import group_values, proposals, time_values
+from baton.tables.bonds import group_values, time_values
 from baton.tables.features import build
 from baton.tables.inference import infer
 from baton.tables.reading import read
@@ -143,7 +143,7 @@ class TableProblem(Problem[TableParams]):
         """Kind by the target's values unless it was given, and what was inferred, in sentences."""
         schema = _inferred(raw, params)
         kind = schema.kind or params.kind or Kind.CLASSIFICATION
-        notes = (*schema.notes, *_bond_notes(raw, schema, params))
+        notes = (*schema.notes, *_bond_notes(raw, params))
         return Goal(kind, params.target, HEADLINES[kind], notes)
 
     def groups(
@@ -247,8 +247,8 @@ def _held_apart(bonds: Bonds, target: pd.Series, params: TableParams) -> pd.Seri
     return marked(target.index, held, learned)
 
 
-def _bond_notes(raw: pd.DataFrame, schema: Schema, params: TableParams) -> list[str]:
-    """How rows are held out by time and group, or what is proposed where neither was asked for."""
+def _bond_notes(raw: pd.DataFrame, params: TableParams) -> list[str]:
+    """How rows are held out by time and group, where that was asked for."""
     if params.test_path is not None:
         return _shared_groups(raw, params)
     asked = {"time": params.time, "group": params.group}
@@ -256,8 +256,7 @@ def _bond_notes(raw: pd.DataFrame, schema: Schema, params: TableParams) -> list[
         "time": "held-out rows are the latest by {!r}",
         "group": "held-out rows are of other values of {!r}, which is no feature",
     }
-    told = [said[what].format(name) for what, name in asked.items() if name]
-    return told or proposals(raw, schema)
+    return [said[what].format(name) for what, name in asked.items() if name]
 
 
 def _shared_groups(raw: pd.DataFrame, params: TableParams) -> list[str]:

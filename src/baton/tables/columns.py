@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 _ID_NAME = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|index|idx|key|rowid|row|nr|no))$|[a-z](ID|Id)$")
 
 
-def sounds_like_key(name: str) -> bool:
-    """Whether a column is called as keys are.
-
-    Examples
-    --------
-    >>> [sounds_like_key(name) for name in ("customer_id", "customerID", "paid", "number")]
-    [True, True, False, False]
-    """
-    return _ID_NAME.search(name) is not None
-
-
 def infer_column(name: str, series: pd.Series) -> Column:
     """Column in its role, dropped if it is of no use."""
     column = role_of(name, series, keep=False)
