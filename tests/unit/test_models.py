@@ -384,6 +384,6 @@ def test_a_model_is_registered_after_its_file_was_found_good(tmp_path, monkeypat
     monkeypatch.setattr(tracking, "_register", lambda *_: pytest.fail("it was registered"))
     model = fit(table_of())
     monkeypatch.setattr(type(models.family(model.family)), "load", lambda *_: None)
-    data = SimpleNamespace(problem="any")
+    data = SimpleNamespace(problem="any", model_name="baton-any")
     with pytest.raises(InputError, match="cannot be loaded again"):
         tracking.register.fn(model, data, "key", {}, table_of(3))
