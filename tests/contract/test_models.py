@@ -388,7 +388,7 @@ def test_a_new_family_states_only_what_differs(family, params, monkeypatch, tmp_
     assert model.params == {"encoding": "native", **params}
     model.save(tmp_path)
     np.testing.assert_array_equal(models.load(tmp_path).predict(table), model.predict(table))
-    with pytest.raises(InputError, match="new has no hyperparameter 'alfa'; .*it knows: "):
+    with pytest.raises(InputError, match=r"new has no hyperparameter 'alfa'; .*it knows: "):
         models.fit(table, models.Recipe("label", Kind.REGRESSION, "new", {"alfa": 1.0}))
     with pytest.raises(InputError, match="new cannot do a classification"):
         models.family("new", Kind.CLASSIFICATION)
