@@ -17,7 +17,7 @@ from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
 from baton.problems import Goal, Params, Problem
-from baton.terms import GROUP, SPLIT, Options, Split
+from baton.terms import GROUP, SPLIT, Options, Quality, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -203,7 +203,8 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
 
 
 def _stated(goal: Goal) -> dict[str, Any]:
-    return asdict(goal) | {"kind": goal.kind.value, "notes": list(goal.notes)}
+    settled = {"kind": goal.kind.value, "model": goal.model or Quality.GOOD.family}
+    return asdict(goal) | settled | {"notes": list(goal.notes)}
 
 
 def dataset_ready(plan: DatasetPlan) -> DatasetReady:
@@ -227,8 +228,8 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
 
 
 def with_model(options: Options, model: str, model_params: dict[str, Any]) -> Options:
-    """Options of what comes next; the model is the user's choice, or else the problem's own."""
-    name = options.model or model
+    """Options of what comes next: the user's model or quality, or else the problem's own model."""
+    name = options.model or (options.quality.family if options.quality else model)
     own = model_params if name == model else {}
     settled = {"model": name, "model_params": own | options.model_params, "fresh": False}
     return options.model_copy(update=settled)

@@ -96,9 +96,11 @@ def plan_search(data: DatasetReady) -> SearchPlan:
     """
     options, goal = data.options, facts_of(data)["goal"]
     name = options.model or models.DEFAULT
-    own = goal["model_params"] if name == goal["model"] else {}
+    is_own = name == goal["model"]
+    own, searched = (goal["model_params"], goal.get("space", {})) if is_own else ({}, {})
     fixed = {k: v for k, v in options.model_params.items() if k not in own or own[k] != v}
-    space = tuning.chosen_space(name, data.kind, options.space, fixed)
+    left = {k: v for k, v in searched.items() if k not in fixed}
+    space = tuning.chosen_space(name, data.kind, options.space or left, fixed)
     defaults = models.family(name).defaults(data.kind, data.n_train)
     search = tuning.Search(
         problem=data.problem,

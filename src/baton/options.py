@@ -42,6 +42,8 @@ def parse(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any
         raise InputError("fresh reads the source again: give it to `baton run`, or drop it")
     for name in (*checked.compare, *([checked.model] if checked.model else [])):
         models.family(name)
+    if checked.quality and (checked.model or checked.compare):
+        raise InputError("quality chooses the model: leave out model and compare, or quality")
     if checked.compare and (checked.model or checked.model_params):
         _require_compared(checked)
     return checked.model_dump(mode="json", include=set(given))

@@ -47,6 +47,7 @@ class ColumnType(StrEnum):
     FLAG = "flag"
     CATEGORY = "category"
     DATETIME = "datetime"
+    TEXT = "text"
 
 
 class Split(StrEnum):
@@ -106,6 +107,20 @@ class Engine(StrEnum):
     """On a Dask cluster: trials, and the fit of a model that can."""
 
 
+class Quality(StrEnum):
+    """How much a first answer may cost, where neither the user nor the problem names a model."""
+
+    FAST = "fast"
+    """One booster."""
+    GOOD = "good"
+    """Two boosters whose margins are averaged."""
+
+    @property
+    def family(self) -> str:
+        """Family of models that is trained."""
+        return {Quality.FAST: "xgboost", Quality.GOOD: "boosters"}[self]
+
+
 class Options(BaseModel):
     """What a chain may be asked for whatever its problem is."""
 
@@ -113,6 +128,13 @@ class Options(BaseModel):
 
     model: Annotated[
         str | None, Field(description="family of models; by default the problem's own")
+    ] = None
+    quality: Annotated[
+        Quality | None,
+        Field(
+            description="fast (one booster) or good (two, averaged), in place of the problem's own"
+            " model; good where it has none"
+        ),
     ] = None
     model_params: Annotated[
         dict[str, Any],

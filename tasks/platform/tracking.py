@@ -361,6 +361,7 @@ def signature_of(fitted: models.FittedModel, example: Any) -> Any:
         ColumnType.NUMBER: DataType.double,
         ColumnType.FLAG: DataType.boolean,
         ColumnType.CATEGORY: DataType.string,
+        ColumnType.TEXT: DataType.string,
         ColumnType.DATETIME: DataType.datetime,
     }
     inputs: list[ColSpec | TensorSpec] = [

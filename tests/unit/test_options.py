@@ -19,6 +19,9 @@ def test_a_comparison_names_each_family_once():
     [
         ({"compare": "lasso,xgboost", "model_params": '{"alpha": 1}'}, "which family"),
         ({"compare": "lasso,xgboost", "model": "adaboost"}, "not among those to compare"),
+        ({"compare": "lasso,xgboost", "quality": "fast"}, "quality chooses the model"),
+        ({"model": "lasso", "quality": "good"}, "quality chooses the model"),
+        ({"quality": "perfect"}, "quality"),
         ({"model": "perceptron"}, "unknown model 'perceptron'"),
         ({"model_params": "3"}, "dictionary"),
     ],
@@ -36,6 +39,23 @@ def test_a_problem_keeps_the_settings_of_its_own_model():
     asked = Options(compare=("lightgbm", "xgboost"))
     assert with_model(asked, "lightgbm", own).model_params == own
     assert with_model(Options(model="xgboost"), "lightgbm", own).model_params == {}
+
+
+def test_a_quality_takes_the_place_of_the_problems_own_model():
+    """Fast is one booster, good is two; neither takes over another model's settings."""
+    own = {"n_estimators": 5}
+    for quality, family in (("fast", "xgboost"), ("good", "boosters")):
+        found = with_model(Options(quality=quality), "lightgbm", own)
+        assert (found.model, found.model_params) == (family, {})
+
+
+def test_a_table_is_learnt_by_two_boosters():
+    """Where the problem has no model of its own the default quality decides."""
+    from baton.problems import Goal
+    from baton.terms import Kind
+    from tasks.data import _stated
+
+    assert _stated(Goal(Kind.REGRESSION, "y", "rmse"))["model"] == "boosters"
 
 
 def test_sources_of_any_name_have_places_of_their_own():

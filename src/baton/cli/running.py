@@ -123,8 +123,12 @@ def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
 
     Another model, or a search, takes over nothing of the first one's choice of hyperparameters.
     """
-    is_fresh = "model" in asked or asked.get("tune", False)
+    is_fresh = "model" in asked or "quality" in asked or asked.get("tune", False)
     forgotten: dict[str, Any] = {"model_params": {}, "compare": ()} if is_fresh else {}
+    if "quality" in asked:
+        forgotten["model"] = terms.Quality(asked["quality"]).family
+    elif "model" in asked:
+        forgotten["quality"] = None
     found = data.options.model_dump() | {"tune": False} | forgotten | asked
     _check_notebook(found)
     merged = terms.Options.model_validate(found)

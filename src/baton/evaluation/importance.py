@@ -19,6 +19,8 @@ from baton.evaluation import metrics
 from baton.evaluation.metrics import Metric
 from baton.lineage import lineage_of
 from baton.models import FittedModel
+from baton.models.boosters import MeanMargin
+from baton.models.lgbm import Boosted
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -338,7 +340,12 @@ def _scorer(metric: Any) -> Any:
 
 
 def _split_on(estimator: Any, n_features: int) -> Array:
-    """Whether a column can change a prediction: False where no tree of XGBoost splits on it."""
+    """Whether a column can change a prediction: False where no tree of a booster splits on it."""
+    if isinstance(estimator, MeanMargin):
+        of_each = [_split_on(one, n_features) for one in estimator.members]
+        return np.asarray(np.any(of_each, axis=0))
+    if isinstance(estimator, Boosted):
+        return np.asarray(estimator.booster_.feature_importance("split") > 0)
     everything = np.ones(n_features, dtype=bool)
     if not _is_xgboost(estimator):
         return everything

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from baton.encoding.by_target import training_matrix, with_averages
 from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
+from baton.encoding.statistics import averaged_targets
 from baton.errors import InputError
 from baton.models.checks import check, refusals
 from baton.models.interface import Encoding, Family, FitSpec
@@ -122,11 +124,14 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     check(recipe.family, chosen, recipe.kind, recipe.params)
     settings = chosen.defaults(recipe.kind, len(rows)) | recipe.params
     X = rows.drop(columns=recipe.target)
-    encoder = _encoder(chosen, X, settings)
     classes, y = targets(rows[recipe.target], recipe.kind)
+    sees_target = settings["encoding"] == Encoding.TARGET
+    averaged = averaged_targets(y, recipe.kind, len(classes)) if sees_target else None
+    encoder = with_averages(_encoder(chosen, X, settings), X, averaged)
     with refusals(recipe.family, chosen, recipe.kind, recipe.params):
         spec = spec_of(recipe, settings, encoder, classes)
-        estimator = chosen.fit(encoder.transform(X), y, spec)
+        matrix = training_matrix(encoder, X, averaged, recipe.seed)
+        estimator = chosen.fit(matrix, y, spec)
     return fitted_by(recipe, settings, encoder, classes, estimator)
 
 

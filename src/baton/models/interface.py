@@ -33,6 +33,8 @@ class Encoding(StrEnum):
 
     NATIVE = "native"
     """Dense, a category is one column of codes."""
+    TARGET = "target"
+    """Dense; of a category with many levels, what the target is on average where it has each."""
     ONE_HOT = "one_hot"
     """Sparse, a category is a column of zeros and ones per level."""
 

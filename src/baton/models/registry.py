@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from baton.errors import InputError
 from baton.models import linear, trees
+from baton.models.boosters import Boosters
 from baton.models.lgbm import LightGBM
 from baton.models.voting import Voting
 from baton.models.xgb import XGBoost
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT = "xgboost"
 
 FAMILIES: dict[str, Family] = {
+    "boosters": Boosters(),
     "xgboost": XGBoost(),
     "lightgbm": LightGBM(),
     "decision_tree": trees.DecisionTree(),

@@ -37,10 +37,13 @@ class Goal:
     """The metric that decides, a name of ``baton.evaluation.metrics``."""
     notes: tuple[str, ...] = ()
     """What was inferred about the input, a sentence each, for people to read."""
-    model: str = "xgboost"
-    """Family that is trained where the user names none."""
+    model: str | None = None
+    """Family that is trained where the user names none; by default as `Quality.GOOD` says."""
     model_params: dict[str, Any] = field(default_factory=dict)
     """Its hyperparameters, where they are not the family's own defaults."""
+    space: dict[str, Any] = field(default_factory=dict)
+    """What a search of that family goes through, in the words of `Options.space`; by default the
+    family's own."""
     trials_at_once: int | None = None
     """Trials of a search that run at the same time, where not one for each core."""
 

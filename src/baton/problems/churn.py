@@ -43,8 +43,33 @@ TARGET = "churn"
 KEYS = "_keys"
 """Name of the source that holds the keys that the database declares."""
 
-HYPERPARAMETERS = {"n_estimators": 150, "num_leaves": 50, "feature_fraction": 0.5}
+HYPERPARAMETERS = {
+    "encoding": "native",
+    "early_stopping": False,
+    "n_estimators": 150,
+    "learning_rate": 0.1,
+    "num_leaves": 50,
+    "min_data_in_leaf": 20,
+    "min_sum_hessian_in_leaf": 0.001,
+    "bagging_fraction": 1.0,
+    "feature_fraction": 0.5,
+}
 """Within the space that was searched for the published figures on AdventureWorks."""
+
+SPACE = {
+    "n_estimators": [20, 150],
+    "learning_rate": [0.01, 0.2],
+    "num_leaves": {"low": 20, "high": 50, "step": 10},
+    "max_depth": [6, 12],
+    "min_data_in_leaf": {"low": 20, "high": 50, "step": 5},
+    "max_bin": [200, 300],
+    "lambda_l1": [0.0, 10.0],
+    "lambda_l2": [0.0, 10.0],
+    "min_gain_to_split": [0.0, 15.0],
+    "bagging_fraction": {"low": 0.2, "high": 0.95, "step": 0.05},
+    "feature_fraction": {"low": 0.2, "high": 0.95, "step": 0.05},
+}
+"""The space that was searched for them."""
 
 _TRIALS_AT_ONCE = 5
 """Trials of a search at the same time, as for those figures."""
@@ -240,6 +265,7 @@ class Churn(SourcedProblem[ChurnParams]):
             notes,
             "lightgbm",
             dict(HYPERPARAMETERS),
+            space=dict(SPACE),
             trials_at_once=_TRIALS_AT_ONCE,
         )
 

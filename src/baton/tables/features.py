@@ -89,8 +89,8 @@ def converted(series: pd.Series, column: Column) -> Any:
             return series.to_numpy().astype("datetime64[us]")
         case Role.DURATION if series.dtype.kind == "m":
             return series.dt.total_seconds().to_numpy()
-        case Role.CATEGORY:
-            return _categories(series)
+        case Role.CATEGORY | Role.TEXT:
+            return _categories(series) if column.role is Role.CATEGORY else _texts(series)
     if series.isna().all():
         return _nothing(column.role, len(series))
     if numeric or series.dtype.kind in "mM":
@@ -115,6 +115,10 @@ def _nothing(role: Role, count: int) -> np.ndarray:
     if role is Role.DATETIME:
         return np.full(count, np.datetime64("NaT"), dtype="datetime64[us]")
     return np.full(count, np.nan)
+
+
+def _texts(series: pd.Series) -> Any:
+    return text_of(series).to_pandas().astype("str").array
 
 
 def _categories(series: pd.Series) -> pd.Categorical:

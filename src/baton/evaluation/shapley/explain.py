@@ -26,6 +26,7 @@ from baton.evaluation.shapley.outputs import is_classifier, raw_output, scale_of
 from baton.evaluation.shapley.trees import trees_of
 from baton.evaluation.shapley.values import Method, Scale, ShapValues
 from baton.models import FittedModel
+from baton.models.boosters import MeanMargin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,7 @@ def shap_values(
     ============================================  ===========  ====================================
     XGBoost, LightGBM                             margin       the engine's own TreeSHAP
                                                                (path-dependent, best iteration)
+    boosters                                      margin       the mean of those two
     decision tree, forest, extra trees (classes)  probability  ``shap.TreeExplainer``
     (hist) gradient boosting (classes)            margin       ``shap.TreeExplainer``
     trees, forests, boosting (numbers)            value        ``shap.TreeExplainer``
@@ -178,13 +180,10 @@ def _of_plain(
     groups: Groups | None = None,
 ) -> ShapValues:
     result = partial(_result, estimator, features=feature_names(estimator, X))
-    if is_from(estimator, "xgboost"):
-        explain = _by_user(partial(xgboost_values, estimator, feature_types=feature_types), groups)
-        return result(*_chunked(explain, X, progress), xgboost_scale(estimator), Method.TREE)
-    if is_lightgbm(estimator):
-        explain = _by_user(partial(lightgbm_values, estimator), groups)
-        scale = Scale.MARGIN if is_classifier(estimator) else Scale.VALUE
-        return result(*_chunked(explain, X, progress), scale, Method.TREE)
+    by_engine = _of_engine(estimator, feature_types)
+    if by_engine is not None:
+        explain, scale = by_engine
+        return result(*_chunked(_by_user(explain, groups), X, progress), scale, Method.TREE)
     behind = X if background is None else background
     exact = _exact(estimator, behind, groups) if is_numeric(X) and n_rows_of(X) else None
     if exact is not None:
@@ -194,6 +193,27 @@ def _of_plain(
             return result(*_chunked(explain, X, progress), scale_of(estimator), method)
     values, base, method = over_background(estimator, X, behind, groups, seed, progress)
     return result(values, base, scale_of(estimator), method)
+
+
+def _of_engine(estimator: Any, feature_types: list[str] | None) -> tuple[Explain, Scale] | None:
+    """Explainer and scale of what explains itself exactly."""
+    if isinstance(estimator, MeanMargin):
+        of_each = [_of_engine(one, feature_types) for one in estimator.members]
+        known = [one for one in of_each if one is not None]
+        return partial(_mean, [explain for explain, _ in known]), known[0][1]
+    if is_from(estimator, "xgboost"):
+        explain = partial(xgboost_values, estimator, feature_types=feature_types)
+        return explain, xgboost_scale(estimator)
+    if is_lightgbm(estimator):
+        scale = Scale.MARGIN if is_classifier(estimator) else Scale.VALUE
+        return partial(lightgbm_values, estimator), scale
+    return None
+
+
+def _mean(of_each: list[Explain], X: Any) -> tuple[Array, Array]:
+    """Mean of several explanations: Shapley values of a mean are the mean of theirs."""
+    values, base = zip(*(explain(X) for explain in of_each), strict=True)
+    return np.mean(values, axis=0), np.mean(base, axis=0)
 
 
 def _by_user(explain: Explain, groups: Groups | None) -> Explain:

@@ -14,6 +14,7 @@ from baton.evaluation.shapley.boosters import (
 )
 from baton.evaluation.shapley.matrices import n_rows_of
 from baton.evaluation.shapley.values import Scale
+from baton.models.boosters import MeanMargin
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 def raw_output(estimator: Any, X: Any, feature_types: list[str] | None = None) -> Array:
     """Output that Shapley values sum to: array of shape (n, n_outputs)."""
+    if isinstance(estimator, MeanMargin):
+        of_each = [raw_output(one, X, feature_types) for one in estimator.members]
+        return np.asarray(np.mean(of_each, axis=0))
     if is_from(estimator, "xgboost"):
         return xgboost_margin(estimator, X, feature_types=feature_types)
     if is_lightgbm(estimator):
