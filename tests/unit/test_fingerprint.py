@@ -99,7 +99,7 @@ EVERYTHING = FITTED | {"data"}
 @pytest.mark.parametrize(
     ("file", "old", "new", "keys"),
     [
-        ("baton/models/xgb.py", '"n_estimators": 300', '"n_estimators": 301', FITTED),
+        ("baton/models/xgb.py", '"n_estimators": 1000', '"n_estimators": 1001', FITTED),
         (
             "baton/evaluation/metrics.py",
             "classification(y_true, output,",

@@ -726,3 +726,15 @@ def test_a_column_of_plain_numbers_reads_text_with_a_decimal_point():
     table = build(new, infer(raw, "y"), with_target=False)
     assert table["x"].tolist()[:2] == [1.234, 2.5]
     assert np.isnan(table["x"][2])
+
+
+def test_free_text_is_kept_and_names_are_not():
+    """Sentences that all differ are read by their words; names that all differ are no use."""
+    notes = [f"call number {n} about the late train" for n in range(40)]
+    raw = pd.DataFrame({"note": notes, "name": [f"u{n}" for n in range(40)], "y": [0, 1] * 20})
+    schema = infer(raw, "y")
+    assert [column.role for column in schema.columns] == [Role.TEXT, Role.DROPPED]
+    assert "'note' is free text: it is read by its words" in schema.notes
+    table = build(raw, schema)
+    assert table["note"].tolist() == notes
+    assert not isinstance(table["note"].dtype, pd.CategoricalDtype)
