@@ -20,7 +20,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 from standing import Standing, until
 
 _BALLAST = 4 * 2**20
@@ -28,6 +29,7 @@ _HOME_BYTES = "3g"
 _MOUNTS = "BATON_CHAOS_MOUNTS"
 """Set in a process that has mounts of its own."""
 _LONGEST_JUMP_SECONDS = 7200
+_TRIES = 10
 
 
 @dataclass
@@ -116,10 +118,23 @@ def _locked(url: URL, tables: str) -> Iterator[None]:
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            connection.execute(text(f"LOCK TABLE {tables} IN SHARE MODE"))
+            _lock(connection, tables)
             yield
     finally:
         engine.dispose()
+
+
+def _lock(connection: Connection, tables: str) -> None:
+    """Lock tables one after the other, which may meet somebody who has them in another order."""
+    for turn in range(_TRIES):
+        try:
+            connection.execute(text(f"LOCK TABLE {tables} IN SHARE MODE"))
+        except OperationalError:
+            connection.rollback()
+            if turn == _TRIES - 1:
+                raise
+        else:
+            return
 
 
 def _database_connection(struck: Struck) -> str:

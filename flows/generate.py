@@ -7,6 +7,7 @@ from prefect.client.schemas import State
 
 from baton.chain.events import Stage
 from baton.terms import Options
+from tasks.checking import ChecksPlan, check_data, dataset_checked
 from tasks.data import dataset_ready, load_raw, make_features, plan_dataset, read_sources
 from tasks.platform.events import announce
 from tasks.platform.stage import stage
@@ -17,7 +18,7 @@ from tasks.platform.threads import in_thread
 async def generate(
     problem: str, parameters: dict[str, Any] | None = None, options: Options | None = None
 ) -> State[Any]:
-    """Make a problem's raw and feature tables and announce them."""
+    """Make a problem's raw and feature tables, check and announce them."""
     with stage(Stage.GENERATE, problem) as chain:
         plan = plan_dataset(problem, parameters, options, chain)
         with plan.lock:
@@ -26,4 +27,8 @@ async def generate(
                 load = load_raw.with_options(refresh_cache=plan.is_fresh)
                 make = make_features.with_options(refresh_cache=plan.is_fresh)
                 await in_thread(make, plan, load(plan, read_sources(plan)))
-        return announce(dataset_ready(plan), cached=cached)
+            checks = ChecksPlan(dataset_ready(plan))
+            if not checks.is_done:
+                cached = False
+                await in_thread(check_data, checks)
+        return announce(dataset_checked(checks), cached=cached)

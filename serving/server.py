@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from baton.settings import settings
 from serving.databases import bound_page_caches
 from serving.guard import HOST, Guard
+from serving.memory import give_back
 from tasks.platform.prefect_internals import keep_application, make_writers_wait
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     """Serve Prefect's API and pages to those who have the secret."""
     make_writers_wait()
     bound_page_caches(Engine)
+    give_back()
     keep_application()
     from prefect.server.api.server import create_app
 

@@ -13,11 +13,10 @@ from baton.chain.events import DatasetReady
 from baton.evaluation import metrics, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
-from baton.terms import ROW, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
-from tasks.rows import read_groups, read_rows
+from tasks.rows import read_training_rows
 from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
@@ -68,12 +67,11 @@ def cross_validate(plan: ComparisonPlan, name: str) -> pa.Table:
     """Score a family on folds of the training rows: a line for each fold."""
     data = plan.data
     found = validation.cross_validate(
-        read_rows(data, Split.TRAIN).drop(columns=ROW),
+        read_training_rows(data),
         data.target,
         data.kind,
         folds=_FOLDS,
         seed=data.seed,
-        groups=read_groups(data, Split.TRAIN),
         fit=partial(models.fit, recipe=recipe_of(data, name)),
     )
     mean = found.mean.get(data.headline)

@@ -17,7 +17,7 @@ from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
 from baton.problems import Goal, Params, Problem
-from baton.terms import GROUP, SPLIT, Options, Quality, Split
+from baton.terms import GROUP, SPLIT, TIME, Options, Quality, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -185,12 +185,12 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
     goal = problem.goal(frame, plan.params)
     features = problem.features(frame, plan.params)
     split = problem.split(features, frame, plan.params)
-    groups = problem.groups(features, frame, plan.params)
     counts = split.value_counts()
     for note in goal.notes:
         log.info("%s", note)
     log.info("%d rows to train on, %d held out", counts[Split.TRAIN], counts[Split.TEST])
-    hidden = {SPLIT: split} if groups is None else {SPLIT: split, GROUP: groups}
+    if n_neither := int(split.isna().sum()):
+        log.info("%d rows left out: of groups that are on the other side of time", n_neither)
     facts = {
         "goal": _stated(goal),
         "n_train": int(counts[Split.TRAIN]),
@@ -198,8 +198,17 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
         "raw": plan.table("raw").digest,
         "schema": problem.schema(frame, plan.params),
     }
-    table = pa.Table.from_pandas(features.assign(**hidden), preserve_index=False)
+    table = pa.Table.from_pandas(
+        features.assign(**_hidden(plan, features, frame, split)), preserve_index=False
+    )
     return with_lineage(table, plan.lineage | facts)
+
+
+def _hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str, Any]:
+    """Columns that nobody is shown who reads one side: it, and what rows hang together by."""
+    ways = {GROUP: plan.problem.groups, TIME: plan.problem.times}
+    found = {name: way(features, raw, plan.params) for name, way in ways.items()}
+    return {SPLIT: split} | {name: one for name, one in found.items() if one is not None}
 
 
 def _stated(goal: Goal) -> dict[str, Any]:
@@ -223,6 +232,7 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
         n_train=facts["n_train"],
         n_test=facts["n_test"],
         seed=getattr(plan.params, "seed", 0),
+        name=plan.problem.model_name(plan.params),
         options=with_model(plan.options, goal["model"], goal["model_params"]),
     )
 

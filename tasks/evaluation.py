@@ -31,7 +31,7 @@ from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
-from tasks.rows import features_of, read_groups, read_rows
+from tasks.rows import features_of, read_bonds, read_rows, read_training_rows
 from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
@@ -227,7 +227,14 @@ def score(plan: EvaluationPlan) -> pa.Table:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
     lines = measured.metric_lines(
         found,
-        intervals.bootstrap(data.kind, actual, bench.output, classes, seed=data.seed),
+        intervals.bootstrap(
+            data.kind,
+            actual,
+            bench.output,
+            classes,
+            units=read_bonds(data, Split.TEST).units(),
+            seed=data.seed,
+        ),
         metrics.baseline(data.kind, bench.train[data.target], actual, classes),
         _cross_validated(bench),
     )
@@ -239,12 +246,11 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
     if not data.options.folds:
         return validation.CrossValidation({})
     return validation.cross_validate(
-        bench.train.drop(columns=ROW),
+        read_training_rows(data),
         data.target,
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
-        groups=read_groups(data, Split.TRAIN),
         fit=partial(models.fit, recipe=recipe_of(data, bench.model.family)),
     )
 

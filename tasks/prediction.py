@@ -20,7 +20,7 @@ from baton.terms import ROW, SPLIT
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
-from tasks.platform.tracking import load_model, newest_version
+from tasks.platform.tracking import load_model, model_for, newest_version
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +87,13 @@ def plan_prediction(
         If there is no such model, or a parameter is unknown or ill-typed.
     """
     found = problems.get(problem)
-    reference = newest_version(problem, version)
+    asked = {name: parameters.get(name) for name in found.names_models}
+    reference = newest_version(model_for(found, asked), problem, version)
     model = load_model(reference)
     if "parameters" not in model.origin:
         raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
-    params = problems.parse(found, model.origin["parameters"] | parameters)
+    other = {name: value for name, value in parameters.items() if name not in asked}
+    params = problems.parse(found, model.origin["parameters"] | other)
     source, rows = found.unseen_fingerprint(params), None
     if source is None:
         rows = read_first(found, params)
@@ -122,7 +124,10 @@ def predict_new_rows(plan: PredictionPlan, raw: pa.Table) -> pa.Table:
     """Answer the model gives for every row, beside the row as it came."""
     frame = raw.to_pandas()
     model = plan.model
-    features = plan.problem.new_features(frame, plan.params, plan.model.origin["schema"])
+    schema = plan.model.origin["schema"]
+    for said in plan.problem.unread(frame, schema):
+        log.warning("%s", said)
+    features = plan.problem.new_features(frame, plan.params, schema)
     columns = {ROW: pa.array(features[ROW])}
     columns |= answer(model, output_of(model, features))
     rows = raw.take(pa.array(features[ROW]))

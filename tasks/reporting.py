@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
@@ -18,16 +19,19 @@ from baton.chain import records
 from baton.chain.events import ModelEvaluated, PageRef
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import ShapValues
+from baton.evaluation.usefulness import useless
 from baton.fingerprint import fingerprint
-from baton.lineage import digest_of_file, folder
+from baton.lineage import digest_of_file, folder, with_lineage
 from baton.settings import settings
 from baton.showing import plots
 from baton.showing.builder import page_of
 from baton.showing.findings import Findings
 from baton.terms import ROW
+from baton.warning import DataWarning, as_table, of_table, sorted_warnings
 from tasks.evaluation import TABLES, Bench, EvaluationPlan
 from tasks.platform import results
 from tasks.platform.plan import Plan
+from tasks.platform.results import result_task
 from tasks.platform.tracking import champion_scores, is_log_whole, log_evaluation, log_search
 from tasks.rows import facts_of
 from tasks.tuning import SearchPlan, lines_of, said
@@ -35,6 +39,7 @@ from tasks.tuning import SearchPlan, lines_of, said
 log = logging.getLogger(__name__)
 
 _SHOWN_TRIALS = 50
+_SHOWN_DRIVERS = 3
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,9 @@ class ReportPlan(Plan):
     @property
     def folder(self) -> str:
         """Folder of the page: a changed picture is drawn anew, and nothing is scored anew."""
-        problem, code = self.evaluation.trained.problem, fingerprint(__name__, is_page=True)
-        return folder(problem, evaluation=self.evaluation.folder, code=code)
+        data, code = self.evaluation.trained.data, fingerprint(__name__, is_page=True)
+        warned = data.warnings.digest if data.warnings else None
+        return folder(data.problem, evaluation=self.evaluation.folder, warnings=warned, code=code)
 
     @property
     def report(self) -> str:
@@ -68,7 +74,8 @@ class ReportPlan(Plan):
     def is_done(self) -> bool:
         """Whether everything was made, written and logged, and all of it is whole."""
         run_id = self.evaluation.trained.model.run_id
-        return self._is_written() and self.evaluation.is_done and is_log_whole(run_id)
+        is_made = self.has("warnings") and self._is_written()
+        return is_made and self.evaluation.is_done and is_log_whole(run_id)
 
     def _is_written(self) -> bool:
         try:
@@ -86,10 +93,22 @@ class ReportPlan(Plan):
 
 
 def show(plan: ReportPlan, bench: Bench) -> None:
-    """Write the report and log the evaluation."""
+    """Gather the warnings, write the report and log the evaluation."""
+    gather_warnings(plan)
     pictures = write_report(plan, bench)
     log_evaluation(model_evaluated(plan), pictures)
     write_bytes(plan.mark, digest_of_file(plan.path).encode())
+
+
+@result_task("warnings", name="gather warnings")
+def gather_warnings(plan: ReportPlan) -> pa.Table:
+    """Warnings of the data set, and those that only its model gives cause for."""
+    evaluation, data = plan.evaluation, plan.evaluation.trained.data
+    own = useless(data.headline, data.target, evaluation.lines)
+    for one in own:
+        log.warning("%s: %s", one.kind.value, one.message)
+    of_data = of_table(results.read(data.warnings)) if data.warnings else ()
+    return with_lineage(as_table(sorted_warnings([*of_data, *own])), evaluation.lineage)
 
 
 @task(name="write report", persist_result=False)
@@ -101,13 +120,16 @@ def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
     dict of file name to PNG
         The pictures, for MLflow.
     """
-    page = page_of(read_findings(plan.evaluation, bench))
+    warned = of_table(results.read(plan.table("warnings")))
+    page = page_of(read_findings(plan.evaluation, bench, warned))
     plan.keep(page.html)
     log.info("report %s", plan.path)
     return page.pictures
 
 
-def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
+def read_findings(
+    plan: EvaluationPlan, bench: Bench, warnings: tuple[DataWarning, ...] = ()
+) -> Findings:
     """Read what an evaluation found from its tables."""
     trained, data = plan.trained, plan.trained.data
     local = results.read(plan.table("shap_local"))
@@ -125,7 +147,8 @@ def read_findings(plan: EvaluationPlan, bench: Bench) -> Findings:
         shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
         comparison=results.read(trained.comparison) if trained.comparison else None,
         trials=results.read(data.study) if data.study else None,
-        champion=champion_scores(data.problem),
+        champion=champion_scores(data),
+        warnings=warnings,
     )
 
 
@@ -138,7 +161,20 @@ def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
         report=PageRef(key=plan.report, digest=digest_of_file(plan.path)),
         scores={line.metric: line.value for line in evaluation.lines},
         intervals={line.metric: line.interval for line in evaluation.lines if line.interval},
+        baseline={
+            line.metric: line.baseline for line in evaluation.lines if line.baseline is not None
+        },
+        drivers=drivers_of(evaluation),
+        warnings=plan.table("warnings"),
     )
+
+
+def drivers_of(plan: EvaluationPlan) -> dict[str, float]:
+    """Columns of the greatest mean absolute Shapley value over all classes, strongest first."""
+    lines = results.read(plan.table("shap_global")).to_pandas()
+    strength = lines.groupby("feature", sort=False)["mean_abs_shap"].sum()
+    strongest = strength.sort_values(ascending=False, kind="stable")[:_SHOWN_DRIVERS]
+    return {str(name): float(value) for name, value in strongest.items()}
 
 
 @task(name="show search", persist_result=False)

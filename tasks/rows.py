@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from baton.bonds import Bonds, bonds_of
 from baton.chain.events import DatasetReady
 from baton.lineage import lineage_of
-from baton.terms import GROUP, ROW, SPLIT, Split, visible
+from baton.terms import GROUP, ROW, SPLIT, TIME, Split, visible
 from tasks.platform import results
 
 _EXAMPLE_ROWS = 5
@@ -21,12 +22,17 @@ def read_rows(data: DatasetReady, side: Split) -> Any:
     return table.select(visible(table.column_names)).to_pandas()
 
 
-def read_groups(data: DatasetReady, side: Split) -> Any:
-    """Group of each of those rows, of those that belong together; None if each is by itself."""
-    if GROUP not in results.schema(data.features).names:
-        return None
-    table = results.read(data.features, columns=[GROUP], filters=[(SPLIT, "==", side.value)])
-    return table[GROUP].to_numpy()
+def read_training_rows(data: DatasetReady) -> Any:
+    """Rows to learn from, as a model takes them: features, target, what they hang together by."""
+    table = results.read(data.features, filters=[(SPLIT, "==", Split.TRAIN.value)])
+    return table.drop_columns([ROW, SPLIT]).to_pandas()
+
+
+def read_bonds(data: DatasetReady, side: Split) -> Bonds:
+    """What the rows of one side hang together by."""
+    there = [name for name in results.schema(data.features).names if name in {GROUP, TIME}]
+    table = results.read(data.features, columns=there, filters=[(SPLIT, "==", side.value)])
+    return bonds_of(table.to_pandas())
 
 
 def example_of(data: DatasetReady) -> Any:

@@ -15,12 +15,12 @@ from baton.chain.events import DatasetReady, ModelRef, ModelTrained
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder
 from baton.models import cluster
-from baton.terms import ROW, Engine, Split
+from baton.terms import Engine
 from tasks.platform import results
 from tasks.platform.cluster import client, cores
 from tasks.platform.plan import Plan
 from tasks.platform.tracking import find_version, register
-from tasks.rows import example_of, origin_of, read_rows
+from tasks.rows import example_of, origin_of, read_training_rows
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class TrainingPlan(Plan):
     @property
     def version(self) -> ModelRef | None:
         """The registered version, if there is one."""
-        return find_version(self.data.problem, self.version_key)
+        return find_version(self.data.model_name, self.version_key)
 
     @property
     def is_done(self) -> bool:
@@ -89,7 +89,7 @@ def fit_model(plan: TrainingPlan) -> models.FittedModel:
     if data.options.engine is Engine.DASK and _is_distributed(data, recipe):
         fitted = _fit_on_cluster(data, recipe)
     else:
-        fitted = models.fit(read_rows(data, Split.TRAIN).drop(columns=ROW), recipe)
+        fitted = models.fit(read_training_rows(data), recipe)
     seconds = time.perf_counter() - began
     log.info("fitted %s on %d rows in %.1f s", fitted.family, data.n_train, seconds)
     return fitted

@@ -23,19 +23,20 @@ from prefect.artifacts import (
 )
 
 from baton import models, tuning
+from baton.bonds import bonds_of
 from baton.chain.events import TRIAL, DatasetReady, StudyFinished, progress_key
 from baton.chain.recovery import ATTEMPTS
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, lineage_of, with_lineage
 from baton.models.checks import known_parameters
 from baton.settings import settings
-from baton.terms import ROW, Engine, Split
+from baton.terms import Engine
 from tasks.platform import results
 from tasks.platform.cluster import cores
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.stage import exclusive
-from tasks.rows import facts_of, read_groups, read_rows
+from tasks.rows import facts_of, read_training_rows
 
 log = logging.getLogger(__name__)
 
@@ -188,9 +189,9 @@ def _arena(data: DatasetReady) -> tuple[Any, tuning.Validation]:
     with _arena_lock:
         found = _arenas.get(data.features.digest)
         if found is None:
-            rows = read_rows(data, Split.TRAIN).drop(columns=ROW)
-            groups = read_groups(data, Split.TRAIN)
-            found = rows, tuning.validation_of(rows[data.target], data.kind, data.seed, groups)
+            rows = read_training_rows(data)
+            steps = (rows[data.target], data.kind, data.seed, bonds_of(rows))
+            found = rows, tuning.validation_of(*steps)
             _arenas.clear()
             _arenas[data.features.digest] = found
         return found

@@ -25,6 +25,7 @@ from baton.evaluation.importance import Importance
 from baton.evaluation.metrics import Scores
 from baton.settings import Settings, settings
 from baton.terms import ROW, SPLIT, Kind, Split, visible
+from baton.warning import DataWarning, of_table
 from baton.words import display
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ class Chain:
         return {str(name): float(v) for name, v in self.metrics["baseline"].dropna().items()}
 
     @cached_property
+    def warnings(self) -> tuple[DataWarning, ...]:
+        """What a colleague would warn of, what matters most first."""
+        return of_table(self._arrow("warnings")) if "warnings" in self.tables else ()
+
+    @cached_property
     def importance(self) -> Importance:
         """Permutation importance on held-out rows, ready to be drawn."""
         return Importance.of_table(self._arrow("permutation_importance"))
@@ -207,8 +213,10 @@ class Chain:
             for name, value in self.evaluated.scores.items()
         ]
         headings = ("metric on held-out rows", "value", "95 % interval")
+        warned = [[one.kind.value, one.message] for one in self.warnings]
         title = f"{self.problem}, chain {self.id}"
-        return display.card(title, facts, display.table(headings, rows))
+        beware = [display.table(("warning", ""), warned)] if warned else []
+        return display.card(title, facts, *beware, display.table(headings, rows))
 
 
 def _range(ends: tuple[float, float] | None) -> str:

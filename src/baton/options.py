@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from baton import models
 from baton.errors import InputError
+from baton.models.checks import known_parameters
 from baton.problems import Problem, breach
 from baton.terms import Engine, Options
+from baton.words.text import did_you_mean
 
 
 def parse(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +46,26 @@ def parse(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any
         models.family(name)
     if checked.quality and (checked.model or checked.compare):
         raise InputError("quality chooses the model: leave out model and compare, or quality")
+    _refuse_misspelt(checked)
     if checked.compare and (checked.model or checked.model_params):
         _require_compared(checked)
     return checked.model_dump(mode="json", include=set(given))
+
+
+def _refuse_misspelt(options: Options) -> None:
+    """Refuse a hyperparameter that the family does not know, whatever it predicts.
+
+    Where no family is named, the problem chooses one: then what none knows is refused.
+    """
+    names = [options.model] if options.model else list(models.FAMILIES)
+    able = [(models.family(name), kind) for name in names for kind in models.family(name).kinds]
+    known = {one for family, kind in able for one in known_parameters(family, kind)}
+    for given in options.model_params:
+        if given not in known:
+            hint = did_you_mean(given, known)
+            there = f"it knows: {', '.join(sorted(known))}" if options.model else "no model has it"
+            whose = options.model or "any model"
+            raise InputError(f"{given!r} is no hyperparameter of {whose}; {hint}{there}")
 
 
 _OF_TUNING = ("n_trials", "trials_at_once", "space", "study")

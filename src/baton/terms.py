@@ -25,11 +25,13 @@ SPLIT = "_split"
 GROUP = "_group"
 """Column of some feature tables: which rows belong together, for the folds of a validation."""
 
+TIME = "_time"
+"""Column of some feature tables: when each row was, where folds are to learn from earlier rows."""
 
-RESERVED = (ROW, SPLIT, GROUP)
+RESERVED = (ROW, SPLIT, GROUP, TIME)
 """Columns that Baton keeps for itself: no feature, and no column of a user's, has such a name."""
 
-HIDDEN = (SPLIT, GROUP)
+HIDDEN = (SPLIT, GROUP, TIME)
 """Those that whoever reads the rows of one side is not shown."""
 
 
@@ -62,7 +64,7 @@ def visible(names: Iterable[str]) -> list[str]:
 
     Examples
     --------
-    >>> visible(["_row", "x", "y", "_split", "_group"])
+    >>> visible(["_row", "x", "y", "_split", "_group", "_time"])
     ['_row', 'x', 'y']
     """
     return [name for name in names if name not in HIDDEN]

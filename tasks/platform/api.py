@@ -212,7 +212,7 @@ class Client:
 
 
 def is_out_of_reach(error: BaseException, address: str) -> bool:
-    """Tell whether an error, or what led to it, is that this server did not answer.
+    """Tell whether an error, or what led to it, is that this server did not answer, or could not.
 
     Parameters
     ----------
@@ -230,10 +230,13 @@ def is_out_of_reach(error: BaseException, address: str) -> bool:
 
 
 def _asked(error: BaseException) -> str:
-    """Address that a failed request went to; empty if it is no such error."""
+    """Address of a request without an answer, or answered by 5xx; empty if it is no such error."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     try:  # by name: Prefect is about to leave httpx for its successor
-        return str(error.request.url) if "TransportError" in kinds else ""  # type: ignore[attr-defined]
+        is_away = "TransportError" in kinds or (
+            "HTTPStatusError" in kinds and error.response.is_server_error  # type: ignore[attr-defined]
+        )
+        return str(error.request.url) if is_away else ""  # type: ignore[attr-defined]
     except (AttributeError, RuntimeError):  # it was not said
         return ""
 

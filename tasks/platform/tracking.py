@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -23,19 +25,23 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from baton import disk, models, tuning
-from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef, registered_name
 from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
 from baton.models.answers import serving_example
+from baton.problems import Problem
 from baton.relational.database import Database
 from baton.settings import settings
+from baton.words.text import did_you_mean, listed
 from tasks.platform import results
 
 log = logging.getLogger(__name__)
 
 _KEY_TAG = "baton.key"
 _DIGEST_TAG = "baton.digest"
+_PROBLEM_TAG = "baton.problem"
+_TARGET_TAG = "baton.target"
 _FILES_TAG = "baton.files"
 """Of a model version or a run: digest of the files that were logged."""
 
@@ -145,17 +151,106 @@ def _without_login(uri: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def model_name(problem: str) -> str:
-    """Name of a problem's registered model."""
-    return f"baton-{problem}"
+@dataclass(frozen=True)
+class Registered:
+    """What is registered of a problem under one name."""
+
+    name: str
+    """In MLflow's registry."""
+    problem: str
+    target: str
+    """Column that is predicted; empty where an earlier version of Baton registered it."""
+    version: int
+    """The newest."""
+    champion: int | None
+    """Version that carries the alias ``champion``."""
+    updated: datetime
+
+    @property
+    def short(self) -> str:
+        """Name among the problem's models; empty for its only one."""
+        return self.name.removeprefix(registered_name(self.problem)).removeprefix("-")
 
 
-def find_version(problem: str, key: str) -> ModelRef | None:
+def registered_models(problem: str = "") -> list[Registered]:
+    """What is registered of a problem, or of all, by name; nothing where nothing ever was."""
+    if not is_store_ready():
+        return []
+    ensure_store()
+    found: list[Registered] = []
+    token = None
+    while True:
+        page = _client().search_registered_models("name LIKE 'baton-%'", page_token=token)
+        found += [one for each in page for one in _registered(each)]
+        token = page.token
+        if not token:
+            break
+    return [one for one in found if problem in {"", one.problem}]
+
+
+def _registered(found: Any) -> Iterator[Registered]:
+    """What MLflow says of a registered model, if it has a version of ours."""
+    if newest := max((int(one.version) for one in found.latest_versions or []), default=0):
+        champion = (found.aliases or {}).get("champion")
+        yield Registered(
+            name=found.name,
+            problem=found.tags.get(_PROBLEM_TAG, found.name.removeprefix("baton-")),
+            target=found.tags.get(_TARGET_TAG, ""),
+            version=newest,
+            champion=int(champion) if champion else None,
+            updated=datetime.fromtimestamp(found.last_updated_timestamp / 1000, UTC),
+        )
+
+
+def model_for(problem: Problem[Any], asked: Mapping[str, Any]) -> str:
+    """Name in the registry of the model that is asked for.
+
+    Parameters
+    ----------
+    problem : Problem
+    asked : mapping
+        Its name or its target, where the problem has several models; else nothing is looked at.
+
+    Raises
+    ------
+    NoModelError
+        If there is none, or none such.
+    InputError
+        If there are several such; with their names.
+    """
+    if not problem.names_models:
+        return registered_name(problem.name)
+    every = registered_models(problem.name)
+    name, target = asked.get("name"), asked.get("target")
+    fit = [one for one in every if name in {one.short, one.name}] if name else every
+    if target and not name:
+        fit = [one for one in every if one.target == target]
+    if len(fit) == 1:
+        return fit[0].name
+    raise _not_one(problem.name, name, target, fit or every, is_none=not fit)
+
+
+def _not_one(
+    problem: str, name: str | None, target: str | None, every: list[Registered], *, is_none: bool
+) -> InputError:
+    if not every:
+        return NoModelError(f"there is no model of {problem}; `baton run {problem}` trains one")
+    names = [one.short or one.name for one in every]
+    if not is_none:
+        return InputError(
+            f"{problem} has {len(every)} models: say which by -p name=…; there are:"
+            f" {listed(names, 20, last=', ')}"
+        )
+    asked = f"called {name!r}" if name else f"of target {target!r}"
+    hint = did_you_mean(name, names) if name else ""
+    there = f"there are: {listed(names, 20, last=', ')}"
+    return NoModelError(f"there is no model of {problem} {asked}; {hint}{there}")
+
+
+def find_version(name: str, key: str) -> ModelRef | None:
     """Model version that is registered under this key, if there is one whose files are whole."""
     ensure_store()
-    found = _client().search_model_versions(
-        f"name='{model_name(problem)}' and tags.`{_KEY_TAG}`='{key}'"
-    )
+    found = _client().search_model_versions(f"name='{name}' and tags.`{_KEY_TAG}`='{key}'")
     for one in sorted(found, key=lambda v: int(v.version)):
         if reason := _damage(one):
             log.warning("%s", reason)
@@ -182,8 +277,8 @@ def _damage(found: Any) -> str:
     return ""
 
 
-def newest_version(problem: str, version: int | None = None) -> ModelRef:
-    """Newest model version of a problem, or the one asked for.
+def newest_version(name: str, problem: str, version: int | None = None) -> ModelRef:
+    """Newest version of a registered model of a problem, or the one asked for.
 
     Raises
     ------
@@ -191,7 +286,6 @@ def newest_version(problem: str, version: int | None = None) -> ModelRef:
         If there is none.
     """
     ensure_store()
-    name = model_name(problem)
     found = _client().search_model_versions(
         f"name='{name}'", order_by=["version_number DESC"], max_results=1000
     )
@@ -238,7 +332,7 @@ def register(
     InputError
         If the model's file cannot be loaded again, or then predicts otherwise.
     """
-    if found := find_version(data.problem, key):
+    if found := find_version(data.model_name, key):
         return found
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
@@ -260,7 +354,7 @@ def _register(
         _log_params(client, run_id, params)
         digest = digest_of_folder(path)
         logged = _log_model(fitted, path, example, run_id)
-        name = model_name(data.problem)
+        name = data.model_name
         _ensure_registered(client, name, data)
         made = client.create_model_version(
             name,
@@ -290,7 +384,7 @@ def _run(data: DatasetReady, key: str, what: str = "", *, is_once: bool = False)
     left = client.search_runs(
         [experiment], of_key if is_once else f"{of_key} and attributes.status != 'FINISHED'"
     )
-    tags = {_KEY_TAG: key, "baton.chain": data.chain, "baton.problem": data.problem}
+    tags = {_KEY_TAG: key, "baton.chain": data.chain, _PROBLEM_TAG: data.problem}
     name = f"{what} {data.problem} {data.chain[:6]}".strip()
     run_id = (
         left[0].info.run_id
@@ -306,7 +400,7 @@ def _run(data: DatasetReady, key: str, what: str = "", *, is_once: bool = False)
 
 
 def _experiment(client: Any, problem: str) -> str:
-    name = model_name(problem)
+    name = registered_name(problem)
     with FileLock(settings().locks / "experiment.lock"):
         found = client.get_experiment_by_name(name)
         if found:
@@ -322,7 +416,9 @@ def _ensure_registered(client: Any, name: str, data: DatasetReady) -> None:
 
     try:
         client.create_registered_model(
-            name, description=f"Models of Baton's problem {data.problem}"
+            name,
+            tags={_PROBLEM_TAG: data.problem, _TARGET_TAG: data.target},
+            description=f"Models of Baton's problem {data.problem}",
         )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -567,15 +663,20 @@ def _dataset_input(dataset: Any) -> Any:
     return DatasetInput(facts, [InputTag("mlflow.data.context", "training")])
 
 
-def champion_scores(problem: str) -> dict[str, float]:
-    """Held-out scores of the version that carries the alias ``champion``; empty if none does."""
+def champion_scores(data: DatasetReady) -> dict[str, float]:
+    """Scores of the version that carries the alias ``champion``, if it was scored on these rows.
+
+    Empty if none does, or if it learnt from other features or was scored on other rows.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        champion = _client().get_model_version_by_alias(model_name(problem), "champion")
+        champion = _client().get_model_version_by_alias(data.model_name, "champion")
     except MlflowException:
         return {}
-    return dict(_client().get_run(champion.run_id).data.metrics)
+    found = _client().get_run(champion.run_id).data
+    is_same = found.params.get("features_digest") == data.features.digest
+    return dict(found.metrics) if is_same else {}
 
 
 if __name__ == "__main__":

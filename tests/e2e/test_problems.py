@@ -108,7 +108,7 @@ def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):
     asked = ("-p", f"path={train}", "-p", "target=dear", "-p", "model=decision_tree")
     ran = up.baton("run", "table", *asked, *BRIEFLY, "--json")
     assert ran.code == 0, ran.err
-    answer = up.baton("predict", "table", "-p", f"path={new}", "--json")
+    answer = up.baton("predict", "table", "-p", f"path={new}", "-p", "name=train-dear", "--json")
     assert answer.code == 0, answer.err
     table = pd.read_parquet(answer.json["results"]["new_predictions"])
     assert table["predicted"].tolist() == ["yes"]

@@ -185,3 +185,11 @@ def test_a_server_that_is_away_is_told_from_another_that_is(url, expected):
     assert api.is_out_of_reach(api.UnavailableError("GET"), "http://s/api")
     assert not api.is_out_of_reach(ValueError("x"), "http://s/api")
     assert not api.is_out_of_reach(httpx.ConnectError("nobody knows where"), "http://s/api")
+
+
+@pytest.mark.parametrize(("status", "expected"), [(500, True), (503, True), (404, False)])
+def test_a_failure_of_the_servers_own_is_told_from_a_refusal(status, expected):
+    """Where its disk is full it answers 500: no run of a chain is at fault for that."""
+    request = httpx.Request("POST", "http://s/api/flow_runs/1/set_state")
+    error = httpx.HTTPStatusError("x", request=request, response=httpx.Response(status))
+    assert api.is_out_of_reach(error, "http://s/api") is expected

@@ -108,6 +108,13 @@ def test_a_damaged_record_is_said_and_never_believed(record):
     assert records.find(settings) == said
 
 
+def test_a_record_from_before_there_were_checksums_is_read(record):
+    """What an earlier version of Baton left is no damage."""
+    settings, place, said = record
+    place.write_text(json.dumps(said.payload()))
+    assert records.find(settings) == said
+
+
 def test_who_holds_a_home_is_known_or_not(tmp_path):
     """A damaged record of the holder gives no error, and can be said."""
     settings = Settings(home=tmp_path)

@@ -52,6 +52,20 @@ def test_no_row_is_told_its_own_target():
     assert (before[:, 1] != after[:, 1]).any()
 
 
+def test_no_row_is_told_the_target_of_its_group():
+    """Where every shop is of one group, the others say nothing of it: the training mean is left."""
+    table = shops()
+    encoder, X, targets = encoded(table)
+    groups = X["shop"].astype(str).to_numpy()
+    changed = targets + 1000 * (groups == groups[7])[:, None]
+    before, after = (training_matrix(encoder, X, one, 0, groups) for one in (targets, changed))
+    own = groups == groups[7]
+    assert own.sum() > 1
+    np.testing.assert_array_equal(before[own, 1], after[own, 1])
+    alone = training_matrix(encoder, X, targets, 0, np.zeros(len(X)))
+    np.testing.assert_array_equal(alone, training_matrix(encoder, X, targets, 0))
+
+
 def test_a_level_of_one_row_is_as_good_as_unknown():
     """Its average would be that row's target."""
     table = shops(300)

@@ -11,10 +11,11 @@ import baton
 import tasks
 from baton import fingerprint as fingerprints
 from baton import problems, tuning
-from baton.chain.events import DatasetReady, ModelTrained
+from baton.chain.events import DatasetReady, ModelTrained, TableRef
 from baton.fingerprint import fingerprint
 from baton.models import FittedModel
 from baton.terms import Options
+from tasks.checking import ChecksPlan
 from tasks.comparison import ComparisonPlan
 from tasks.data import DatasetPlan
 from tasks.evaluation import EvaluationPlan
@@ -50,6 +51,7 @@ def all_keys():
     model = FittedModel("xgboost", DATA.kind, "species", None, (), None, {})
     return {
         "data": DatasetPlan(iris, params, Options(), "c" * 12, "s").folder,
+        "warnings": ChecksPlan(DATA).folder,
         "comparison": ComparisonPlan(DATA).folder,
         "model": TrainingPlan(DATA).version_key,
         "study": SearchPlan(DATA, search, 1).folder,
@@ -93,7 +95,8 @@ NOTHING = set()
 PAGE = {"report"}
 JUDGED = {"comparison", "study", "evaluation", "report"}
 FITTED = {"comparison", "model", "study", "evaluation", "report", "prediction"}
-EVERYTHING = FITTED | {"data"}
+CHECKED = {"warnings"}
+EVERYTHING = FITTED | CHECKED | {"data"}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,9 @@ EVERYTHING = FITTED | {"data"}
         ),
         ("tasks/comparison.py", "_FOLDS = 5", "_FOLDS = 6", {"comparison"}),
         ("tasks/evaluation.py", "_ROWS = 1000", "_ROWS = 500", {"evaluation", "report"}),
-        ("tasks/rows.py", '"=="', '"!="', FITTED - {"prediction"}),
+        ("tasks/rows.py", '"=="', '"!="', FITTED - {"prediction"} | CHECKED),
+        ("baton/checks/suspect.py", "_ALMOST = 0.95", "_ALMOST = 0.96", CHECKED),
+        ("baton/evaluation/usefulness.py", "return []", "return list()", PAGE),
         ("baton/problems/iris.py", "1_000_000", "1_000_001", {"data", "prediction"}),
         ("baton/terms.py", '"_row"', '"_id"', EVERYTHING),
         ("baton/showing/plots/picture.py", "#0072B2", "#0072B3", PAGE),
@@ -137,6 +142,18 @@ def test_a_change_that_matters_changes_the_keys_of_what_it_decides(tree, file, o
 def test_a_change_that_does_not_matter_changes_no_key(tree, file, old, new):
     """Comments, docstrings, the command, settings, another problem, how runs are carried."""
     assert changed(tree, file, old, new) == NOTHING
+
+
+def test_what_is_warned_of_changes_the_page_and_trains_nothing():
+    """Other warnings of the same tables: no model, no score is made anew."""
+    from tests.unit.test_contracts import TABLE
+
+    warned = DATA.model_copy(update={"warnings": TableRef.model_validate(TABLE)})
+    other = TRAINED.model_copy(update={"data": warned})
+    assert TrainingPlan(warned).version_key == TrainingPlan(DATA).version_key
+    assert EvaluationPlan(other).folder == EvaluationPlan(TRAINED).folder
+    pages = {ReportPlan(EvaluationPlan(one)).folder for one in (TRAINED, other)}
+    assert len(pages) == 2
 
 
 @pytest.mark.parametrize(

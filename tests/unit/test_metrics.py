@@ -9,6 +9,7 @@ import pytest
 import sklearn.metrics as theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from baton import models
 from baton.errors import InputError
@@ -150,7 +151,9 @@ def test_one_metric_is_the_same_alone(n_classes):
 
 def test_an_unknown_metric_is_named_with_the_known_ones():
     """A misspelt metric fails with the fact and the fix."""
-    with pytest.raises(InputError, match="unknown metric 'acuracy'; there are: accuracy, "):
+    with pytest.raises(
+        InputError, match=r"'acuracy'; did you mean 'accuracy'\? there are: accuracy, "
+    ):
         metrics.parse("acuracy")
 
 
@@ -173,11 +176,12 @@ def resampled_by_hand(kind, y, output, classes, n_resamples, seed):
     return found
 
 
-def by_rows(found, names):
-    quantiles = {}
+def by_rows(found, names, n_units):
+    quantiles, t = {}, stats.t(n_units - 1).ppf(0.975) * np.sqrt(n_units / (n_units - 1))
+    tails = stats.norm.cdf([-t, t])
     for name in names:
         values = [one[name] for one in found if name in one]
-        quantiles[name] = tuple(np.quantile(values, [0.025, 0.975]))
+        quantiles[name] = tuple(np.quantile(values, tails))
     return quantiles
 
 
@@ -192,7 +196,7 @@ def test_class_intervals_are_those_of_resampled_rows(n_classes, n_ties):
     found = intervals.bootstrap(Kind.CLASSIFICATION, y, proba, range(n_classes), n_resamples=12)
     rows = resampled_by_hand(Kind.CLASSIFICATION, y, proba, range(n_classes), 12, 0)
     names = ["log_loss", "brier", "roc_auc", "average_precision"]
-    for name, expected in by_rows(rows, names).items():
+    for name, expected in by_rows(rows, names, 120).items():
         assert found[name] == pytest.approx(expected, rel=1e-9), name
 
 
@@ -203,7 +207,7 @@ def test_regression_intervals_are_those_of_resampled_rows():
     guess = y + random.normal(size=75)
     found = intervals.bootstrap(Kind.REGRESSION, y, guess, n_resamples=15)
     rows = resampled_by_hand(Kind.REGRESSION, y, guess, (), 15, 0)
-    for name, expected in by_rows(rows, metrics.names(Kind.REGRESSION)).items():
+    for name, expected in by_rows(rows, metrics.names(Kind.REGRESSION), 75).items():
         assert found[name] == pytest.approx(expected, rel=1e-9), name
 
 
@@ -255,11 +259,89 @@ def test_intervals_of_hardly_any_rows_are_finite_or_absent(n_rows):
         assert np.isfinite(list(found.values())).all()
 
 
-def test_a_perfect_model_has_intervals_without_width():
-    """All right on every row is all right on every resample."""
+def test_rows_that_were_all_right_are_no_proof():
+    """Of 50 right rows the accuracy's interval is Wilson's, and 7 % could be otherwise."""
     y = np.arange(50) % 2
     found = intervals.bootstrap(Kind.CLASSIFICATION, y, np.eye(2)[y], [0, 1])
-    assert found["accuracy"] == found["mcc"] == found["roc_auc"] == (1.0, 1.0)
+    assert found["accuracy"] == pytest.approx((0.9286524, 1.0))
+    of_25 = 1 - 0.025 ** (1 / 25)
+    for name in ("balanced_accuracy", "f1_macro", "roc_auc", "average_precision"):
+        assert found[name] == pytest.approx((1 - of_25, 1.0)), name
+    assert found["mcc"] == pytest.approx((1 - 2 * of_25, 1.0))
+    assert found["log_loss"][1] == pytest.approx((1 - 0.025 ** (1 / 50)) * np.log(2))
+    numbers = intervals.bootstrap(Kind.REGRESSION, y + 1.0, y + 1.0)
+    assert numbers["rmse"] == pytest.approx((0.0, 0.5 * (1 - 0.025 ** (1 / 50))))
+    assert numbers["r2"][0] < 1
+
+
+def test_whole_units_are_drawn():
+    """Metrics of resampled customers are scikit-learn's of all of the customers' rows."""
+    y, proba = predictions(150, 3)
+    units = np.random.default_rng(0).integers(0, 30, 150)
+    found = intervals.bootstrap(
+        Kind.CLASSIFICATION, y, proba, range(3), units=units, n_resamples=12
+    )
+    y_number, guess = proba[:, 0] * 9 + 5, proba[:, 1] * 9
+    numbers = intervals.bootstrap(Kind.REGRESSION, y_number, guess, units=units, n_resamples=12)
+    classes, values = [], []
+    for child in np.random.SeedSequence([0, 1]).spawn(12):
+        drawn = np.random.default_rng(child).integers(0, 30, 30)
+        rows = np.concatenate([np.flatnonzero(units == one) for one in drawn])
+        classes.append(metrics.evaluate(Kind.CLASSIFICATION, y[rows], proba[rows], range(3)))
+        values.append(metrics.evaluate(Kind.REGRESSION, y_number[rows], guess[rows]))
+    ranked = ["log_loss", "brier", "roc_auc", "average_precision"]
+    for name, expected in by_rows(classes, ranked, 30).items():
+        assert found[name] == pytest.approx(expected, rel=1e-9), name
+    for name, expected in by_rows(values, metrics.names(Kind.REGRESSION), 30).items():
+        assert numbers[name] == pytest.approx(expected, rel=1e-9), name
+
+
+def test_units_of_one_row_are_rows():
+    """Metrics of the confusion matrix too, but for the draws."""
+    y, proba = predictions(4_000, 3)
+    by_row, by_unit = (
+        intervals.bootstrap(Kind.CLASSIFICATION, y, proba, range(3), units=units)
+        for units in (None, np.arange(4_000))
+    )
+    for name, (low, high) in by_row.items():
+        assert by_unit[name] == pytest.approx((low, high), abs=0.3 * (high - low)), name
+    assert by_row["log_loss"] == by_unit["log_loss"]
+
+
+def test_rows_of_one_unit_have_no_interval():
+    """How customers differ is not known of one."""
+    y, proba = predictions(50, 2)
+    zeros = np.zeros(50, int)
+    assert intervals.bootstrap(Kind.CLASSIFICATION, y, proba, [0, 1], units=zeros) == {}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_intervals_of_customers_cover(kind):
+    """95 % intervals hold the truth of 30 customers about as often; those of rows do not."""
+    covered = {True: 0, False: 0}
+    for seed in range(80):
+        y, output, truth, units = of_customers(kind, 30, 12, seed)
+        name = "accuracy" if kind is Kind.CLASSIFICATION else "mae"
+        for is_by_unit in covered:
+            given = units if is_by_unit else None
+            low, high = intervals.bootstrap(kind, y, output, [0, 1], units=given, seed=seed)[name]
+            covered[is_by_unit] += low <= truth <= high
+    assert covered[True] / 80 >= 0.88
+    assert covered[False] / 80 < 0.75
+
+
+def of_customers(kind, n_customers, size, seed):
+    """Answers to rows of customers, each as hard to predict as its customer is; and the truth."""
+    rng = np.random.default_rng(seed)
+    units = np.repeat(np.arange(n_customers), size)
+    if kind is Kind.CLASSIFICATION:
+        easy = rng.beta(2, 0.5, n_customers)[units]
+        right = rng.random(len(units)) < easy
+        y = rng.integers(0, 2, len(units))
+        return y, np.eye(2)[np.where(right, y, 1 - y)] * 0.8 + 0.1, 0.8, units
+    scale = rng.exponential(1.0, n_customers)[units]
+    y = rng.normal(size=len(units))
+    return y, y + scale * rng.normal(size=len(units)), np.sqrt(2 / np.pi), units
 
 
 def test_very_many_rows_get_fewer_resamples_never_fewer_rows():

@@ -432,7 +432,9 @@ def test_parameters_are_the_defaults_and_the_users():
 
 def test_an_unknown_family_is_named_with_the_known_ones():
     """A misspelt model fails with the fact and the fix."""
-    with pytest.raises(InputError, match=r"unknown model 'xgbost'; there are: .*xgboost"):
+    with pytest.raises(
+        InputError, match=r"unknown model 'xgbost'; did you mean 'xgboost'\? there are: .*xgboost"
+    ):
         models.fit(table_of(), models.Recipe("label", Kind.CLASSIFICATION, family="xgbost"))
 
 
@@ -444,6 +446,6 @@ def test_a_model_is_registered_after_its_file_was_found_good(tmp_path, monkeypat
     monkeypatch.setattr(tracking, "_register", lambda *_: pytest.fail("it was registered"))
     model = fit(table_of())
     monkeypatch.setattr(type(models.family(model.family)), "load", lambda *_: None)
-    data = SimpleNamespace(problem="any")
+    data = SimpleNamespace(problem="any", model_name="baton-any")
     with pytest.raises(InputError, match="cannot be loaded again"):
         tracking.register.fn(model, data, "key", {}, table_of(3))

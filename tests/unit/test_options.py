@@ -23,6 +23,10 @@ def test_a_comparison_names_each_family_once():
         ({"model": "lasso", "quality": "good"}, "quality chooses the model"),
         ({"quality": "perfect"}, "quality"),
         ({"model": "perceptron"}, "unknown model 'perceptron'"),
+        ({"model": "xgbost"}, "did you mean 'xgboost'"),
+        ({"compar": "lasso,xgboost"}, "did you mean 'compare'"),
+        ({"model_params": {"max_dept": 3}}, "no hyperparameter of any .* 'max_depth'. no model"),
+        ({"model": "lasso", "model_params": {"alpah": 3}}, "did you mean 'alpha'. it knows: alpha"),
         ({"model_params": "3"}, "dictionary"),
     ],
 )

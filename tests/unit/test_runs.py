@@ -1,6 +1,7 @@
 """What is known of a chain by what a server said of its runs and events."""
 
 import hashlib
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from baton.chain import manifest, outcome, runs
-from baton.chain.events import Stage
+from baton.chain.events import Stage, TableRef
+from baton.cli import show
 from baton.cli.following import Queue, Silence
 from baton.lineage import with_lineage
+from baton.warning import DataWarning, WarningKind, as_table
 from tests.conftest import ROOT
 
 RECORDED = json.loads((ROOT / "tests/data/chain/recorded.json").read_text("utf-8"))
@@ -175,6 +179,72 @@ def test_what_came_of_a_chain_is_one_object(tmp_path):
     assert {Path(path).stem for path in made["results"].values()} == set(made["results"])
     assert json.loads(json.dumps(made)) == made
     assert "error" not in made
+
+
+WARNED = [
+    DataWarning(WarningKind.LEAK, ("casual", "registered"), "leave out: -p drop=casual,registered"),
+    DataWarning(WarningKind.DUPLICATES, (), "3 rows"),
+]
+
+
+def _with_warnings(event, tmp_path):
+    """The event with a reference to a table of warnings that stands in the folder."""
+    key = "spheres/0123456789abcdef/warnings.parquet"
+    (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(as_table(WARNED), tmp_path / key)
+    digest = hashlib.sha256((tmp_path / key).read_bytes()).hexdigest()
+    return event.model_copy(update={"warnings": TableRef(key=key, digest=digest, n_rows=2)})
+
+
+def test_the_object_of_a_chain_holds_its_warnings(tmp_path):
+    """Also those of a chain that failed after its data were made; none of an older Baton's."""
+    chain = runs.with_events(_chain(), EVENTS, CHAIN)
+    assert outcome.of_chain(chain, tmp_path)["warnings"] == []
+    wanted = [one.as_json() for one in WARNED]
+    evaluated = _with_warnings(chain.evaluated, tmp_path)
+    made = outcome.of_chain(replace(chain, evaluated=evaluated), tmp_path)
+    assert made["warnings"] == wanted
+    assert json.loads(json.dumps(made)) == made
+    ready = _with_warnings(chain.ready, tmp_path)
+    failed = replace(chain, evaluated=None, ready=ready)
+    assert outcome.of_chain(failed, tmp_path)["warnings"] == wanted
+
+
+def test_warnings_that_were_altered_are_not_believed(tmp_path):
+    """Nor are they silently left out; of those on another machine nothing is known."""
+    chain = runs.with_events(_chain(), EVENTS, CHAIN)
+    chain = replace(chain, evaluated=_with_warnings(chain.evaluated, tmp_path))
+    place = tmp_path / chain.evaluated.warnings.key
+    place.write_bytes(place.read_bytes() + b"x")
+    (said,) = outcome.of_chain(chain, tmp_path)["warnings"]
+    assert "SHA-256 differs" in said["message"]
+    place.unlink()
+    assert outcome.of_chain(chain, tmp_path)["warnings"] == []
+
+
+def test_the_terminal_shows_warnings_baseline_and_drivers(tmp_path):
+    """Warnings before the score, the baseline beside it, what drives it below."""
+    chain = runs.with_events(_chain(), EVENTS, CHAIN)
+    more = {"baseline": {"accuracy": 0.25}, "drivers": {"x": 2.0, "y": 1.0}}
+    evaluated = _with_warnings(chain.evaluated, tmp_path).model_copy(update=more)
+    chain = replace(chain, evaluated=evaluated)
+    console = Console(file=io.StringIO(), width=100)
+    show.outcome(console, chain, outcome.of_chain(chain, tmp_path), {})
+    said = console.file.getvalue()
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "warning leak: leave out: -p drop=casual,registered" in lines
+    assert "strongest drivers x (1), y (0.5)" in lines
+    assert said.index("leak") < said.index("metrics on held-out rows")
+    assert any(line.startswith("│ accuracy") and line.endswith("0.25 │") for line in lines)
+
+
+def test_a_chain_of_an_older_baton_is_shown_without_a_baseline(tmp_path):
+    """Its event has none."""
+    chain = runs.with_events(_chain(), EVENTS, CHAIN)
+    console = Console(file=io.StringIO(), width=100)
+    show.outcome(console, chain, outcome.of_chain(chain, tmp_path), {})
+    assert "accuracy" in console.file.getvalue()
+    assert "baseline" not in console.file.getvalue()
 
 
 def test_a_chain_that_goes_on_or_was_cancelled_has_not_failed(tmp_path):

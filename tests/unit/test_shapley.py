@@ -1,5 +1,6 @@
 """Shapley values."""
 
+import dataclasses
 import sys
 import time
 import warnings
@@ -18,6 +19,7 @@ from baton import models
 from baton.evaluation.shapley import (
     Method,
     Scale,
+    ShapValues,
     estimate_seconds,
     global_importance,
     margin,
@@ -459,6 +461,20 @@ def test_a_frame_has_a_line_per_row_and_class():
     assert frame["_row"].tolist() == np.repeat([7, 8, 9, 10], 3).tolist()
     sums = frame[["_base_value", "x0", "x1", "x2", "x3"]].sum(axis=1)
     np.testing.assert_allclose(sums, margin(model, X[:4]).ravel(), atol=1e-5)
+
+
+def test_columns_may_be_called_as_those_of_the_table():
+    """What is written of `_class` and `_base_value` is read back under their names."""
+    X, y = data("multiclass")
+    model = XGBClassifier(n_estimators=5, n_jobs=1).fit(X, y)
+    found = shap_values(model, X[:4])
+    found = dataclasses.replace(found, features=("_class", "_base_value", "__class", "x"))
+    table = found.frame([7, 8, 9, 10])
+    assert table.columns[:3].tolist() == ["_row", "_class", "_base_value"]
+    assert table.columns.is_unique
+    again = ShapValues.of_frame(table, scale=found.scale, method=found.method)
+    assert again.features == found.features
+    np.testing.assert_array_equal(again.values, found.values)
 
 
 # --- what shap does not promise to keep

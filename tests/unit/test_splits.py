@@ -27,6 +27,16 @@ def test_a_class_of_one_row_is_trained_on():
     assert stratified(target, 0.25, 0).iloc[-1] == "train"
 
 
+@pytest.mark.parametrize("test_size", [0.5, 0.9, 0.95])
+def test_however_much_is_held_out_every_class_is_trained_on(test_size):
+    """Two rows of a rare class are not both held out."""
+    target = pd.Series(["a"] * 60 + ["b"] * 36 + ["c"] * 2 + ["d"] * 2)
+    for seed in range(20):
+        sides = stratified(target, test_size, seed)
+        assert set(target[sides == "train"]) == set("abcd")
+        assert (sides == "test").mean() == pytest.approx(test_size, abs=0.03)
+
+
 def test_what_classes_are_called_does_not_matter():
     """Texts part as the integers do that have their order; a row without a class is trained on."""
     codes = pd.Series(np.random.default_rng(0).integers(0, 4, 200))

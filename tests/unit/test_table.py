@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -174,7 +175,8 @@ def test_drop_with_odd_names(drop, names):
         ({"target": ""}, "'target'"),
         ({"kind": "clustering"}, "'kind'"),
         ({"test_size": "1"}, "'test_size'"),
-        ({"tset_path": "x"}, "unknown parameter 'tset_path'"),
+        ({"tset_path": "x"}, "unknown parameter 'tset_path' .*did you mean 'test_path'"),
+        ({"traget": "x"}, "did you mean 'target'"),
     ],
 )
 def test_bad_parameters_are_one_line(values, message):
@@ -306,6 +308,26 @@ def test_rows_to_be_predicted_are_read_as_the_training_rows_were(people, tmp_pat
     assert one["salary"][0] == every["salary"][7]
 
 
+def test_cells_that_cannot_be_read_are_counted(people, tmp_path):
+    """By column, with an example; a column of which nothing can be read is refused."""
+    given = params(people)
+    raw = problem.load(given)
+    schema = problem.schema(raw, given)
+    assert problem.unread(raw, schema) == ()
+    new = pd.read_csv(people).drop(columns="risk")[:20]
+    some = new.assign(**{"age [years]": ["heavy", "?", *map(str, range(20, 38))]})
+    (said,) = problem.unread(read_again(some, tmp_path), schema)
+    assert said.startswith("'age [years]' was a number: 1 of 19 values, such as 'heavy'")
+    with pytest.raises(InputError, match=r"none of its 20 values can be read so .such as 'heavy'"):
+        problem.unread(read_again(new.assign(salary="heavy"), tmp_path), schema)
+
+
+def read_again(frame, folder):
+    """Rows to be predicted, through a file."""
+    frame.to_csv(folder / "new.csv", index=False)
+    return problem.unseen(params(folder / "new.csv"))
+
+
 def test_a_file_of_rows_to_be_predicted_is_no_training_file(people):
     """It has no target; every row of it is kept."""
     given = params(people)
@@ -334,3 +356,29 @@ def test_the_contract_refuses_what_the_header_does_not_have(people):
     ):
         with pytest.raises((SchemaError, SchemaErrors)):
             schema.validate(broken)
+
+
+# the model's name
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "name"),
+    [
+        ("Wine Quality.csv.gz", "quality", "wine-quality-quality"),
+        ("wine.csv", "Güte [%]", "wine-gute"),
+        ("x" * 90 + ".csv", "y", "x" * 41 + "-1cf4abdd"),
+        ("wine.csv", "???", "wine-a03b221c"),
+    ],
+)
+def test_a_model_is_called_as_its_table(path, target, name):
+    """By the file and the target, in what MLflow takes."""
+    found = problem.model_name(params(path, target))
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,49}", found)
+    assert found == name
+    assert problem.model_name(params(path, target, name="my-model")) == "my-model"
+
+
+def test_a_bad_name_is_refused():
+    """One line."""
+    with pytest.raises(InputError, match="parameter 'name'"):
+        params("t.csv", name="My Model")

@@ -258,6 +258,19 @@ def test_nested_and_binary_columns_are_left_out_with_a_note(tmp_path):
     assert len(raw.attrs["notes"]) == 4
 
 
+@pytest.mark.parametrize("is_dictionary", [False, True])
+def test_text_in_parquet_that_is_not_utf8_is_named(tmp_path, is_dictionary):
+    """The file says that it is text, and its bytes are not: the column is named."""
+    ends = np.array([0, 1, 3], dtype=np.int32)
+    text = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"a\xff\xfe")]
+    )
+    column = text.dictionary_encode() if is_dictionary else text
+    path = parquet(tmp_path / "t.parquet", a=pa.array([1.0, 2.0]), b=column)
+    with pytest.raises(InputError, match=r"t.parquet as Parquet: column 'b': .*UTF8"):
+        read(describe(path))
+
+
 def test_pandas_indices_in_parquet(tmp_path):
     """A range index vanishes, a named one is a column, a nameless filtered one is dropped."""
     path = tmp_path / "t.parquet"

@@ -55,7 +55,7 @@ def test_a_tracking_server_that_says_no_is_asked_once(code, server):
 
     server.code, began = code, time.monotonic()
     with pytest.raises(MlflowException) as refused:
-        tracking.newest_version("iris")
+        tracking.newest_version("baton-iris", "iris")
     assert time.monotonic() - began < 30
     assert server.asked == ["Basic bWU6aHVAc2g="]
     assert "sh@" not in str(refused.value)

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from baton import models, tuning
+from baton.bonds import Bonds
 from baton.errors import InputError
 from baton.models.registry import FAMILIES
 from baton.models.space import Categorical, Float, Int
@@ -455,5 +456,16 @@ def test_groups_are_kept_together():
     """No group is on both sides of a step."""
     rows = _table(300)
     groups = np.arange(300) // 3
-    for learned, held in tuning.validation_of(rows.y, CLASSES, 0, groups).steps:
+    for learned, held in tuning.validation_of(rows.y, CLASSES, 0, Bonds(groups)).steps:
         assert not set(groups[learned]) & set(groups[held])
+
+
+@pytest.mark.parametrize("n_rows", [300, FOLDED_ROWS + 1])
+def test_what_is_scored_is_later(n_rows):
+    """No step learns from a row that is later than one it scores, whether there are few or many."""
+    rows = _table(n_rows)
+    times = np.random.default_rng(0).permutation(n_rows)
+    steps = tuning.validation_of(rows.y, CLASSES, 0, Bonds(times=times)).steps
+    for learned, held in steps:
+        assert times[learned].max() < times[held].min()
+    assert times[steps[-1][1]].max() == n_rows - 1

@@ -51,6 +51,17 @@ ReportKey = Annotated[
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+def registered_name(problem: str, name: str = "") -> str:
+    """Name of a registered model: the problem's, or one of several of the problem's.
+
+    Examples
+    --------
+    >>> registered_name("iris"), registered_name("table", "wine-quality")
+    ('baton-iris', 'baton-table-wine-quality')
+    """
+    return "-".join(["baton", problem, name] if name else ["baton", problem])
+
+
 class EventName(StrEnum):
     """Every event of Baton, once."""
 
@@ -105,11 +116,14 @@ class PageRef(_Frozen):
     digest: Digest
 
 
+ModelName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]{0,49})?$")]
+
+
 class ModelRef(_Frozen):
     """Reference to a registered model version."""
 
     name: Annotated[str, Field(pattern=r"^baton-[a-z][a-z0-9_-]{0,63}$")]
-    """Name in MLflow's registry: `baton-<problem>`."""
+    """Name in MLflow's registry: `baton-<problem>`, or `baton-<problem>-<name>`."""
     version: PositiveInt
     """Version in the registry."""
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -195,14 +209,23 @@ class DatasetReady(Event):
     """Seed of the model and of whatever is drawn at random."""
     options: Options = Options()
     """What the chain was asked for whatever its problem is."""
+    name: ModelName = ""
+    """Name of what is learnt, where the problem has several models."""
     study: TableRef | None = None
     """Trials of the search that found the options' hyperparameters, if there was one."""
+    warnings: TableRef | None = None
+    """What a colleague would warn of, by the tables alone."""
 
     @property
     def resource_id(self) -> str:
         """Id of the resource: what is to be searched first is nothing to train on yet."""
         labels = self.options.labels if self.study is None else {}
         return f"baton.{subject_of(self.event, labels)}.{self.problem}"
+
+    @property
+    def model_name(self) -> str:
+        """Name in MLflow's registry of what is learnt."""
+        return registered_name(self.problem, self.name)
 
 
 class StudyFinished(Event):
@@ -257,12 +280,22 @@ class ModelEvaluated(Event):
     """Value of each metric on the rows held out."""
     intervals: dict[Text, tuple[FiniteFloat, FiniteFloat]]
     """95 % interval of each metric that has one."""
+    baseline: dict[Text, FiniteFloat] = {}
+    """Value of each metric for a model that ignores every column."""
+    drivers: dict[str, FiniteFloat] = {}
+    """Columns that drive the model most, by their mean absolute Shapley value, strongest first."""
+    warnings: TableRef | None = None
+    """What a colleague would warn of, in data and model."""
 
     @property
     def tables(self) -> dict[str, TableRef]:
         """Every table of the chain by name."""
-        searched = {"comparison": self.comparison, "trials": self.data.study}
-        return {name: table for name, table in searched.items() if table} | {
+        optional = {
+            "comparison": self.comparison,
+            "trials": self.data.study,
+            "warnings": self.warnings,
+        }
+        return {name: table for name, table in optional.items() if table} | {
             "raw": self.data.raw,
             "features": self.data.features,
             "predictions": self.predictions,

@@ -17,6 +17,9 @@ THEIRS = "<BATON_HOME of the workers>"
 _NOTHING: Json = {
     "metrics": {},
     "intervals": {},
+    "baseline": {},
+    "drivers": {},
+    "warnings": [],
     "model": None,
     "results": {},
     "report": None,
@@ -89,6 +92,9 @@ def _error(chain: ChainRun) -> Json:
 
 def _made(chain: ChainRun, results: _Results) -> Json:
     content: Json = {}
+    warned = chain.evaluated.warnings if chain.evaluated else None
+    if warned := warned or (chain.ready.warnings if chain.ready else None):
+        content["warnings"] = _warnings(warned, results.folder)
     if chain.evaluated:
         content |= _evaluated(chain.evaluated, results)
     if chain.predicted:
@@ -104,11 +110,24 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
     return {
         "metrics": evaluated.scores,
         "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
+        "baseline": evaluated.baseline,
+        "drivers": evaluated.drivers,
         "model": _model(evaluated.model),
         "results": {name: results.place_of(table) for name, table in tables},
         "report": results.place_of(evaluated.report),
         **({"search": _searched(study, results.folder)} if study else {}),
     }
+
+
+def _warnings(reference: TableRef, results: Path) -> list[Json]:
+    """What to beware of; nothing where its table is on another machine."""
+    if not stored.path_of(results, reference).is_file():
+        return []
+    try:
+        lines: list[Json] = stored.read_table(results, reference).to_pylist()
+    except InputError as error:
+        return [{"kind": "unreadable", "columns": [], "message": str(error)}]
+    return lines
 
 
 def _searched(study: TableRef, results: Path) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -49,19 +50,26 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     raise InputError(f"no {what} has ended in {settings.home}; `baton run` starts one")
 
 
+def names_of_models(settings: Settings, problem: str) -> frozenset[str]:
+    """Names of the registered models of a problem whose chains ended in this home."""
+    found = (_read(path) for path in settings.chains.glob("*.json") if path.is_file())
+    return frozenset(one.model.name for one in found if one and one.problem == problem)
+
+
 def _read(path: Path) -> ModelEvaluated | None:
     """What a record says; None if it is of another version of Baton."""
     try:
         record = json.loads(path.read_bytes())
-        is_whole = record.pop(_CHECKSUM) == digest_of(record)
-    except (ValueError, AttributeError, KeyError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise InputError(
-            f"the record of chain {path.stem} is damaged: it was put aside as"
-            f" {disk.put_aside(path)}; run the chain again, which makes nothing twice"
-        )
-    try:
-        return ModelEvaluated.model_validate(record)
-    except ValidationError:
+        checksum = record.pop(_CHECKSUM, None)
+        is_whole = checksum == digest_of(record)
+    except (ValueError, AttributeError, TypeError):
+        record, checksum, is_whole = None, None, False
+    with suppress(ValidationError):
+        if is_whole or checksum is None:  # the first versions of Baton kept none
+            return ModelEvaluated.model_validate(record)
+    if is_whole:
         return None
+    raise InputError(
+        f"the record of chain {path.stem} is damaged: it was put aside as"
+        f" {disk.put_aside(path)}; run the chain again, which makes nothing twice"
+    )

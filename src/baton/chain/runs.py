@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from baton.chain.events import (
+    DatasetReady,
     Event,
     ModelEvaluated,
     NotebookReady,
@@ -76,6 +77,7 @@ class ChainRun:
     evaluated: ModelEvaluated | None = None
     predicted: PredictionsReady | None = None
     noted: NotebookReady | None = None
+    ready: DatasetReady | None = None
 
     @property
     def state(self) -> str:
@@ -237,6 +239,7 @@ def with_events(chain: ChainRun, events: list[Json], manifest: Manifest) -> Chai
         evaluated=_last(events, ModelEvaluated),
         predicted=_last(events, PredictionsReady),
         noted=_last(events, NotebookReady),
+        ready=_last(events, DatasetReady),
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands that look at what is there: ``status``, ``report``, ``explain``, ``problems``."""
+"""Commands that look at what is there: ``status``, ``report``, ``explain``, ``models`` and more."""
 
 from __future__ import annotations
 
@@ -105,6 +105,23 @@ def explain(problem: str, /, *, row: int, chain: str = "") -> int:
         explained, picture = explain_row(evaluated, row)
     show.waterfall(OUT, explained)
     OUT.print(f"picture  {picture}", soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
+@app.command(name="models")
+def list_models(problem: str = "", /, *, as_json: AsJson = False) -> int:
+    """List the registered models, or those of one PROBLEM: newest version, champion, target."""
+    with away():
+        from tasks.platform.tracking import registered_models
+
+    if problem:
+        problems.get(problem)
+    with private():
+        found = registered_models(problem)
+    if as_json:
+        print_json([show.model_facts(one) for one in found])
+    else:
+        show.model_list(OUT, found, place_looked_in())
     return 0
 
 

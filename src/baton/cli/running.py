@@ -19,15 +19,15 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli import show
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
-from baton.cli.connection import Reached, connected, noticed, server_at
+from baton.cli.connection import Reached, away, connected, noticed, server_at
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Order
-from baton.errors import InputError
+from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from baton.showing import notebooks
 from baton.sources.secrets import SecretOutOfReachError
-from serving.embedded import Addresses
+from serving.embedded import Addresses, private
 from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST, NOTEBOOKS
 
@@ -150,11 +150,12 @@ def predict(
 ) -> int:
     """Predict new rows with the newest model of PROBLEM.
 
-    The rows are read as the training rows were, by the same parameters but for those given.
+    The rows are read as the training rows were, by the same parameters but for those given. Of
+    several tables' models, `-p name=` or `-p target=` says which; `baton models` lists them.
 
     Examples
     --------
-    `baton predict table -p path=new.csv`
+    `baton predict table -p path=new.csv -p name=wine-quality`
 
     `baton predict taxi -p month=2021-03`
 
@@ -164,8 +165,32 @@ def predict(
         Version of the registered model; the newest if not given.
     """
     given = problems.partial(problems.get(problem), pairs(parameters))
+    _require_model(problem, given, version)
     content = {"problem": problem, "parameters": given, "version": version}
     return _carry_out(Order(problem, Stage.PREDICT, content), _console(as_json), as_json)
+
+
+def _require_model(problem: str, given: dict[str, Any], version: int | None) -> None:
+    """Refuse a prediction without a model before its chain begins, where that can be known here.
+
+    MLflow takes seconds to be asked, so it is asked only where this home's chains do not say.
+    """
+    if settings().prefect_api_url or settings().mlflow_tracking_uri:
+        return
+    if not (settings().mlflow / "mlflow.db").exists():
+        raise NoModelError(
+            f"there is no model of {problem} in {settings().home}; `baton run {problem}` trains one"
+        )
+    chosen = problems.get(problem)
+    asked = {name: given.get(name) for name in chosen.names_models}
+    known = records.names_of_models(settings(), problem)
+    if len(known) == 1 and version is None and not any(asked.values()):
+        return
+    with away():
+        from tasks.platform.tracking import model_for, newest_version
+
+    with private():
+        newest_version(model_for(chosen, asked), problem, version)
 
 
 def _check_notebook(asked: dict[str, Any]) -> None:

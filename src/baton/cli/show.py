@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from baton.chain.runs import ChainRun, Json, StageRun
     from tasks.explaining import ExplainedRow
+    from tasks.platform.tracking import Registered
 
 _COLOURS = {
     "WAITING": "dim",
@@ -88,8 +89,12 @@ def _state_of(run: StageRun) -> str:
 def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]) -> None:
     """Print how a chain ended and where everything is."""
     console.print(stage_table(chain))
+    for one in made["warnings"]:
+        _warn(console, one["kind"], one["message"])
     if made["metrics"]:
-        console.print(_metrics(made["metrics"], made["intervals"]))
+        console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
+    if made["drivers"]:
+        _say(console, "strongest drivers", _drivers(made["drivers"]))
     if made.get("search"):
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
@@ -101,15 +106,29 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
             _say(console, name, place)
 
 
-def _metrics(values: Json, intervals: Json) -> Table:
+def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
+    """Metrics beside those of a model that ignores every column."""
     table = Table(title="metrics on held-out rows", title_justify="left")
     table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
+    for heading in ("value", "95 % interval", *(["baseline"] if baseline else [])):
+        table.add_column(heading, justify="right")
     for name, value in values.items():
         low, high = intervals.get(name, (None, None))
-        table.add_row(name, f"{value:.4g}", "" if low is None else f"{low:.4g} to {high:.4g}")
+        within = "" if low is None else f"{low:.4g} to {high:.4g}"
+        beside = f"{baseline[name]:.4g}" if name in baseline else ""
+        table.add_row(name, f"{value:.4g}", within, *([beside] if baseline else []))
     return table
+
+
+def _drivers(drivers: Json) -> str:
+    """Columns, strongest first, with their share of the strongest one's mean |Shapley value|."""
+    most = max(drivers.values()) or 1.0
+    return ", ".join(f"{name} ({value / most:.2g})" for name, value in drivers.items())
+
+
+def _warn(console: Console, kind: str, message: str) -> None:
+    said = f"[yellow]{'warning':>14}[/] [bold]{escape(kind)}[/]: {escape(message)}"
+    console.print(said, soft_wrap=True, highlight=False)
 
 
 def _best(search: Json) -> str:
@@ -153,6 +172,35 @@ def problem_details(console: Console, name: str) -> None:
 
 def _default(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def model_facts(model: Registered) -> Json:
+    """What is said of a registered model, ready for JSON."""
+    return {
+        "problem": model.problem,
+        "name": model.short or None,
+        "registered": model.name,
+        "target": model.target or None,
+        "version": model.version,
+        "champion": model.champion,
+        "updated": model.updated.isoformat(timespec="seconds"),
+    }
+
+
+def model_list(console: Console, models: list[Registered], place: str) -> None:
+    """Print a line for each registered model, or that there is none in the place looked in."""
+    if not models:
+        said = f"no models yet {place}; `baton run spheres` trains one"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+        return
+    table = Table()
+    for heading in ("problem", "name", "predicts", "newest", "champion", "registered as"):
+        table.add_column(heading)
+    for one in models:
+        champion = "" if one.champion is None else str(one.champion)
+        cells = (one.problem, one.short, one.target, str(one.version), champion, one.name)
+        table.add_row(*map(escape, cells))
+    console.print(table)
 
 
 def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:

@@ -53,8 +53,12 @@ def _averaged(column: ColumnEncoding, values: pd.Series, targets: Array) -> Colu
     return ColumnEncoding.model_validate({**listed.model_dump(), **found})
 
 
-def training_matrix(encoder: Encoder, table: pd.DataFrame, targets: Array | None, seed: int) -> Any:
+def training_matrix(
+    encoder: Encoder, table: pd.DataFrame, targets: Array | None, seed: int, groups: Any = None
+) -> Any:
     """Encode the training rows: no row's own target is part of the averages that it is given.
+
+    Nor is that of another row of its group, where `groups`, an array of shape (n,), says them.
 
     Returns
     -------
@@ -67,6 +71,6 @@ def training_matrix(encoder: Encoder, table: pd.DataFrame, targets: Array | None
     for place, column in enumerate(encoder.columns):
         if column.prior:
             places = places_of(table[column.name], column)
-            found = out_of_fold(places, targets, len(column.levels), seed)
+            found = out_of_fold(places, targets, len(column.levels), seed, groups)
             matrix[:, np.flatnonzero(sources == place)] = found
     return matrix

@@ -74,11 +74,15 @@ def level_averages(places: Any, targets: Array, n_levels: int) -> Array:
     return _smoothed(*_sums(places, targets, n_levels), targets.mean(axis=0))
 
 
-def out_of_fold(places: Any, targets: Array, n_levels: int, seed: int) -> Array:
-    """What `level_averages` of the other folds say of each row: array of shape (n, k)."""
+def out_of_fold(places: Any, targets: Array, n_levels: int, seed: int, groups: Any = None) -> Array:
+    """What `level_averages` of the other folds say of each row: array of shape (n, k).
+
+    Rows of one group, where there are groups, are of one fold: no average tells a row what its
+    own group's target is.
+    """
     sums, counts = _sums(places, targets, n_levels)
     found = np.empty_like(targets)
-    for rows in _folds(len(targets), seed):
+    for rows in _folds(len(targets), seed, groups):
         own_sums, own_counts = _sums(places[rows], targets[rows], n_levels)
         n_others = max(len(targets) - len(rows), 1)
         prior = (targets.sum(axis=0) - targets[rows].sum(axis=0)) / n_others
@@ -103,5 +107,15 @@ def _smoothed(sums: Array, counts: Array, prior: Any) -> Array:
     return np.asarray((sums + SMOOTHING * prior) / (counts + SMOOTHING))
 
 
-def _folds(n_rows: int, seed: int) -> Iterable[Array]:
-    return np.array_split(np.random.default_rng(seed).permutation(n_rows), N_FOLDS)
+def _folds(n_rows: int, seed: int, groups: Any) -> Iterable[Array]:
+    """Positions of each fold's rows, by chance; rows of one group only are parted as any others."""
+    units = _units(n_rows, groups)
+    parts = np.array_split(np.random.default_rng(seed).permutation(units.max() + 1), N_FOLDS)
+    return parts if groups is None else [np.flatnonzero(np.isin(units, one)) for one in parts]
+
+
+def _units(n_rows: int, groups: Any) -> Array:
+    import pandas as pd
+
+    codes = pd.factorize(np.arange(n_rows) if groups is None else groups, use_na_sentinel=False)[0]
+    return codes if codes.any() else np.arange(n_rows)

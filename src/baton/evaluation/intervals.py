@@ -1,6 +1,7 @@
-"""How uncertain metrics are: bootstrap intervals over the held-out rows.
+"""How uncertain metrics are: bootstrap intervals over the held-out rows, or groups of them.
 
-Pure functions of arrays. The metrics themselves belong in ``metrics``.
+Pure functions of arrays. What says more than resamples can, of few rows or of rows that were all
+right, is in ``small_samples``; the metrics themselves belong in ``metrics``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from baton.evaluation.held_out import Classified, Estimated, classified, estimated
 from baton.evaluation.metrics import Metric, names
+from baton.evaluation.small_samples import expanded, unseen_ends, wilson
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -40,16 +42,20 @@ def bootstrap(
     output: Any,
     classes: Sequence[Any] = (),
     *,
+    units: Any = None,
     n_resamples: int = N_RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile-bootstrap interval of every metric.
+    """Bootstrap interval of every metric: expanded percentiles, Wilson's for the accuracy.
 
     Parameters
     ----------
     kind, y_true, output, classes
         As in :func:`baton.evaluation.metrics.evaluate`.
+    units : array-like of shape (n,), optional
+        Number of the unit that each row is of, such as a customer: 0, 1, … Whole units are drawn;
+        each row by itself if not given.
     n_resamples : int
         See :func:`resamples` for what very many rows make of it.
     level : float in (0, 1)
@@ -59,47 +65,70 @@ def bootstrap(
     -------
     dict of metric name to (low, high)
         Of the metrics that `evaluate` gives, those defined in at least half of the resamples.
+        None where all rows are of one unit: how units differ is not known then.
         Above 3·10⁹ rows × classes × resamples, ROC AUC and average precision have
         none: their cost is the only one that grows with the classes.
 
     Notes
     -----
+    Percentiles of few units are too narrow, so they are expanded (Hesterberg 2015); where no
+    resample differs, which is no proof that no row can, `baton.evaluation.small_samples` widens.
+
     All rows are resampled: a resample is a count for every row. What a metric needs is reduced
     once, exactly, and weighted by the counts in each resample: means and sums by per-row losses;
     accuracy, MCC and F1 by the confusion matrix, whose resamples are themselves multinomial;
     ROC AUC, average precision and the median by one sort.
     """
     n_rows, n_drawn = len(y_true), resamples(len(y_true), n_resamples)
-    if n_rows == 0:
+    codes = None if units is None else np.asarray(units)
+    n_units = n_rows if codes is None else len(np.unique(codes))
+    if n_rows == 0 or (codes is not None and n_units < 2):
         return {}
     if kind is Kind.CLASSIFICATION:
-        held = classified(y_true, output, classes)
-        draws = _confusion_draws(held, n_drawn, np.random.default_rng(seed))
-        draws |= _row_draws(_classification_kernel(held, n_drawn), n_rows, n_drawn, seed)
+        found: Classified | Estimated = classified(y_true, output, classes)
     else:
-        kernel = _regression_kernel(estimated(y_true, output))
-        draws = _row_draws(kernel, n_rows, n_drawn, seed)
-    ranges = {name.value: _range(draws[name], level) for name in names(kind) if name in draws}
-    return {name: found for name, found in ranges.items() if found is not None}
+        found = estimated(y_true, output)
+    draws = _draws(found, codes, n_drawn, seed)
+    ranges = {name: _range(draws[name], n_units, level) for name in names(kind) if name in draws}
+    ranges |= unseen_ends(found, draws, codes, level)
+    if Metric.ACCURACY in ranges:
+        ranges[Metric.ACCURACY] = wilson(found, draws[Metric.ACCURACY], codes, level)
+    return {name.value: one for name, one in ranges.items() if one is not None}
 
 
-def _range(values: Array, level: float) -> tuple[float, float] | None:
+def _draws(
+    held: Classified | Estimated, codes: Array | None, n_drawn: int, seed: int
+) -> dict[Metric, Array]:
+    """Each metric of each resample."""
+    n_rows = len(held.predicted)
+    if isinstance(held, Estimated):
+        return _row_draws(_regression_kernel(held), n_rows, codes, n_drawn, seed)
+    rng, kernel = np.random.default_rng(seed), _classification_kernel(held, n_drawn)
+    draws = _confusion_draws(held, codes, n_drawn, rng)
+    return draws | _row_draws(kernel, n_rows, codes, n_drawn, seed)
+
+
+def _range(values: Array, n_units: int, level: float) -> tuple[float, float] | None:
     defined = values[np.isfinite(values)]
     if len(defined) < len(values) / 2:
         return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, expanded(level, n_units))
     return float(low), float(high)
 
 
-def _row_draws(kernel: Kernel, n_rows: int, n_drawn: int, seed: int) -> dict[Metric, Array]:
+def _row_draws(
+    kernel: Kernel, n_rows: int, codes: Array | None, n_drawn: int, seed: int
+) -> dict[Metric, Array]:
     """Metrics of every resample; each has a random stream of its own, so threads change nothing."""
     import os
     from concurrent.futures import ThreadPoolExecutor
 
     def draw(child: np.random.SeedSequence) -> dict[Metric, float]:
-        rows = np.random.default_rng(child).integers(0, n_rows, n_rows)
-        return kernel(np.bincount(rows, minlength=n_rows))
+        drawn = np.random.default_rng(child).integers(0, n_units, n_units)
+        counts = np.bincount(drawn, minlength=n_units)
+        return kernel(counts if codes is None else counts[codes])
 
+    n_units = n_rows if codes is None else int(codes.max()) + 1
     children = np.random.SeedSequence([seed, 1]).spawn(n_drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
         if n_rows < 10_000:  # threads would only wait for one another
@@ -111,15 +140,30 @@ def _row_draws(kernel: Kernel, n_rows: int, n_drawn: int, seed: int) -> dict[Met
 
 
 def _confusion_draws(
-    held: Classified, n_drawn: int, rng: np.random.Generator
+    held: Classified, codes: Array | None, n_drawn: int, rng: np.random.Generator
 ) -> dict[Metric, Array]:
     """Metrics of resampled confusion matrices."""
     n_rows, size = len(held.codes), held.n_classes
-    cells, counts = np.unique(held.codes * size + held.predicted, return_counts=True)
-    drawn = rng.multinomial(n_rows, counts / n_rows, size=n_drawn)
+    cells, places, counts = np.unique(
+        held.codes * size + held.predicted, return_inverse=True, return_counts=True
+    )
+    if codes is None:
+        drawn = rng.multinomial(n_rows, counts / n_rows, size=n_drawn)
+    else:
+        drawn = _drawn_by_unit(places, codes, n_drawn, rng)
     matrices = np.zeros((n_drawn, size * size))
     matrices[:, cells] = drawn
     return _of_confusion(matrices.reshape(n_drawn, size, size))
+
+
+def _drawn_by_unit(places: Array, codes: Array, n_drawn: int, rng: np.random.Generator) -> Array:
+    """How often each cell is drawn with the units: array of shape (n_drawn, n_cells)."""
+    from scipy.sparse import coo_array
+
+    n_units = int(codes.max()) + 1
+    of_units = coo_array((np.ones(len(codes)), (codes, places))).tocsr()
+    every = (rng.integers(0, n_units, n_units) for _ in range(n_drawn))
+    return np.stack([np.bincount(one, minlength=n_units) @ of_units for one in every])
 
 
 def _of_confusion(matrices: Array) -> dict[Metric, Array]:
@@ -237,7 +281,7 @@ def _dot(a: Array, b: Array) -> float:
 
 def _weighted(values: Array, counts: Array) -> Array:
     """Weighted mean of every line of `values`, shape (m, n), without BLAS."""
-    return np.asarray(np.einsum("mn,n->m", values, counts.astype(np.float64)) / values.shape[1])
+    return np.asarray(np.einsum("mn,n->m", values, counts.astype(np.float64)) / counts.sum())
 
 
 def _regression_kernel(held: Estimated) -> Kernel:
@@ -247,11 +291,12 @@ def _regression_kernel(held: Estimated) -> Kernel:
     scale = np.abs(held.actual) if held.actual.all() else np.full(n_rows, np.nan)  # as MAPE
     sums = np.stack([errors**2, errors, errors / scale, centred, centred**2])
     order = np.argsort(errors)
-    middle = [(n_rows - 1) // 2 + 1, n_rows // 2 + 1]
 
     def kernel(counts: Array) -> dict[Metric, float]:
         square, absolute, part, first, second = _weighted(sums, counts)
-        ranks = np.searchsorted(np.cumsum(counts[order]), middle)
+        until = np.cumsum(counts[order])
+        middle = [(until[-1] - 1) // 2 + 1, until[-1] // 2 + 1]
+        ranks = np.searchsorted(until, middle)
         variance = second - first**2
         return {
             Metric.RMSE: math.sqrt(square),

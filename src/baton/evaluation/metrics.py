@@ -19,6 +19,7 @@ from baton.errors import InputError
 from baton.evaluation.held_out import Classified, Estimated, classified, coded, estimated, floats
 from baton.terms import Kind
 from baton.words import display
+from baton.words.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -193,7 +194,10 @@ def parse(metric: str) -> Metric:
     try:
         return Metric(metric)
     except ValueError:
-        raise InputError(f"unknown metric {metric!r}; there are: {', '.join(Metric)}") from None
+        hint = did_you_mean(metric, Metric)
+        raise InputError(
+            f"unknown metric {metric!r}; {hint}there are: {', '.join(Metric)}"
+        ) from None
 
 
 def baseline(

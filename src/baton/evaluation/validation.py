@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton import models
+from baton import bonds, models
+from baton.bonds import NONE, Bonds, bonds_of
 from baton.errors import InputError
 from baton.evaluation.held_out import coded
 from baton.evaluation.metrics import evaluate
 from baton.models.answers import output_of
-from baton.terms import Kind
+from baton.terms import GROUP, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,19 +55,20 @@ def cross_validate(
     groups: Any = None,
     fit: Callable[[pd.DataFrame], Any] | None = None,
 ) -> CrossValidation:
-    """Fit and score on shuffled folds, stratified for a classification.
+    """Fit and score on folds: shuffled, stratified for a classification, or as rows hang together.
 
     Parameters
     ----------
     table : DataFrame of shape (n, k + 1)
-        The columns to learn from and the target.
+        The columns to learn from and the target, and the hidden columns `GROUP` and `TIME` where
+        rows hang together; the rows that `fit` is given have them too.
     target : str
     kind : Kind
     folds : int
     seed : int
         Of the folds and of the default `fit`.
     groups : array-like of shape (n,), optional
-        Rows of one group are never on both sides of a fold.
+        Rows of one group are never on both sides of a fold: the column `GROUP`, if it is not there.
     fit : callable, optional
         From training rows to a fitted model (`predict`, `predict_proba`, `classes`);
         :func:`baton.models.fit` with its defaults if not given.
@@ -76,9 +78,10 @@ def cross_validate(
     InputError
         If there are fewer rows, or fewer rows of every class, than folds.
     """
+    table = table if groups is None else table.assign(**{GROUP: np.asarray(groups)})
     learn = fit or (lambda rows: models.fit(rows, models.Recipe(target, kind, seed=seed)))
     found = []
-    for train, test in split_folds(table[target], kind, folds, seed, groups):
+    for train, test in split_folds(table[target], kind, folds, seed, bonds_of(table)):
         model, held = learn(table.iloc[train]), table.iloc[test]
         found.append(evaluate(kind, held[target], output_of(model, held), model.classes))
     common = [name for name in found[0] if all(name in one for one in found)]
@@ -86,9 +89,9 @@ def cross_validate(
 
 
 def split_folds(
-    y: pd.Series, kind: Kind, folds: int, seed: int, groups: Any = None
+    y: pd.Series, kind: Kind, folds: int, seed: int, hanging: Bonds = NONE
 ) -> list[tuple[Array, Array]]:
-    """Shuffled folds, stratified for a classification: positions to fit and to score.
+    """Folds, shuffled and stratified or as rows hang together: positions to fit and to score.
 
     Parameters
     ----------
@@ -97,26 +100,26 @@ def split_folds(
     kind : Kind
     folds : int
     seed : int
-    groups : array-like of shape (n,), optional
-        Rows of one group are never on both sides of a fold.
+    hanging : Bonds, optional
+        See :func:`baton.bonds.folds`.
 
     Raises
     ------
     InputError
-        If there are fewer rows, or fewer rows of every class, than folds.
+        If there are fewer rows, groups or times, or fewer rows of every class, than folds.
     """
     from sklearn import model_selection as ways
 
     is_class = kind is Kind.CLASSIFICATION
+    codes = coded(y, list(y.unique()))[0] if is_class else None
+    if hanging:
+        return bonds.folds(hanging, folds, seed, codes)
     chosen = ways.StratifiedKFold if is_class else ways.KFold
-    if groups is not None:
-        chosen = ways.StratifiedGroupKFold if is_class else ways.GroupKFold
-    codes = coded(y, list(y.unique()))[0] if is_class else y.to_numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class of fewer rows than folds
         try:
             way = chosen(folds, shuffle=True, random_state=seed)
-            return list(way.split(np.zeros(len(y)), codes, groups))
+            return list(way.split(np.zeros(len(y)), codes))
         except ValueError:
             raise InputError(
                 f"{len(y)} rows are too few for {folds} folds; ask for fewer folds"

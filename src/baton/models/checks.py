@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from baton.errors import InputError
+from baton.words.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,8 @@ def check(name: str, family: Family, kind: Kind, given: Mapping[str, Any]) -> No
     unknown = [one for one in given if one not in known]
     if unknown:
         raise InputError(
-            f"{name} has no hyperparameter {', '.join(map(repr, unknown))}; {_listed(known)}"
+            f"{name} has no hyperparameter {', '.join(map(repr, unknown))};"
+            f" {did_you_mean(unknown[0], known)}{_listed(known)}"
         )
     for one, value in given.items():
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.bonds import Bonds
 from baton.encoding.native import Encoder, column_encodings
 from baton.models import stopping
 from baton.models.checks import check, refusals
@@ -20,7 +21,7 @@ from baton.models.interface import Encoding, FitSpec
 from baton.models.recipe import Recipe
 from baton.models.registry import FAMILIES
 from baton.models.xgb import XGBoost
-from baton.terms import RESERVED, SPLIT, Split
+from baton.terms import GROUP, RESERVED, SPLIT, TIME, Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,6 +73,17 @@ class RowsOnDisk:
         import pyarrow.parquet as pq
 
         return pq.read_table(self.path, columns=[name]).take(positions).to_pandas()
+
+    def bonds(self, positions: Any) -> Bonds:
+        """What these rows hang together by."""
+        import pyarrow.parquet as pq
+
+        there = set(pq.read_schema(self.path).names)
+        found = (
+            self.column(name, positions)[name].to_numpy() if name in there else None
+            for name in (GROUP, TIME)
+        )
+        return Bonds(*found)
 
     def part(self, positions: Any) -> Any:
         """Read these rows, a DataFrame, and of the file only the row groups that they are in."""
@@ -137,9 +149,9 @@ def fit(client: Any, path: Path, recipe: Recipe) -> FittedModel:
             one for name in rows.features for one in column_encodings(rows.column(name, positions))
         )
     )
-    part, spec = _Part(rows, encoder, classes), spec_of(recipe, settings, encoder, classes)
+    spec = spec_of(recipe, settings, encoder, classes, rows.bonds(positions))
     with refusals(_NAME, family, recipe.kind, recipe.params):
-        booster = _train(client, part, positions, y, spec)
+        booster = _train(client, _Part(rows, encoder, classes), positions, y, spec)
     estimator = family.of_bytes(booster.save_raw("ubj"), recipe.kind)
     return fitted_by(recipe, settings, encoder, classes, estimator)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from baton.bonds import NONE, Bonds, bonds_of, without_bonds
 from baton.encoding.by_target import training_matrix, with_averages
 from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
@@ -111,7 +112,8 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     Parameters
     ----------
     rows : DataFrame of shape (n, k + 1)
-        The columns to learn from and the target, nothing else.
+        The columns to learn from and the target, nothing else but for hidden columns that say
+        which rows hang together: those are no features, and early stopping keeps to them.
     recipe : Recipe
 
     Raises
@@ -123,20 +125,24 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     chosen = family(recipe.family, recipe.kind)
     check(recipe.family, chosen, recipe.kind, recipe.params)
     settings = chosen.defaults(recipe.kind, len(rows)) | recipe.params
-    X = rows.drop(columns=recipe.target)
+    X, bonds = without_bonds(rows).drop(columns=recipe.target), bonds_of(rows)
     classes, y = targets(rows[recipe.target], recipe.kind)
     sees_target = settings["encoding"] == Encoding.TARGET
     averaged = averaged_targets(y, recipe.kind, len(classes)) if sees_target else None
     encoder = with_averages(_encoder(chosen, X, settings), X, averaged)
     with refusals(recipe.family, chosen, recipe.kind, recipe.params):
-        spec = spec_of(recipe, settings, encoder, classes)
-        matrix = training_matrix(encoder, X, averaged, recipe.seed)
+        spec = spec_of(recipe, settings, encoder, classes, bonds)
+        matrix = training_matrix(encoder, X, averaged, recipe.seed, bonds.groups)
         estimator = chosen.fit(matrix, y, spec)
     return fitted_by(recipe, settings, encoder, classes, estimator)
 
 
 def spec_of(
-    recipe: Recipe, settings: dict[str, Any], encoder: Encoder, classes: tuple[Any, ...]
+    recipe: Recipe,
+    settings: dict[str, Any],
+    encoder: Encoder,
+    classes: tuple[Any, ...],
+    bonds: Bonds = NONE,
 ) -> FitSpec:
     """What the recipe's family is told: its own settings, and what the encoder found."""
     return FitSpec(
@@ -145,6 +151,7 @@ def spec_of(
         feature_types=tuple(encoder.feature_types),
         n_classes=len(classes),
         seed=recipe.seed,
+        bonds=bonds,
     )
 
 

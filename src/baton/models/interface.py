@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from baton.bonds import NONE, Bonds
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class FitSpec:
     n_classes: int = 0
     """Number of classes, whose codes are 0, 1, …; 0 for a regression."""
     seed: int = 0
+    bonds: Bonds = NONE
+    """What the rows hang together by, so that none is stopped by its own like or by its past."""
 
     @property
     def categories(self) -> list[int]:

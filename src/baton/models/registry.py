@@ -10,6 +10,7 @@ from baton.models.boosters import Boosters
 from baton.models.lgbm import LightGBM
 from baton.models.voting import Voting
 from baton.models.xgb import XGBoost
+from baton.words.text import did_you_mean
 
 if TYPE_CHECKING:
     from baton.models.interface import Family
@@ -49,7 +50,8 @@ def family(name: str, kind: Kind | None = None) -> Family:
         If there is none, or it cannot predict that.
     """
     if name not in FAMILIES:
-        raise InputError(f"unknown model {name!r}; there are: {', '.join(sorted(FAMILIES))}")
+        hint = did_you_mean(name, FAMILIES)
+        raise InputError(f"unknown model {name!r}; {hint}there are: {', '.join(sorted(FAMILIES))}")
     found = FAMILIES[name]
     if kind is not None and kind not in found.kinds:
         able = sorted(one for one, other in FAMILIES.items() if kind in other.kinds)

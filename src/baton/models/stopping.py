@@ -1,18 +1,26 @@
 """How many trees a booster is given: as many as rows that it did not learn from find useful.
 
-Which rows those are is decided here, for every engine; how an engine counts belongs in its module.
+Which rows those are is decided here, for every engine: a part set aside, or folds, as groups and
+time allow. How an engine counts belongs in its module.
+
+Where groups and times leave nothing to set aside, chance decides: a model is fitted all the same.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton import bonds
+from baton.errors import InputError
 from baton.terms import Kind
 
 if TYPE_CHECKING:
     from baton.models.interface import FitSpec
+
+    Parts = tuple[Any, Any]
 
 FOLDS_ROWS = 2_000
 """Fewer rows are too precious, and too few, to set some aside: there folds say when to stop."""
@@ -38,8 +46,44 @@ def untried(y: Any, most: int) -> int | None:
     return min(most, _UNTRIED) if len(y) < _LEAST_ROWS else None
 
 
-def folds(y: Any, spec: FitSpec) -> list[tuple[Any, Any]]:
-    """Places of the rows to fit and to watch, fold by fold; every row is watched once."""
+def folds(y: Any, spec: FitSpec) -> list[Parts]:
+    """Positions of the rows to fit and to watch, fold by fold; few groups make fewer folds.
+
+    Every row is watched once, but for those of the first time.
+    """
+    if spec.bonds:
+        units = spec.bonds.units()
+        with suppress(InputError, ValueError):  # one group, or one time
+            few = min(N_FOLDS, int(units.max()) + 1)
+            return bonds.folds(spec.bonds, few, spec.seed, _classes(y, spec))
+    return _folds_by_chance(y, spec)
+
+
+def parted(y: Any, spec: FitSpec) -> Parts:
+    """Positions of the rows to fit and to watch; every class keeps a row among the fitted."""
+    if spec.bonds:
+        with suppress(InputError):  # one group, or one time
+            sides = bonds.held_apart(spec.bonds, WATCHED, spec.seed, _classes(y, spec))
+            fitted, watched = _with_every_class(y, sides, spec)
+            if watched.any():
+                return np.flatnonzero(fitted), np.flatnonzero(watched)
+    return _by_chance(y, spec)
+
+
+def _classes(y: Any, spec: FitSpec) -> Any:
+    return y if spec.kind is Kind.CLASSIFICATION else None
+
+
+def _with_every_class(y: Any, sides: Parts, spec: FitSpec) -> Parts:
+    """Rows to fit and to watch, those of classes that no fitted row has among the fitted."""
+    fitted, watched = sides
+    if spec.kind is Kind.CLASSIFICATION:
+        strange = ~np.isin(y, np.unique(y[fitted]))
+        return fitted | strange, watched & ~strange
+    return fitted, watched
+
+
+def _folds_by_chance(y: Any, spec: FitSpec) -> list[Parts]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     few = spec.kind is Kind.REGRESSION or np.bincount(y).min() < N_FOLDS
@@ -47,8 +91,7 @@ def folds(y: Any, spec: FitSpec) -> list[tuple[Any, Any]]:
     return list(parting.split(np.zeros(len(y)), y))
 
 
-def parted(y: Any, spec: FitSpec) -> tuple[Any, Any]:
-    """Places of the rows to fit and to watch; every class keeps a row among the fitted."""
+def _by_chance(y: Any, spec: FitSpec) -> Parts:
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(y))

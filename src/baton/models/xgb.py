@@ -210,6 +210,6 @@ def _of_booster(estimator: Any, spec: FitSpec) -> dict[str, Any]:
         settings |= {"objective": "multi:softprob", "num_class": spec.n_classes}
     elif spec.n_classes:
         settings["objective"] = "binary:logistic"
-    if "objective" in spec.params:
-        settings["objective"] = spec.params["objective"]
+    if own := spec.params.get("objective"):
+        settings["objective"] = own
     return settings

@@ -14,12 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from baton.errors import InputError, import_fault
 from baton.problems.base import Goal, Params, Problem, SourcedProblem
-from baton.terms import GROUP, ROW, SPLIT, Kind, Options, Split
+from baton.terms import GROUP, ROW, SPLIT, TIME, Kind, Options, Split
+from baton.words.text import did_you_mean
 
 __all__ = [
     "GROUP",
     "ROW",
     "SPLIT",
+    "TIME",
     "Goal",
     "Kind",
     "Params",
@@ -56,7 +58,8 @@ def get(name: str) -> Problem[Any]:
     """
     point = _entry_points().get(name)
     if point is None:
-        raise InputError(f"unknown problem {name!r}; registered: {', '.join(names())}")
+        hint = did_you_mean(name, names())
+        raise InputError(f"unknown problem {name!r}; {hint}registered: {', '.join(names())}")
     try:
         problem: Problem[Any] = point.load()
     except Exception as error:
@@ -107,7 +110,8 @@ def partial(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
         if field is None:
             known = ", ".join(problem.params.model_fields)
             raise InputError(
-                f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"
+                f"unknown parameter {name!r} of problem {problem.name!r};"
+                f" {did_you_mean(name, problem.params.model_fields)}it has: {known}"
             )
         kind: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
         try:
@@ -119,16 +123,19 @@ def partial(problem: Problem[Any], values: dict[str, Any]) -> dict[str, Any]:
 
 def breach(problem: Problem[Any] | None, error: ValidationError, name: str = "parameters") -> str:
     """Say in one line what is wrong with a parameter, or with an option if there is no problem."""
-    first = error.errors(include_url=False)[0]
+    every = error.errors(include_url=False)
+    # A name that is not known may be the reason why another one is missing.
+    first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
     name = ".".join(str(part) for part in first["loc"]) or name
     own = list(problem.params.model_fields) if problem else []
-    known = ", ".join([*own, *Options.model_fields])
+    there = [*own, *Options.model_fields]
+    known, meant = ", ".join(there), did_you_mean(name, there)
     if problem is None:
         reason = "unknown" if first["type"] == "extra_forbidden" else first["msg"]
-        return f"option {name!r}: {reason.removeprefix('Value error, ')}; there are: {known}"
+        return f"option {name!r}: {reason.removeprefix('Value error, ')}; {meant}there are: {known}"
     match first["type"]:
         case "extra_forbidden":
-            return f"unknown parameter {name!r} of problem {problem.name!r}; it has: {known}"
+            return f"unknown parameter {name!r} of problem {problem.name!r}; {meant}it has: {known}"
         case "missing":
             return f"problem {problem.name!r} needs parameter {name!r}: add -p {name}=…"
         case _:

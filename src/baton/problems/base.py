@@ -60,6 +60,15 @@ class Problem(ABC, Generic[P]):
     name: ClassVar[str]
     summary: ClassVar[str]
     params: type[P]
+    names_models: ClassVar[tuple[str, ...]] = ()
+    """Parameters by which one of the problem's models is asked for, if it has several."""
+
+    def model_name(self, params: P) -> str:  # noqa: ARG002
+        """Name of what is learnt, where a problem has several models; its versions go by it.
+
+        Letters, digits and hyphens; empty for the problem's only one.
+        """
+        return ""
 
     def fingerprint(self, params: P) -> str | None:  # noqa: ARG002
         """Digest of whatever outside the parameters decides the raw table.
@@ -118,6 +127,13 @@ class Problem(ABC, Generic[P]):
         """Which feature rows belong together: no fold of a cross-validation parts them."""
         return None
 
+    def times(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series | None:  # noqa: ARG002
+        """When each feature row was, if what is learnt is to be scored on later rows.
+
+        Numbers or dates. Folds of a cross-validation then learn from earlier rows only.
+        """
+        return None
+
     def schema(self, raw: pd.DataFrame, params: P) -> dict[str, Any]:  # noqa: ARG002
         """How the raw table's columns are read, where that is inferred from it: ready for JSON.
 
@@ -142,6 +158,16 @@ class Problem(ABC, Generic[P]):
         """Features of rows to be predicted, read by the `schema` of the training rows."""
         return self.features(raw, params, with_target=False)
 
+    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """What of new rows cannot be read by the `schema` of the training rows, in sentences.
+
+        Raises
+        ------
+        InputError
+            If nothing of a column can be.
+        """
+        return ()
+
     def unseen(self, params: P) -> pd.DataFrame:
         """Raw rows to be predicted; the target need not be among their columns."""
         return self.load(params)
@@ -157,7 +183,8 @@ class Problem(ABC, Generic[P]):
     def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series:
         """`Split` of every feature row, in the order and with the index of `features`.
 
-        `ROW` says which row of `raw` it was made from, whose columns may decide.
+        A row that may be on neither side has none. `ROW` says which row of `raw` it was made
+        from, whose columns may decide.
         """
 
 

@@ -53,7 +53,17 @@ def stratified(target: pd.Series, test_size: float, seed: int) -> pd.Series:
             f"{len(target)} rows are too few to hold out {test_size:g} of each of"
             f" {(sizes > 1).sum()} classes; add rows, drop rare classes or change test_size"
         ) from None
+    test = _without_last_ones(test, codes)
     return marked(target.index, np.isin(np.arange(len(target)), test))
+
+
+def _without_last_ones(test: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Rows held out, without one of each class of which none would be left to learn from."""
+    import numpy as np
+
+    found, first = np.unique(codes[test], return_index=True)
+    is_whole = np.bincount(codes[test], minlength=codes.max() + 1) == np.bincount(codes[codes >= 0])
+    return np.delete(test, first[is_whole[found]])
 
 
 def shuffled(index: pd.Index, test_size: float, seed: int) -> pd.Series:
@@ -120,13 +130,15 @@ def grouped(groups: pd.Series, test_size: float, seed: int) -> pd.Series:
     return marked(groups.index, np.isin(np.arange(len(groups)), test))
 
 
-def marked(index: pd.Index, is_test: np.ndarray) -> pd.Series:
+def marked(index: pd.Index, is_test: np.ndarray, is_train: np.ndarray | None = None) -> pd.Series:
     """Split that is decided already.
 
     Parameters
     ----------
     index : Index of shape (n,)
     is_test : ndarray of shape (n,), bool
+    is_train : ndarray of shape (n,), bool, optional
+        Where some rows are on neither side; all others if not given.
 
     Returns
     -------
@@ -135,8 +147,11 @@ def marked(index: pd.Index, is_test: np.ndarray) -> pd.Series:
     import numpy as np
     import pandas as pd
 
+    codes = np.asarray(is_test, dtype=np.int8)
+    if is_train is not None:
+        codes = np.where(is_test | is_train, codes, np.int8(-1))
     sides = pd.Categorical.from_codes(
-        np.asarray(is_test, dtype=np.int8),
+        codes,
         categories=pd.Index([Split.TRAIN.value, Split.TEST.value]),
     )
     return pd.Series(sides, index=index, name=SPLIT)

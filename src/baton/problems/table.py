@@ -7,22 +7,27 @@ goal's notes.
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
+from baton.bonds import Bonds, held_apart
 from baton.errors import InputError
 from baton.lineage import digest_of_file
 from baton.problems.base import Goal, Params, Problem
 from baton.problems.splits import marked, shuffled, stratified
 from baton.sources.local import absolute
+from baton.tables.bonds import group_values, time_values
 from baton.tables.features import build
 from baton.tables.inference import infer
 from baton.tables.reading import read
 from baton.tables.refusals import unknown_column
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
+from baton.tables.unread import unread
 from baton.terms import ROW, SPLIT, Kind, Split, names_in
 
 if TYPE_CHECKING:
@@ -41,6 +46,13 @@ def _local(path: Path) -> Path:
 
 
 File = Annotated[Path, AfterValidator(_local)]
+_LONGEST_NAME = 50
+ModelName = Annotated[str, Field(pattern=rf"^[a-z0-9][a-z0-9-]{{0,{_LONGEST_NAME - 1}}}$")]
+
+
+def _given(value: Any) -> Any:
+    """Nothing where an empty text is given."""
+    return None if value == "" else value
 
 
 class TableParams(Params):
@@ -50,17 +62,32 @@ class TableParams(Params):
     target: Annotated[str, Field(min_length=1, description="column to predict")]
     test_path: Annotated[
         File | None,
-        BeforeValidator(lambda value: None if value == "" else value),
+        BeforeValidator(_given),
         Field(description="second file, with the held-out rows; by default part of the first"),
     ] = None
     kind: Annotated[
         Kind | None, Field(description="classification or regression; by default inferred")
+    ] = None
+    name: Annotated[
+        ModelName | None,
+        BeforeValidator(_given),
+        Field(description="what the model is called; by default as the file and the target"),
     ] = None
     drop: Annotated[
         tuple[str, ...],
         BeforeValidator(names_in),
         Field(description="columns to leave out: a,b or a JSON list"),
     ] = ()
+    time: Annotated[
+        str | None,
+        BeforeValidator(_given),
+        Field(description="column that says when a row was: held-out rows and folds are later"),
+    ] = None
+    group: Annotated[
+        str | None,
+        BeforeValidator(_given),
+        Field(description="column of what rows belong to: held-out rows and folds are of others"),
+    ] = None
     test_size: Annotated[
         float, Field(gt=0, lt=1, description="part held out, if there is no test_path")
     ] = 0.25
@@ -73,6 +100,11 @@ class TableProblem(Problem[TableParams]):
     name = "table"
     summary = "any CSV or Parquet file, classification or regression"
     params = TableParams
+    names_models = ("name", "target")
+
+    def model_name(self, params: TableParams) -> str:
+        """Name that was given, or one made of the file's and the target's: ``wine-quality``."""
+        return params.name or slug(params.path.name.split(".")[0], params.target)
 
     def fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the files' content, once their heads are known to fit the parameters."""
@@ -111,7 +143,26 @@ class TableProblem(Problem[TableParams]):
         """Kind by the target's values unless it was given, and what was inferred, in sentences."""
         schema = _inferred(raw, params)
         kind = schema.kind or params.kind or Kind.CLASSIFICATION
-        return Goal(kind, params.target, HEADLINES[kind], schema.notes)
+        notes = (*schema.notes, *_bond_notes(raw, params))
+        return Goal(kind, params.target, HEADLINES[kind], notes)
+
+    def groups(
+        self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
+    ) -> pd.Series | None:
+        """What each row belongs to, by the column `group`."""
+        if params.group is None:
+            return None
+        found = group_values(raw[params.group]).take(features[ROW].to_numpy())
+        return found.set_axis(features.index)
+
+    def times(
+        self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
+    ) -> pd.Series | None:
+        """When each row was, by the column `time`."""
+        if params.time is None:
+            return None
+        found = time_values(raw[params.time].take(features[ROW].to_numpy()))
+        return found.set_axis(features.index)
 
     def features(
         self, raw: pd.DataFrame, params: TableParams, *, with_target: bool = True
@@ -133,6 +184,10 @@ class TableProblem(Problem[TableParams]):
         """Columns of use, read as those of the training rows were."""
         return build(raw, _SCHEMA.validate_python(schema), with_target=False)
 
+    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:
+        """Columns with cells that are not what the column was."""
+        return tuple(map(str, unread(raw, _SCHEMA.validate_python(schema))))
+
     def unseen_fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the file at ``path``, which needs no target."""
         describe(params.path)
@@ -143,13 +198,76 @@ class TableProblem(Problem[TableParams]):
         return read(describe(params.path))
 
     def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> pd.Series:
-        """By file if there is a ``test_path``; else at random, stratified if there are classes."""
+        """By file if there is a ``test_path``, by time and group if asked for, else at random."""
         if params.test_path is not None:
             return _by_file(features, raw, params)
         target = features[params.target]
+        if params.time or params.group:
+            return _held_apart(self._bonds(features, raw, params), target, params)
         if target.dtype.kind == "f":
             return shuffled(features.index, params.test_size, params.seed)
         return stratified(target, params.test_size, params.seed)
+
+    def _bonds(self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> Bonds:
+        ways = (self.groups, self.times)
+        found = (way(features, raw, params) for way in ways)
+        return Bonds(*(None if one is None else one.to_numpy() for one in found))
+
+
+def slug(*texts: str) -> str:
+    """Texts as one name: letters, digits and hyphens, cut with a digest where it is long.
+
+    Examples
+    --------
+    >>> slug("Wine Qualität", "quality"), slug("data", "价格")
+    ('wine-qualitat-quality', 'data-0f4371a7')
+    """
+    parts = []
+    for text in texts:
+        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+        word = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+        parts.append(word or hashlib.sha256(text.encode()).hexdigest()[:8])
+    found = "-".join(parts)
+    if len(found) <= _LONGEST_NAME:
+        return found
+    return f"{found[: _LONGEST_NAME - 9]}-{hashlib.sha256(found.encode()).hexdigest()[:8]}"
+
+
+def _held_apart(bonds: Bonds, target: pd.Series, params: TableParams) -> pd.Series:
+    """Split by time or group; what is on neither side has none."""
+    is_class = target.dtype.kind != "f"
+    learned, held = held_apart(
+        bonds, params.test_size, params.seed, target.to_numpy() if is_class else None
+    )
+    if is_class and target[learned].nunique() < 2:
+        raise InputError(
+            f"all {int(learned.sum())} rows to learn from are of one class of {params.target!r}:"
+            " change test_size, or leave time or group out"
+        )
+    return marked(target.index, held, learned)
+
+
+def _bond_notes(raw: pd.DataFrame, params: TableParams) -> list[str]:
+    """How rows are held out by time and group, where that was asked for."""
+    if params.test_path is not None:
+        return _shared_groups(raw, params)
+    asked = {"time": params.time, "group": params.group}
+    said = {
+        "time": "held-out rows are the latest by {!r}",
+        "group": "held-out rows are of other values of {!r}, which is no feature",
+    }
+    return [said[what].format(name) for what, name in asked.items() if name]
+
+
+def _shared_groups(raw: pd.DataFrame, params: TableParams) -> list[str]:
+    """Say where the second file's rows belong to what the first one's do."""
+    if params.group is None:
+        return []
+    groups, is_test = group_values(raw[params.group]), (raw[SPLIT] == Split.TEST.value).to_numpy()
+    shared = int(groups[is_test].isin(groups[~is_test]).sum())
+    if not shared:
+        return []
+    return [f"{shared:,} held-out rows are of values of '{params.group}' that are learnt from too"]
 
 
 def _sources(params: TableParams) -> tuple[Source, Source | None]:
@@ -157,6 +275,7 @@ def _sources(params: TableParams) -> tuple[Source, Source | None]:
     train = describe(params.path)
     _require_target(params, train)
     _require_droppable(params, train)
+    _require_bonds(params, train)
     if params.test_path is None:
         return train, None
     test = describe(params.test_path)
@@ -184,6 +303,19 @@ def _require_droppable(params: TableParams, source: Source) -> None:
             raise unknown_column("drop", name, known, str(source.path))
 
 
+def _require_bonds(params: TableParams, source: Source) -> None:
+    for what in ("time", "group"):
+        name = getattr(params, what)
+        if name is None:
+            continue
+        if name == params.target:
+            raise InputError(f"{what} {name!r} is the target; choose another column")
+        if name not in source.columns:
+            raise unknown_column(what, name, source.columns, str(source.path))
+    if params.time and params.time == params.group:
+        raise InputError(f"time and group are both {params.time!r}; leave one of them out")
+
+
 def _require_same_columns(params: TableParams, train: Source, test: Source) -> None:
     missing = [n for n in train.columns if n not in test.columns and n not in params.drop]
     if missing:
@@ -196,7 +328,7 @@ def _require_same_columns(params: TableParams, train: Source, test: Source) -> N
 
 def _inferred(raw: pd.DataFrame, params: TableParams) -> Schema:
     """What the columns are for, by the training rows."""
-    return infer(raw, params.target, params.kind, params.drop)
+    return infer(raw, params.target, params.kind, params.drop, params.group)
 
 
 def _is_finite(values: pd.Series) -> Any:

@@ -18,6 +18,7 @@ from baton.lineage import lineage_of
 from baton.showing import report
 from baton.showing.gallery import Gallery, waterfall
 from baton.terms import ROW
+from baton.warning import WarningKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +62,7 @@ def _report(
         ),
         command=_command(findings),
         notes=tuple(findings.facts["goal"]["notes"]),
+        warnings=tuple(_warnings(findings)),
         performance=tuple(gallery.performance.values()),
         drivers=tuple(gallery.drivers.values()),
         importance=tuple(_importance(findings)),
@@ -69,6 +71,13 @@ def _report(
         explanations=explanations,
         environment=report.environment(),
     )
+
+
+def _warnings(findings: Findings) -> Iterator[str]:
+    """What to beware of; that a model is useless the page says by itself, of its main metric."""
+    for one in findings.warnings:
+        if one.kind is not WarningKind.USELESS:
+            yield f"{one.kind.value}: {one.message}"
 
 
 def _model(findings: Findings) -> report.Model:

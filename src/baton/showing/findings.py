@@ -15,6 +15,7 @@ from baton.evaluation.measured import MetricLine
 from baton.evaluation.shapley import ShapValues
 from baton.models import FittedModel
 from baton.terms import ROW
+from baton.warning import DataWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,8 @@ class Findings:
     """Trials of the search that found the hyperparameters."""
     champion: dict[str, float] | None = None
     """Scores of the model in use, if there is one."""
+    warnings: tuple[DataWarning, ...] = ()
+    """What a colleague would warn of, what matters most first."""
 
     @property
     def actual(self) -> pd.Series:

@@ -19,6 +19,8 @@ One module per step, in this order; each step knows only those above it.
 ``features``        `build`: a decision applied to a raw table
 ``target``          what the column to be predicted is
 ``inference``       `infer`: the decision on all columns
+``unread``          what of new rows cannot be read as the columns were
+``bonds``           which rows hang together, by a column of times or groups
 ==================  ============================================================================
 
 A CSV file is read as text and every column is typed from all of its values, never from a

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 
 def infer(
-    raw: pd.DataFrame, target: str, kind: Kind | None = None, drop: Sequence[str] = ()
+    raw: pd.DataFrame,
+    target: str,
+    kind: Kind | None = None,
+    drop: Sequence[str] = (),
+    group: str | None = None,
 ) -> Schema:
     """Decide what every column is for.
 
@@ -42,6 +46,8 @@ def infer(
         Classification or regression; by default it follows from the target's values.
     drop : sequence of str
         Columns to leave out.
+    group : str, optional
+        Column that says what rows belong to: no feature, since new rows belong to others.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def infer(
     kind, kind_note = target_kind(target, values[is_train], kind)
     require_known_classes(target, kind, values, is_train)
     train = raw if is_train.all() else raw[is_train]
-    others = [name for name in column_names(raw) if name != target and name not in drop]
+    others = [n for n in column_names(raw) if n != target and n not in drop and n != group]
     columns = tuple(infer_column(name, train[name]) for name in others)
     _require_usable(target, columns)
     _require_finite(raw, columns)

@@ -97,7 +97,19 @@ def _read_parquet(source: Source) -> pa.Table:
             table = file.read(columns=some).select(list(source.columns))
     except (pa.ArrowException, OSError) as error:
         raise InputError(unreadable(source.path, "Parquet", error)) from None
-    return table_of({name: plain(table[name]) for name in table.column_names})
+    return table_of({name: _plain(source, name, table[name]) for name in table.column_names})
+
+
+def _plain(source: Source, name: str, column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    import pyarrow as pa
+
+    found = plain(column)
+    try:
+        found.validate(full=True)
+    except pa.ArrowInvalid as error:
+        fault = f"column {name!r}: {error}"
+        raise InputError(unreadable(source.path, "Parquet", ValueError(fault))) from None
+    return found
 
 
 def _read_csv(source: Source) -> pa.Table:

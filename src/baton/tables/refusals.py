@@ -5,12 +5,11 @@ A sentence of one module stays there.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
 from baton.errors import InputError
-from baton.words.text import listed
+from baton.words.text import did_you_mean, listed
 
 
 def unknown_column(what: str, name: str, known: Sequence[str], where: str) -> InputError:
@@ -21,9 +20,8 @@ def unknown_column(what: str, name: str, known: Sequence[str], where: str) -> In
     >>> print(unknown_column("target", "qualty", ["ph", "quality"], "wine.csv"))
     target 'qualty' is not a column of wine.csv: did you mean 'quality'? It has: ph, quality
     """
-    lower = {column.lower(): column for column in known}
-    close = difflib.get_close_matches(name.lower(), list(lower), n=1)
-    lead = f"did you mean '{lower[close[0]]}'? It" if close else "it"
+    meant = did_you_mean(name, known)
+    lead = f"{meant}It" if meant else "it"
     headless = bool(known) and all(_is_number(column) for column in known)
     hint = "; the first line looks like data: add a header line" if headless else ""
     return InputError(

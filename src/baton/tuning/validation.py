@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.bonds import NONE, Bonds
 from baton.errors import InputError
 from baton.evaluation import metrics
 from baton.evaluation.validation import split_folds
@@ -66,7 +67,7 @@ class Validation:
             yield float(np.mean(found)) if self.is_folded else score
 
 
-def validation_of(target: pd.Series, kind: Kind, seed: int, groups: Any = None) -> Validation:
+def validation_of(target: pd.Series, kind: Kind, seed: int, bonds: Bonds = NONE) -> Validation:
     """Steps for a table, the same for every trial of a study.
 
     Parameters
@@ -74,17 +75,17 @@ def validation_of(target: pd.Series, kind: Kind, seed: int, groups: Any = None) 
     target : Series of shape (n,)
     kind : Kind
     seed : int
-    groups : array-like of shape (n,), optional
-        Rows of one group are never on both sides.
+    bonds : Bonds, optional
+        What rows hang together by: what is scored is of other groups, or later.
 
     Raises
     ------
     InputError
         If the rows are too few.
     """
-    folds = split_folds(target, kind, FOLDS, seed, groups)
+    folds = split_folds(target, kind, FOLDS, seed, bonds)
     if len(target) <= FOLDED_ROWS:
         return Validation(tuple(folds), is_folded=True)
-    rest, held = folds[0]
+    rest, held = folds[0] if bonds.times is None else folds[-1]  # the latest learns from most
     few = np.random.default_rng(seed).permutation(rest)[: int(len(rest) * _FIRST_PART)]
     return Validation(((np.sort(few), held), (rest, held)), is_folded=False)

@@ -6,6 +6,7 @@ Pure functions from a value to a short string. Layout belongs in ``baton.showing
 
 from __future__ import annotations
 
+import difflib
 import math
 from itertools import zip_longest
 from numbers import Real
@@ -146,6 +147,19 @@ def listed(items: Iterable[Any], most: int = 3, *, last: str = " and ") -> str:
     if len(every) > most:
         return f"{', '.join(every[:most])} and {len(every) - most} more"
     return last.join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest of the known names was meant, if one is near; ends with a blank.
+
+    Examples
+    --------
+    >>> did_you_mean("XGBost", ["lasso", "xgboost"]), did_you_mean("zzz", ["lasso"])
+    ("did you mean 'xgboost'? ", '')
+    """
+    lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), list(lower), n=1)
+    return f"did you mean '{lower[close[0]]}'? " if close else ""
 
 
 def quoted(names: Iterable[Any], most: int = 5) -> str:

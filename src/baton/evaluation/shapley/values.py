@@ -5,6 +5,7 @@ How they are found belongs in the modules beside this one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,8 @@ class ShapValues:
         own = [name for name in lines.columns if name not in {row, "_class", "_base_value"}]
         values = lines[own].to_numpy().reshape(-1, n_outputs, len(own))
         base = lines["_base_value"].to_numpy()[:n_outputs]
-        return cls(np.moveaxis(values, 1, 2), base, tuple(own), labels, scale, method)
+        names = tuple(_as_named(name) for name in own)
+        return cls(np.moveaxis(values, 1, 2), base, names, labels, scale, method)
 
     def __repr__(self) -> str:
         n_rows, n_features, n_outputs = self.values.shape
@@ -89,13 +91,13 @@ class ShapValues:
             Row ids.
         row : str
             The row id's column; ``_class`` (classification only) and ``_base_value`` follow it,
-            then one column per feature.
+            then one column per feature; one that is called as these has an underscore more.
         """
         import pandas as pd
 
         n_rows, n_features, n_outputs = self.values.shape
         lines = np.moveaxis(self.values, 1, 2).reshape(n_rows * n_outputs, n_features)
-        frame = pd.DataFrame(lines, columns=list(self.features))
+        frame = pd.DataFrame(lines, columns=[_at_rest(name) for name in self.features])
         frame.insert(0, "_base_value", np.tile(self.base_values, n_rows))
         if self.classes:
             codes: Any = np.tile(np.arange(n_outputs), n_rows)
@@ -103,6 +105,18 @@ class ShapValues:
             frame.insert(0, "_class", pd.Series(labels))
         frame.insert(0, row, np.repeat(np.asarray(rows), n_outputs))
         return frame
+
+
+_TAKEN = re.compile(r"_+(row|class|base_value)")
+
+
+def _at_rest(name: str) -> str:
+    """Name of a feature's column, beside those that the table has of its own."""
+    return f"_{name}" if _TAKEN.fullmatch(name) else name
+
+
+def _as_named(column: str) -> str:
+    return column[1:] if _TAKEN.fullmatch(column) else column
 
 
 def global_importance(found: ShapValues) -> pd.DataFrame:
