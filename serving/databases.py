@@ -16,8 +16,8 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MOST_BYTES = 512 * 2**20
 """Above this, a database is only looked at by its schema: all of it would take seconds."""
 
-PAGE_CACHE_KIB = 4096
-"""What a connection keeps of a database; the system's own cache is behind it."""
+PAGE_CACHE_KIB = 2000
+"""What a connection keeps of a database: SQLite's own default. The system's cache is behind it."""
 
 
 def bound_page_caches(engines: type[Engine] | Engine) -> None:

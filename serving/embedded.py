@@ -324,6 +324,8 @@ def _start_server(running: Processes, port: int, *, schedules: bool) -> Child:
         guarded("serving.server"),
         is_ready=lambda: is_up(Addresses(0, running.api, secret=running.secret)),
         BATON_PREFECT_PORT=str(port),
+        # Its threads, one a connection, would each keep what they freed in an arena of their own.
+        MALLOC_ARENA_MAX="1",
         PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false",
         PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED=str(schedules).lower(),
         PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",

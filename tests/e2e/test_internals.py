@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.conftest import BRIEFLY
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]  # tests/integration/test_prefect_internals.py
 
 
 @pytest.mark.timeout(600)  # every run imports everything anew

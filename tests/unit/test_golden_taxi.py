@@ -60,6 +60,7 @@ def test_lasso(months):
     assert found == pytest.approx(11.167275941, abs=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # histograms of 13,221 columns, in trees of depth 30
 def test_xgboost(months):
     """The reproduced error, without a look at the month that is scored."""

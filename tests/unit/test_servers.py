@@ -57,7 +57,9 @@ def _private(tmp_path_factory):
     found.cleanup()
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mysql"])
+@pytest.fixture(
+    scope="module", params=["postgresql", pytest.param("mysql", marks=pytest.mark.long)]
+)
 def server(request, tmp_path_factory, answering):
     """A database of the tests' own, which ends with them."""
     makes = {"postgresql": services.postgresql, "mysql": services.mysql}
