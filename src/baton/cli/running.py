@@ -13,7 +13,7 @@ from rich.console import Console
 
 from baton import options, problems, terms
 from baton.chain import outcome, records
-from baton.chain.events import DatasetReady, Stage
+from baton.chain.events import DatasetReady, Stage, registered_name
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
@@ -183,14 +183,21 @@ def _require_model(problem: str, given: dict[str, Any], version: int | None) -> 
         )
     chosen = problems.get(problem)
     asked = {name: given.get(name) for name in chosen.names_models}
-    known = records.names_of_models(settings(), problem)
-    if len(known) == 1 and version is None and not any(asked.values()):
+    if version is None and _has_trained(problem, asked):
         return
     with away():
         from tasks.platform.tracking import model_for, newest_version
 
     with private():
         newest_version(model_for(chosen, asked), problem, version)
+
+
+def _has_trained(problem: str, asked: dict[str, Any]) -> bool:
+    """Tell whether a chain of this home has ended with the model that is asked for."""
+    known = records.names_of_models(settings(), problem)
+    if name := asked.get("name"):
+        return registered_name(problem, name) in known
+    return len(known) == 1 and not any(asked.values())
 
 
 def _check_notebook(asked: dict[str, Any]) -> None:
