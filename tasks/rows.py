@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from baton.bonds import Bonds, bonds_of
+from baton.bonds import NONE, Bonds, bonds_of
 from baton.chain.events import DatasetReady
 from baton.lineage import lineage_of
 from baton.terms import GROUP, ROW, SPLIT, TIME, Split, visible
@@ -31,6 +31,8 @@ def read_training_rows(data: DatasetReady) -> Any:
 def read_bonds(data: DatasetReady, side: Split) -> Bonds:
     """What the rows of one side hang together by."""
     there = [name for name in results.schema(data.features).names if name in {GROUP, TIME}]
+    if not there:
+        return NONE
     table = results.read(data.features, columns=there, filters=[(SPLIT, "==", side.value)])
     return bonds_of(table.to_pandas())
 

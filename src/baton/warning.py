@@ -6,7 +6,7 @@ Who warns of what belongs in ``baton.checks`` and ``baton.evaluation.usefulness`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ def as_table(found: Iterable[DataWarning]) -> pa.Table:
 
     names = pa.list_(pa.string())
     schema = pa.schema([("kind", pa.string()), ("columns", names), ("message", pa.string())])
-    return pa.Table.from_pylist([asdict(one) | one.as_json() for one in found], schema=schema)
+    return pa.Table.from_pylist([one.as_json() for one in found], schema=schema)
 
 
 def of_table(table: pa.Table) -> tuple[DataWarning, ...]:

@@ -15,7 +15,7 @@ from baton import models
 from baton.errors import InputError
 from baton.evaluation import curves, intervals, metrics, validation
 from baton.evaluation.metrics import Metric
-from baton.terms import Kind
+from baton.terms import GROUP, Kind
 
 
 def predictions(n_rows, n_classes, seed=0, strength=2.0):
@@ -452,6 +452,7 @@ def test_folds_keep_groups_together():
             seen.append(held)
             return models.fit(rows, models.Recipe("y", kind, family="decision_tree"))
 
-        validation.cross_validate(table, "y", kind, folds=5, groups=groups, fit=fit)
+        hanging = table.assign(**{GROUP: groups})
+        validation.cross_validate(hanging, "y", kind, folds=5, fit=fit)
         assert set.union(*seen) == set(groups)
         assert sum(map(len, seen)) == len(set(groups))

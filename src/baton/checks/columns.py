@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from baton.checks.advice import leave_out
 from baton.checks.one_column import values_of
-from baton.tables.levels import MISSING_NUMBER
+from baton.tables.levels import lost
 from baton.tables.roles import Column, Role
 from baton.warning import DataWarning, WarningKind
 from baton.words.text import counted, percent, quoted
@@ -121,13 +121,8 @@ def _strange(sides: Sides, name: str) -> tuple[int, list[str]] | None:
     assert sides.raw is not None
     if sides.raw[name].dtype.kind in "biufmM":
         return None
-    cells = sides.raw[name].iloc[sides.rows]
-    gone = cells.notna().to_numpy() & sides.features[name].isna().to_numpy()
-    if not gone.any():
-        return None
-    said = cells[gone].astype(str).str.strip()
-    strange = said[~said.str.lower().isin(MISSING_NUMBER)]
-    return (len(strange), list(strange.unique()[:_EXAMPLES])) if len(strange) else None
+    found = lost(sides.raw[name].iloc[sides.rows], sides.features[name].to_numpy())
+    return (found.total, [str(one) for one in found.values[:_EXAMPLES]]) if found.total else None
 
 
 def _warned(names: list[str], message: str) -> DataWarning:

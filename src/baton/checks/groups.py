@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.checks.advice import hold_out_whole
-from baton.checks.one_column import values_of
+from baton.checks.one_column import ranks, values_of
 from baton.warning import DataWarning, WarningKind
 from baton.words.text import counted
 
@@ -88,15 +88,9 @@ def _alike(sides: Sides, keys: Array) -> float:
     places = np.unique(keys[sides.sample], return_inverse=True)[1]
     y = sides.y
     if not sides.is_classes:
-        return _intraclass(places, _ranks(y))
+        return _intraclass(places, ranks(y))
     shown = np.argsort(-np.bincount(y), kind="stable")[:5]
     return max((_intraclass(places, (y == code).astype(float)) for code in shown), default=0.0)
-
-
-def _ranks(y: Array) -> Array:
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(y))
 
 
 def _intraclass(groups: Array, y: Array) -> float:

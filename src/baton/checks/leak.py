@@ -9,7 +9,7 @@ import numpy as np
 
 from baton.checks.advice import leave_out
 from baton.checks.equations import equation
-from baton.checks.one_column import Values, errors, estimated, explained, values_of
+from baton.checks.one_column import Values, errors, estimated, explained, ranks, values_of
 from baton.warning import DataWarning, WarningKind
 from baton.words.text import percent
 
@@ -62,16 +62,10 @@ def _is_exact(wrong: int, by_chance: int, covered: float, n_edges: int = 1) -> b
 def _is_same(y: Array, found: Array) -> bool:
     """Tell whether estimates are the target up to stray rows, its scale or its rounding."""
     share = explained(y, found)
-    if max(share, explained(_ranks(y), _ranks(found))) >= EXACT:
+    if max(share, explained(ranks(y), ranks(found))) >= EXACT:
         return True
     step = _resolution(y)
     return share >= _ROUNDED and float(np.mean(np.abs(y - found) <= step)) >= 0.99
-
-
-def _ranks(values: Array) -> Array:
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(values))
 
 
 def _resolution(y: Array) -> float:

@@ -149,6 +149,13 @@ def _between(known: Array, means: Array, wanted: Array, is_category: bool) -> Ar
     return np.where(np.isfinite(wanted), drawn, np.where(is_known, means[places], np.nan))
 
 
+def ranks(values: Array) -> Array:
+    """Rank of each value, equal ones in the mean."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values))
+
+
 def explained(y: Array, found: Array) -> float:
     """Part of a target's variance that an estimate explains (R²); 0 where there is none."""
     spread = float(((y - y.mean()) ** 2).sum()) if len(y) else 0.0

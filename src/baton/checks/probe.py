@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.checks.one_column import explained
 from baton.encoding.native import Encoder
 
 if TYPE_CHECKING:
@@ -150,8 +151,7 @@ def skill(y: Array, answer: Array, n_classes: int) -> float:
     1 all.
     """
     if not n_classes:
-        spread = float(((y - y.mean()) ** 2).mean())
-        return 1 - float(((y - answer) ** 2).mean()) / spread if spread > 0 else 0.0
+        return explained(y, answer)
     shares = np.bincount(y, minlength=n_classes) / len(y)
     entropy = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
     of_true = np.clip(answer[np.arange(len(y)), y], 1e-6, 1)

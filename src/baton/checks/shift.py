@@ -62,17 +62,16 @@ def _drawn(sides: Sides) -> Array:
 
 
 def area(answer: Array, is_positive: Array) -> float:
-    """Area under the ROC curve, by ranks; of two sides that are not empty.
+    """Area under the ROC curve, of two sides that are not empty.
 
     Examples
     --------
     >>> area(np.array([0.1, 0.9, 0.8]), np.array([False, True, False]))
     1.0
     """
-    from scipy.stats import rankdata
+    from sklearn.metrics import roc_auc_score
 
-    ranks, n = rankdata(answer), int(is_positive.sum())
-    return float((ranks[is_positive].sum() - n * (n + 1) / 2) / (n * (len(answer) - n)))
+    return float(roc_auc_score(is_positive, answer))
 
 
 def noise_of_area(n: int, m: int) -> float:

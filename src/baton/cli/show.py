@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -189,32 +189,42 @@ def model_facts(model: Registered) -> Json:
 
 def model_list(console: Console, models: list[Registered], place: str) -> None:
     """Print a line for each registered model, or that there is none in the place looked in."""
-    if not models:
-        said = f"no models yet {place}; `baton run spheres` trains one"
-        console.print(said, highlight=False, markup=False, soft_wrap=True)
-        return
-    table = Table()
-    for heading in ("problem", "name", "predicts", "newest", "champion", "registered as"):
-        table.add_column(heading)
-    for one in models:
-        champion = "" if one.champion is None else str(one.champion)
-        cells = (one.problem, one.short, one.target, str(one.version), champion, one.name)
-        table.add_row(*map(escape, cells))
-    console.print(table)
+    headings = ("problem", "name", "predicts", "newest", "champion", "registered as")
+    lines = [
+        (m.problem, m.short, m.target, str(m.version), str(m.champion or ""), m.name)
+        for m in models
+    ]
+    none = f"no models yet {place}; `baton run spheres` trains one"
+    _list(console, headings, [[escape(cell) for cell in line] for line in lines], none)
 
 
 def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:
     """Print a line for each chain, or that there is none in the place looked in."""
-    if not chains:
-        said = f"no chains yet {place}; `baton run spheres` starts one"
-        console.print(said, highlight=False, markup=False, soft_wrap=True)
+    lines = [
+        (
+            chain.id,
+            chain.problem,
+            chain.state.lower(),
+            ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages),
+        )
+        for chain in chains
+    ]
+    none = f"no chains yet {place}; `baton run spheres` starts one"
+    _list(console, ("chain", "problem", "state", "stages"), lines, none)
+
+
+def _list(
+    console: Console, headings: Sequence[str], lines: Sequence[Sequence[str]], none: str
+) -> None:
+    """Print a table, or in one line that it would be empty."""
+    if not lines:
+        console.print(none, highlight=False, markup=False, soft_wrap=True)
         return
     table = Table()
-    for heading in ("chain", "problem", "state", "stages"):
+    for heading in headings:
         table.add_column(heading)
-    for chain in chains:
-        stages = ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages)
-        table.add_row(chain.id, chain.problem, chain.state.lower(), stages)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation.held_out import Classified, Estimated
-from baton.evaluation.metrics import INFO, Metric
+from baton.evaluation.metrics import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,7 @@ def _worst(held: Classified | Estimated) -> dict[Metric, float]:
     """Value of each metric on rows that are answered as badly as can be, or knowing nothing."""
     if isinstance(held, Classified):
         size = held.n_classes
-        of_classes = {name: 0.0 for name in INFO if name in _OF_CLASSES}
+        of_classes = dict.fromkeys(_OF_CLASSES, 0.0)
         halved = 0.5 if size == 2 else 1.0
         losses = {Metric.LOG_LOSS: math.log(size), Metric.BRIER: halved * (1 - 1 / size)}
         return of_classes | losses | {Metric.MCC: -1.0}

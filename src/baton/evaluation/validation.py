@@ -18,7 +18,7 @@ from baton.errors import InputError
 from baton.evaluation.held_out import coded
 from baton.evaluation.metrics import evaluate
 from baton.models.answers import output_of
-from baton.terms import GROUP, Kind
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,6 @@ def cross_validate(
     *,
     folds: int = 5,
     seed: int = 0,
-    groups: Any = None,
     fit: Callable[[pd.DataFrame], Any] | None = None,
 ) -> CrossValidation:
     """Fit and score on folds: shuffled, stratified for a classification, or as rows hang together.
@@ -67,8 +66,6 @@ def cross_validate(
     folds : int
     seed : int
         Of the folds and of the default `fit`.
-    groups : array-like of shape (n,), optional
-        Rows of one group are never on both sides of a fold: the column `GROUP`, if it is not there.
     fit : callable, optional
         From training rows to a fitted model (`predict`, `predict_proba`, `classes`);
         :func:`baton.models.fit` with its defaults if not given.
@@ -78,7 +75,6 @@ def cross_validate(
     InputError
         If there are fewer rows, or fewer rows of every class, than folds.
     """
-    table = table if groups is None else table.assign(**{GROUP: np.asarray(groups)})
     learn = fit or (lambda rows: models.fit(rows, models.Recipe(target, kind, seed=seed)))
     found = []
     for train, test in split_folds(table[target], kind, folds, seed, bonds_of(table)):

@@ -64,6 +64,23 @@ def levels_of(text: pa.ChunkedArray[Any]) -> Levels:
     return Levels(counted.field("values"), counted.field("counts").to_numpy())
 
 
+def lost(cells: pd.Series, read: Any) -> Levels:
+    """Distinct values of cells that say something and are missing as they were read.
+
+    Parameters
+    ----------
+    cells : Series of shape (n,)
+        Of which those that cannot be text say nothing.
+    read : array-like of shape (n,)
+        What was made of them.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    text = text_if_any(cells[pd.isna(read)])
+    return levels_of(pa.chunked_array([], pa.string()) if text is None else text).without_missing()
+
+
 def encode(series: pd.Series) -> tuple[np.ndarray, pa.Array[Any]]:
     """Position of each row's text in the distinct ones (-1 if missing), and those."""
     encoded = text_of(series).combine_chunks().dictionary_encode()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from baton.errors import InputError
 from baton.tables.features import converted
-from baton.tables.levels import levels_of, text_of
+from baton.tables.levels import levels_of, lost, text_of
 from baton.tables.roles import Role, Schema
 from baton.words.text import counted
 
@@ -64,10 +64,9 @@ def _unread(raw: pd.DataFrame, schema: Schema) -> Iterator[Unread]:
         is_text = column.name in raw and raw[column.name].dtype.kind not in "biufmM"
         if not is_text or column.role in {Role.CATEGORY, Role.DROPPED}:
             continue
-        text = text_of(raw[column.name])
-        given = levels_of(text).without_missing()
-        lost = raw[column.name][pd.isna(pd.Series(converted(raw[column.name], column)).to_numpy())]
-        bad = levels_of(text_of(lost)).without_missing()
+        cells = raw[column.name]
+        given = levels_of(text_of(cells)).without_missing()
+        bad = lost(cells, pd.Series(converted(cells, column)).to_numpy())
         if bad.total:
             example = str(bad.values[0])
             yield Unread(column.name, column.role, bad.total, given.total, example)
