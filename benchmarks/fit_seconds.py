@@ -44,14 +44,15 @@ def plain_script(rows: Rows, n_jobs: int | None) -> None:
     common = {"enable_categorical": True, "tree_method": "hist", "n_jobs": n_jobs}
     engine = xgboost.XGBClassifier if is_class else xgboost.XGBRegressor
     tried = engine(n_estimators=_TREES, early_stopping_rounds=_PATIENCE, **common, **ours)
-    held = [(X.iloc[watched], y[watched])]
-    tried.fit(X.iloc[fitted], y[fitted], eval_set=held, verbose=False)
+    held = X.iloc[watched], y[watched]
+    tried.fit(X.iloc[fitted], y[fitted], eval_set=[held], verbose=False)
     engine(n_estimators=tried.best_iteration + 1, **common, **ours).fit(X, y)
     engine = lightgbm.LGBMClassifier if is_class else lightgbm.LGBMRegressor
     common = {"n_jobs": n_jobs, "verbosity": -1}
     patience = lightgbm.early_stopping(_PATIENCE, verbose=False)
     tried = engine(n_estimators=_TREES, **common, **theirs)
-    tried.fit(X.iloc[fitted], y[fitted], eval_set=held, callbacks=[patience])
+    watching = {"eval_X": held[0], "eval_y": held[1], "callbacks": [patience]}
+    tried.fit(X.iloc[fitted], y[fitted], **watching)
     engine(n_estimators=tried.best_iteration_ or _TREES, **common, **theirs).fit(X, y)
 
 
