@@ -107,6 +107,7 @@ _LIBRARYS = {
     "reg_lambda": 1.0,
     "subsample": 1.0,
     "colsample_bylevel": 1.0,
+    "max_cat_to_onehot": 4,
 }
 """XGBoost's documentation, parameters of the tree booster."""
 

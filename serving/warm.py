@@ -54,6 +54,7 @@ _IMPORTS = (
 """What stages import; a module that is not there is left to the run that wants it."""
 
 _LATER = (
+    "lightgbm",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.data",
@@ -65,7 +66,7 @@ _LATER = (
     "jinja2",
     "shap.plots",
 )
-"""What only the last stage imports: done while no run waits to be forked."""
+"""What some models alone, or the last stage, import: done while no run waits to be forked."""
 
 _DECIDING = ("tasks.data", "tasks.training", "tasks.evaluation", "tasks.reporting")
 """Modules whose fingerprints the stages ask for: read then too, source by source."""

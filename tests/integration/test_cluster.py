@@ -109,6 +109,7 @@ def test_each_worker_reads_its_own_row_groups(table, tmp_path):
         ("xgboost", 10_000, {}, True),
         ("xgboost", 500, {}, False),
         ("lightgbm", 10_000, {}, False),
+        ("boosters", 10_000, {}, False),
         ("xgboost", 10_000, {"encoding": "one_hot"}, False),
     ],
 )

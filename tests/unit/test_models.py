@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -369,6 +370,38 @@ def test_the_margins_of_both_boosters_are_averaged(tmp_path):
     margins = [np.log(one[:, 1] / one[:, 0]) for one in each]
     expected = 1 / (1 + np.exp(-np.mean(margins, axis=0)))
     np.testing.assert_allclose(model.predict_proba(table)[:, 1], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_rows", [300, 2400])
+def test_boosters_at_the_same_time_are_those_one_after_the_other(n_rows, monkeypatch):
+    """One thread each, and the same bits; a given number of threads is for one at a time."""
+    table, here, both, begun = table_of(n_rows), threading.get_ident(), threading.Barrier(2), []
+    for family in map(models.family, ("xgboost", "lightgbm")):
+        fit_it = type(family).fit
+
+        def noted(self, X, y, spec, fit_it=fit_it):
+            begun.append((threading.get_ident() == here, spec.params["n_jobs"]))
+            if not begun[-1][0]:
+                both.wait(60)
+            return fit_it(self, X, y, spec)
+
+        monkeypatch.setattr(type(family), "fit", noted)
+
+    def answers(**params):
+        params = {"n_estimators": 20} | params
+        recipe = models.Recipe("label", Kind.CLASSIFICATION, "boosters", params)
+        return models.fit(table, recipe).predict_proba(table)
+
+    together, apart = answers(), answers(n_jobs=1)
+    np.testing.assert_array_equal(together, apart)
+    assert begun == [(False, 1)] * 2 + [(True, 1)] * 2
+
+
+def test_what_a_booster_refuses_at_the_same_time_is_said_in_one_line():
+    """An error of one of two threads reaches the user as any other does."""
+    recipe = models.Recipe("label", Kind.CLASSIFICATION, "boosters", {"lightgbm__num_leaves": -3})
+    with pytest.raises(InputError, match=r"boosters .*num_leaves"):
+        models.fit(table_of(300), recipe)
 
 
 def test_few_rows_are_all_fitted(fits):

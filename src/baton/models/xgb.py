@@ -68,6 +68,10 @@ _TUNED_NUMBERS = {
     "reg_lambda": 0.0,
     "subsample": 0.7,
 }
+_EVERY_LEVEL = 256
+"""More than a column has codes for: a split sets one level apart. The sets that XGBoost makes of
+five levels or more learn the training rows by heart, as the tuned weight of a leaf is so small."""
+
 _FEW_CLASSES = {"max_depth": 4, "min_child_weight": 0.01}
 _FEW_NUMBERS = {"max_depth": 3}
 """Smaller trees, for rows that are fewer than the defaults were tuned on."""
@@ -96,6 +100,7 @@ class XGBoost(Family):
             **super().defaults(kind, n_rows),
             "n_estimators": 1000,
             "early_stopping": True,
+            "max_cat_to_onehot": _EVERY_LEVEL,
             **(_TUNED_CLASSES if is_class else _TUNED_NUMBERS),
             **(few if n_rows < FOLDS_ROWS else {}),
         }

@@ -45,6 +45,7 @@ HYPERPARAMETERS = {
     "reg_lambda": 1.0,
     "subsample": 1.0,
     "colsample_bylevel": 1.0,
+    "max_cat_to_onehot": 4,
 }
 """XGBoost's own, with a number of trees that takes seconds on a month of trips."""
 IDS = ("PULocationID", "DOLocationID")
