@@ -123,7 +123,7 @@ class TableProblem(Problem[TableParams]):
 
     def load(self, params: TableParams) -> pd.DataFrame:
         """Rows of the file, then those of ``test_path``, marked in the column `SPLIT`."""
-        return read(*_sources(params))
+        return read(*_sources(params), target=params.target)
 
     def contract(self, params: TableParams) -> DataFrameSchema:
         """Every column of the file's header, numbers finite, and at least two target values."""
