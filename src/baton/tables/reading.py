@@ -50,10 +50,8 @@ def read(train: Source, test: Source | None = None, target: str = "") -> pd.Data
     import numpy as np
 
     given = [train] if test is None else [train, test]
-    tables, sources = zip(*map(_load, given), strict=True)
-    named: tuple[str, ...] = ()
-    if target:
-        tables, named = _with_classes(sources, tables, target)
+    loaded, sources = zip(*map(_load, given), strict=True)
+    tables, named = _with_classes(sources, loaded, target) if target else (loaded, ())
     raw: pd.DataFrame = without_null_types(
         _join(sources, tables, target if named else "")
     ).to_pandas()

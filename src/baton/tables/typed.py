@@ -43,10 +43,10 @@ def missing_classes(table: pa.Table, target: str) -> tuple[str, ...]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = trim(table[target]).value_counts().to_pylist()
-    counts = {one["values"]: one["counts"] for one in found}
+    found: Any = trim(table[target]).drop_null().value_counts()
+    counts: dict[str, int] = {one["values"]: one["counts"] for one in found.to_pylist()}
     words = [word for word in counts if word in WORDS]
-    others = {name: count for name, count in counts.items() if name and name not in MISSING}
+    others = {name: count for name, count in counts.items() if name not in MISSING}
     if len(words) != 1 or len(others) < 2 or counts[words[0]] < min(others.values()):
         return ()
     if {name.lower() for name in others} <= _FLAGS or not all(name[0].isalpha() for name in others):
