@@ -92,7 +92,7 @@ def classified(actual, predicted, classes=("a", "b", "c"), **more):
 def test_numbers_have_unit_baseline_drivers_and_weakest_range():
     """The error in the target's unit, what it rests on and which way, where it errs most."""
     said = summary(numbers())
-    assert said.startswith("Predictions of 'y' are off by 1.5")
+    assert said.startswith("Predictions of 'y' are typically off by 1.5")
     assert "in its own unit (RMSE of 400 held-out rows, 95 % interval 1." in said
     assert "always predicting the mean would be off by 9." in said
     assert "% less error: the columns tell of 'y'." in said
@@ -123,7 +123,7 @@ def test_two_classes_are_told_by_the_likelier_one():
     proba = np.column_stack([1 - chance, chance])
     said = summary(found(labels, proba, {"x": x}, x[:, None, None], ("no", "yes")))
     assert said.startswith("Of 500 held-out rows, 8")
-    assert "always naming the most frequent class would be right in 0.5" in said
+    assert "always naming the most frequent class would be right in 5" in said
     assert "Only 'x' (the higher, the more likely 'yes') moves its predictions." in said
     assert "Its most frequent mistake: " in said
 

@@ -75,17 +75,17 @@ def _score(findings: Findings, line: MetricLine) -> str:
         )
     if info.has_target_unit:
         return (
-            f"Predictions of '{findings.data.target}' are off by {number(line.value)} in its own"
-            f" unit ({info.label} of {n_rows}, {sure}){beside}."
+            f"Predictions of '{findings.data.target}' are typically off by {number(line.value)} in"
+            f" its own unit ({info.label} of {n_rows}, {sure}){beside}."
         )
     better = "higher" if info.greater_is_better else "lower"
     return f"{info.label} is {number(line.value)} ({better} is better; {n_rows}, {sure}){beside}."
 
 
 def _beside(line: MetricLine) -> str:
-    value = number(line.baseline or 0.0)
+    value, share = number(line.baseline or 0.0), percent(line.baseline or 0.0)
     if line.metric == Metric.ACCURACY:
-        return f"; always naming the most frequent class would be right in {value}"
+        return f"; always naming the most frequent class would be right in {share}"
     if INFO[Metric(line.metric)].has_target_unit:
         return f"; always predicting the mean would be off by {value}"
     return f"; a model that ignores every column has {value}"
@@ -116,8 +116,8 @@ def _gain(line: MetricLine) -> str:
     if not (is_share or INFO[Metric(line.metric)].has_target_unit):
         return ""
     before, now = ((1 - one if is_share else one) for one in (line.baseline or 0.0, line.value))
-    what = "mistakes" if is_share else "error"
-    return f", with {percent((before - now) / before)} less {what}" if before > 0 else ""
+    less = "fewer mistakes" if is_share else "less error"
+    return f", with {percent((before - now) / before)} {less}" if before > 0 else ""
 
 
 def _drivers(findings: Findings) -> str:
