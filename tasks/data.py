@@ -233,6 +233,7 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
         n_test=facts["n_test"],
         seed=getattr(plan.params, "seed", 0),
         name=plan.problem.model_name(plan.params),
+        source=plan.problem.source_name(plan.params)[:1024],
         options=with_model(plan.options, goal["model"], goal["model_params"]),
     )
 

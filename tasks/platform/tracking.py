@@ -51,6 +51,9 @@ _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEE
 _DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
 """What the addresses of stores begin with that keep no artifacts."""
 
+_NOTE_TAG = "mlflow.note.content"
+"""What MLflow's pages show as a run's description."""
+
 _PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
     "baton",
@@ -586,6 +589,7 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
 
     client, run_id, data = _client(), evaluated.model.run_id, evaluated.data
     _log_metrics(client, run_id, evaluated)
+    client.set_tag(run_id, _NOTE_TAG, f"**{data.title}**\n\n{evaluated.summary}")
     for name, value in evaluated.scores.items():
         client.set_model_version_tag(
             evaluated.model.name, str(evaluated.model.version), name, f"{value:.6g}"

@@ -46,6 +46,11 @@ def test_science_starts_later_on_what_engineering_has_kept(up, iris):
     assert set(compared["model"]) == {"decision_tree", "logistic_regression"}
     assert compared["mean"].is_monotonic_decreasing
     assert compared["model"][0] in Path(again["report"]).read_text("utf-8")
+    assert [line["model"] for line in again["comparison"]] == compared["model"].tolist()
+    side_by_side = up.baton("compare", iris["chain"], again["chain"], "--json")
+    assert side_by_side.code == 0, side_by_side.err
+    assert side_by_side.json["is_paired"]
+    assert any(one["name"] == "compare" for one in side_by_side.json["differs"])
     subflows = [r for r in up.runs("candidate") if r["name"].endswith(" iris")]
     assert len(subflows) == 2
     assert max(r["start_time"] for r in subflows) < min(r["end_time"] for r in subflows)

@@ -54,6 +54,7 @@ def test_results_are_parquet_files_with_lineage_under_readable_paths(up, spheres
         "raw",
         "features",
         "warnings",
+        "columns",
         "predictions",
         "metrics",
         "permutation_importance",
@@ -178,6 +179,9 @@ def test_mlflow_has_pictures_tables_data_and_report(up, spheres):
     run = client.get_run(spheres["model"]["run_id"])
     assert "accuracy_low" in run.data.metrics
     assert run.inputs.dataset_inputs[0].dataset.name == "spheres"
+    said = spheres["summary"]
+    assert said.startswith("Of 3,003 held-out rows, 94 % are classified right (accuracy 0.94")
+    assert run.data.tags["mlflow.note.content"] == f"**{spheres['title']}**\n\n{said}"
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"pictures", "report.html", "metrics.json", "shap_global.json"} <= names
     pictures = {a.path for a in client.list_artifacts(run.info.run_id, "pictures")}

@@ -15,7 +15,7 @@ from baton.checks.labels import doubtful, wrong_labels
 from baton.checks.leak import leaks
 from baton.checks.shift import shifts
 from baton.checks.suspect import suspects
-from baton.terms import ROW, SPLIT, Kind
+from baton.terms import ROW, SPLIT, TIME, Kind
 from baton.warning import DataWarning, WarningKind, as_table, of_table, sorted_warnings
 
 N = 1_200
@@ -279,6 +279,19 @@ def test_held_out_rows_that_look_different_are_told_by_their_column():
     assert "0.50 ± 0.02" in found.message
     later = table.assign(sold=pd.date_range("2024-01-01", periods=N, freq="h"))
     assert shifts(sides(later, Kind.REGRESSION, is_test=np.arange(N) >= 900)) == []
+
+
+def test_what_says_the_date_is_no_shift_where_later_rows_are_held_out():
+    """Year, month and a running number part the sides by themselves; a price that rises counts."""
+    days = pd.Series(pd.date_range("2020-01-01", periods=N, freq="D"))
+    table = clean(Kind.REGRESSION).assign(year=days.dt.year, Month=days.dt.month, no=np.arange(N))
+    later = {"is_test": np.arange(N) >= 900}
+    (found,) = shifts(sides(table, Kind.REGRESSION, **later))
+    assert "no" in found.columns
+    assert shifts(sides(table.assign(**{TIME: days}), Kind.REGRESSION, **later)) == []
+    rising = table.assign(**{TIME: days}, a=table.a + np.arange(N) / 300)
+    (found,) = shifts(sides(rising, Kind.REGRESSION, **later))
+    assert found.columns == ("a",)
 
 
 def two_moons(rate, seed=0):

@@ -620,6 +620,42 @@ def test_the_class_none_is_a_class(loaded):
     assert set(build(raw, infer(raw, "y"))["y"]) == {"None", "Insomnia", "Apnea"}
 
 
+CONTINENTS = "a,y\n" + "1,NA\n2,EU\n3,AS\n" * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        (CONTINENTS, {"NA", "EU", "AS"}),
+        (CONTINENTS + "4,\n", {"NA", "EU", "AS"}),
+        (CONTINENTS.replace("NA", "NULL"), {"NULL", "EU", "AS"}),
+        (CONTINENTS.replace("3,", "NA,"), {"EU", "AS"}),
+        ("a,y\n" + "2,EU\n3,AS\n" * 5 + "1,NA\n", {"EU", "AS"}),
+        (CONTINENTS.replace("EU", "yes").replace("AS", "no"), {"yes", "no"}),
+        (CONTINENTS.replace("EU", "7").replace("AS", "8"), {7, 8}),
+        (CONTINENTS.replace("2,EU", "2,null"), {"AS"}),
+        ("a,y\n" + "1,?\n2,EU\n3,AS\n" * 5, {"EU", "AS"}),
+    ],
+    ids=["plain", "blank", "null", "elsewhere", "rarer", "flags", "numbers", "two", "mark"],
+)
+def test_a_word_for_missing_is_a_class_where_the_target_shows_it(written, text, classes):
+    """As `NA` among continents; not where another column is so marked, or it is the rarest."""
+    raw = read(describe(written(text)), target="y")
+    assert set(raw["y"].dropna()) == classes
+    is_class = not classes.isdisjoint({"NA", "NULL"})
+    assert any("is a class of target 'y'" in note for note in raw.attrs["notes"]) == is_class
+    if is_class:
+        assert infer(raw, "y").notes[1] == raw.attrs["notes"][0]
+
+
+def test_a_class_that_says_missing_is_one_in_both_files(written):
+    """As the first file shows it."""
+    both = [written(CONTINENTS, "a.csv"), written("a,y\n9,NA\n8,\n", "b.csv")]
+    raw = read(*map(describe, both), target="y")
+    assert raw["y"].tolist()[-2] == "NA"
+    assert raw["y"].isna().sum() == 1
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "message"),
     [

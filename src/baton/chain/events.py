@@ -211,6 +211,8 @@ class DatasetReady(Event):
     """What the chain was asked for whatever its problem is."""
     name: ModelName = ""
     """Name of what is learnt, where the problem has several models."""
+    source: Annotated[str, Field(max_length=1024)] = ""
+    """What the rows are from, for people: such as the name of a file."""
     study: TableRef | None = None
     """Trials of the search that found the options' hyperparameters, if there was one."""
     warnings: TableRef | None = None
@@ -221,6 +223,11 @@ class DatasetReady(Event):
         """Id of the resource: what is to be searched first is nothing to train on yet."""
         labels = self.options.labels if self.study is None else {}
         return f"baton.{subject_of(self.event, labels)}.{self.problem}"
+
+    @property
+    def title(self) -> str:
+        """What the chain is about, in a few words."""
+        return f"{self.target} from {self.source or self.problem}"
 
     @property
     def model_name(self) -> str:
@@ -284,6 +291,12 @@ class ModelEvaluated(Event):
     """Value of each metric for a model that ignores every column."""
     drivers: dict[str, FiniteFloat] = {}
     """Columns that drive the model most, by their mean absolute Shapley value, strongest first."""
+    drivers_unit: str = ""
+    """What these values are measured in, in words."""
+    summary: str = ""
+    """What was learnt, in one paragraph of plain words."""
+    columns: TableRef | None = None
+    """What each column was taken for, and what was done with it."""
     warnings: TableRef | None = None
     """What a colleague would warn of, in data and model."""
 
@@ -294,6 +307,7 @@ class ModelEvaluated(Event):
             "comparison": self.comparison,
             "trials": self.data.study,
             "warnings": self.warnings,
+            "columns": self.columns,
         }
         return {name: table for name, table in optional.items() if table} | {
             "raw": self.data.raw,

@@ -15,10 +15,15 @@ THEIRS = "<BATON_HOME of the workers>"
 """What stands for a folder of which this machine does not know where it is."""
 
 _NOTHING: Json = {
+    "title": None,
+    "summary": "",
+    "columns": [],
     "metrics": {},
     "intervals": {},
     "baseline": {},
     "drivers": {},
+    "drivers_unit": "",
+    "comparison": [],
     "warnings": [],
     "model": None,
     "results": {},
@@ -26,6 +31,9 @@ _NOTHING: Json = {
     "notebook": None,
 }
 """What a chain has made before it ends."""
+
+_UNREADABLE: Json = {"kind": "unreadable", "columns": []}
+"""A warning in place of those that were altered."""
 
 
 def never_begun(problem: str, error: str) -> Json:
@@ -93,8 +101,10 @@ def _error(chain: ChainRun) -> Json:
 def _made(chain: ChainRun, results: _Results) -> Json:
     content: Json = {}
     warned = chain.evaluated.warnings if chain.evaluated else None
+    if data := chain.ready or (chain.evaluated and chain.evaluated.data):
+        content["title"] = data.title
     if warned := warned or (chain.ready.warnings if chain.ready else None):
-        content["warnings"] = _warnings(warned, results.folder)
+        content["warnings"] = _lines(warned, results.folder, _UNREADABLE)
     if chain.evaluated:
         content |= _evaluated(chain.evaluated, results)
     if chain.predicted:
@@ -112,6 +122,10 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
         "baseline": evaluated.baseline,
         "drivers": evaluated.drivers,
+        "drivers_unit": evaluated.drivers_unit,
+        "summary": evaluated.summary,
+        "columns": _lines(evaluated.columns, results.folder),
+        "comparison": _lines(evaluated.comparison, results.folder),
         "model": _model(evaluated.model),
         "results": {name: results.place_of(table) for name, table in tables},
         "report": results.place_of(evaluated.report),
@@ -119,14 +133,17 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
     }
 
 
-def _warnings(reference: TableRef, results: Path) -> list[Json]:
-    """What to beware of; nothing where its table is on another machine."""
-    if not stored.path_of(results, reference).is_file():
+def _lines(reference: TableRef | None, results: Path, unreadable: Json | None = None) -> list[Json]:
+    """Lines of a small table; none where it is on another machine, or was altered.
+
+    What stands for one that was altered is given, but for its ``message``.
+    """
+    if reference is None or not stored.path_of(results, reference).is_file():
         return []
     try:
         lines: list[Json] = stored.read_table(results, reference).to_pylist()
     except InputError as error:
-        return [{"kind": "unreadable", "columns": [], "message": str(error)}]
+        return [] if unreadable is None else [{**unreadable, "message": str(error)}]
     return lines
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.terms import GROUP, RESERVED, ROW, SPLIT, Kind, Split
+from baton.terms import GROUP, RESERVED, ROW, SPLIT, TIME, Kind, Split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,8 @@ class Sides:
     """Id of each row: its position in the raw table."""
     groups: Array | None = None
     """Which rows belong together, where the problem says so."""
+    times: Array | None = None
+    """When each row was, where held-out rows are the later ones."""
     raw: pd.DataFrame | None = None
     """The table as it came."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Sides:
             is_test=(table[SPLIT] == Split.TEST.value).to_numpy(dtype=bool),
             rows=table[ROW].to_numpy(),
             groups=table[GROUP].to_numpy() if GROUP in table else None,
+            times=table[TIME].to_numpy() if TIME in table else None,
             **more,
         )
 

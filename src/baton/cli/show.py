@@ -15,13 +15,17 @@ from rich.table import Table
 
 from baton import problems
 from baton.terms import Options
+from baton.words.text import elide, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from baton.chain.runs import ChainRun, Json, StageRun
+    from baton.showing.compared import Compared
     from tasks.explaining import ExplainedRow
     from tasks.platform.tracking import Registered
+
+_SHOWN_COLUMNS = 20
 
 _COLOURS = {
     "WAITING": "dim",
@@ -89,12 +93,20 @@ def _state_of(run: StageRun) -> str:
 def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]) -> None:
     """Print how a chain ended and where everything is."""
     console.print(stage_table(chain))
+    if made["title"]:
+        console.print(made["title"], style="bold", highlight=False, markup=False, soft_wrap=True)
+    if made["columns"]:
+        console.print(_columns(made["columns"]))
     for one in made["warnings"]:
         _warn(console, one["kind"], one["message"])
     if made["metrics"]:
         console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
+    if made["comparison"]:
+        _say(console, "compared", _compared(made["comparison"]))
     if made["drivers"]:
-        _say(console, "strongest drivers", _drivers(made["drivers"]))
+        _say(console, "strongest drivers", _drivers(made["drivers"], made["drivers_unit"]))
+    if made["summary"]:
+        console.print(made["summary"], highlight=False, markup=False)
     if made.get("search"):
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
@@ -120,10 +132,33 @@ def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
     return table
 
 
-def _drivers(drivers: Json) -> str:
-    """Columns, strongest first, with their share of the strongest one's mean |Shapley value|."""
-    most = max(drivers.values()) or 1.0
-    return ", ".join(f"{name} ({value / most:.2g})" for name, value in drivers.items())
+def _columns(lines: list[Json]) -> Table:
+    """What each column was taken for, the first of many."""
+    table = Table(title="columns, as they were read", title_justify="left")
+    for heading in ("column", "role", "examples"):
+        table.add_column(heading)
+    table.add_column("missing", justify="right")
+    table.add_column("what was done with it")
+    for line in lines[:_SHOWN_COLUMNS]:
+        missing = f"{line['missing']:,}" if line["missing"] else ""
+        name = elide(line["name"])
+        cells = (name, line["role"], line["examples"], missing, elide(line["done"], 80))
+        table.add_row(*map(escape, cells))
+    if len(lines) > _SHOWN_COLUMNS:
+        table.caption = f"and {len(lines) - _SHOWN_COLUMNS} more"
+    return table
+
+
+def _compared(lines: list[Json]) -> str:
+    """Families by their mean score over the folds, the one that was trained first."""
+    scores = [f"{one['model']} {one['mean']:.4g} ± {one['std']:.2g}" for one in lines]
+    return f"{', '.join(scores)} (mean and deviation over folds of the training rows)"
+
+
+def _drivers(drivers: Json, unit: str) -> str:
+    """Columns, strongest first, with their mean |Shapley value| as the report has it."""
+    said = ", ".join(f"{name} {number(value)}" for name, value in drivers.items())
+    return f"{said} (mean |SHAP value|{f', in {unit}' if unit else ''})"
 
 
 def _warn(console: Console, kind: str, message: str) -> None:
@@ -226,6 +261,27 @@ def _list(
     for line in lines:
         table.add_row(*line)
     console.print(table)
+
+
+def compared(console: Console, found: Compared) -> None:
+    """Print two chains side by side."""
+    for name, one in (("A", found.a), ("B", found.b)):
+        said = f"{name}  {one.title}, chain {one.id}, {one.model}"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+    choices = Table(title="what differs", title_justify="left")
+    for heading in ("of", "", "A", "B"):
+        choices.add_column(heading, overflow="fold")
+    for choice in found.choice_lines():
+        choices.add_row(*map(escape, choice))
+    if found.choices:
+        console.print(choices)
+    metrics = Table(title="metrics on held-out rows, with 95 % intervals", title_justify="left")
+    for heading in ("metric", "A", "B", *([] if found.apart else ["B less A", ""])):
+        metrics.add_column(heading)
+    for line in found.lines():
+        metrics.add_row(*line[: len(metrics.columns)])
+    console.print(metrics)
+    console.print(found.summary, highlight=False, markup=False)
 
 
 def waterfall(console: Console, row: ExplainedRow) -> None:

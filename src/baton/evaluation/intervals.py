@@ -14,7 +14,7 @@ import numpy as np
 
 from baton.evaluation.held_out import Classified, Estimated, classified, estimated
 from baton.evaluation.metrics import Metric, names
-from baton.evaluation.small_samples import expanded, unseen_ends, wilson
+from baton.evaluation.small_samples import expanded, paired_shares, unseen_ends, wilson
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -94,6 +94,65 @@ def bootstrap(
     if Metric.ACCURACY in ranges:
         ranges[Metric.ACCURACY] = wilson(found, draws[Metric.ACCURACY], codes, level)
     return {name.value: one for name, one in ranges.items() if one is not None}
+
+
+def differences(
+    kind: Kind,
+    y_true: Any,
+    outputs: tuple[Any, Any],
+    classes: tuple[Sequence[Any], Sequence[Any]] = ((), ()),
+    *,
+    units: Any = None,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Paired bootstrap interval of every metric's difference between two models on the same rows.
+
+    Parameters
+    ----------
+    kind, y_true, units, n_resamples, level, seed
+        As in :func:`bootstrap`.
+    outputs : (array-like, array-like)
+        What each of the two answers.
+    classes : (sequence, sequence)
+        Classes of each.
+
+    Returns
+    -------
+    dict of metric name to (low, high)
+        Of the second one's value less the first one's.
+
+    Notes
+    -----
+    Each resample is scored for both, so what is hard for both cancels out. The accuracy's interval
+    of rows by themselves also holds that of Agresti and Min (2005), which is not zero wide where
+    both err on the same rows.
+    """
+    n_rows, n_drawn = len(y_true), resamples(len(y_true), n_resamples)
+    codes = np.arange(n_rows) if units is None else np.asarray(units)
+    n_units = len(np.unique(codes))
+    if n_units < 2:
+        return {}
+    held = [
+        classified(y_true, output, labels)
+        if kind is Kind.CLASSIFICATION
+        else estimated(y_true, output)
+        for output, labels in zip(outputs, classes, strict=True)
+    ]
+    first, second = (_draws(one, codes, n_drawn, seed) for one in held)
+    both = [name for name in names(kind) if name in first and name in second]
+    ranges = {name: _range(second[name] - first[name], n_units, level) for name in both}
+    if units is None and (ends := ranges.get(Metric.ACCURACY)):
+        wide = paired_shares(_is_right(held[0]), _is_right(held[1]), level)
+        ranges[Metric.ACCURACY] = (min(ends[0], wide[0]), max(ends[1], wide[1]))
+    return {name.value: one for name, one in ranges.items() if one is not None}
+
+
+def _is_right(held: Any) -> Array:
+    """Whether each row's label is predicted."""
+    found: Array = held.codes == held.predicted
+    return found
 
 
 def _draws(

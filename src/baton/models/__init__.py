@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baton.models.fitted import FittedModel, check_file, fit, load
+from baton.models.fitted import FittedModel, check_file, fit, load, settings_of
 from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.recipe import Recipe
 from baton.models.registry import DEFAULT, FAMILIES, family
@@ -27,6 +27,7 @@ __all__ = [
     "family",
     "fit",
     "load",
+    "settings_of",
 ]
 
 

@@ -6,6 +6,8 @@ What differs between families belongs in their modules.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,14 +211,33 @@ def load(folder: Path) -> FittedModel:
     InputError
         If the folder holds no model of Baton's.
     """
+    with _card_in(folder) as card:
+        return card.model_in(folder)
+
+
+@contextmanager
+def _card_in(folder: Path) -> Iterator[_Card]:
+    """What is written beside an estimator; what cannot be read of both is refused."""
     card = folder / _CARD
     if not card.is_file():
         raise InputError(f"no model in {folder}: {_CARD} is missing")
     try:
-        return _Card.model_validate_json(card.read_bytes()).model_in(folder)
+        yield _Card.model_validate_json(card.read_bytes())
     except (OSError, ValidationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"no model can be read from {card}: {reason}") from None
+
+
+def settings_of(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Family and hyperparameters of a saved model, without loading it.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model of Baton's.
+    """
+    with _card_in(folder) as card:
+        return card.family, card.params
 
 
 def check_file(fitted: FittedModel, folder: Path, rows: pd.DataFrame) -> None:

@@ -70,6 +70,10 @@ class Problem(ABC, Generic[P]):
         """
         return ""
 
+    def source_name(self, params: P) -> str:  # noqa: ARG002
+        """What the rows are from, for people: the file's name where there is one."""
+        return self.name
+
     def fingerprint(self, params: P) -> str | None:  # noqa: ARG002
         """Digest of whatever outside the parameters decides the raw table.
 

@@ -106,6 +106,10 @@ class TableProblem(Problem[TableParams]):
         """Name that was given, or one made of the file's and the target's: ``wine-quality``."""
         return params.name or slug(params.path.name.split(".")[0], params.target)
 
+    def source_name(self, params: TableParams) -> str:
+        """Name of the file."""
+        return params.path.name
+
     def fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the files' content, once their heads are known to fit the parameters."""
         _sources(params)
@@ -123,7 +127,7 @@ class TableProblem(Problem[TableParams]):
 
     def load(self, params: TableParams) -> pd.DataFrame:
         """Rows of the file, then those of ``test_path``, marked in the column `SPLIT`."""
-        return read(*_sources(params))
+        return read(*_sources(params), target=params.target)
 
     def contract(self, params: TableParams) -> DataFrameSchema:
         """Every column of the file's header, numbers finite, and at least two target values."""

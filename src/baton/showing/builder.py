@@ -35,10 +35,11 @@ class Page:
     """PNG by file name."""
 
 
-def page_of(findings: Findings) -> Page:
-    """Draw the pictures and write the report."""
+def page_of(findings: Findings, summary: str = "") -> Page:
+    """Draw the pictures and write the report, which begins with a summary."""
     gallery, explanations = Gallery.of(findings), tuple(_explanations(findings))
-    html = report.render(_report(findings, gallery, explanations))
+    made = _report(findings, gallery, explanations)
+    html = report.render(made.model_copy(update={"summary": summary}))
     drawn = {f"{name}.png": image.png for name, image in gallery.images.items()}
     rows = {f"row_{one.row}.png": one.picture.png for one in explanations if one.picture}
     return Page(html, drawn | rows)
@@ -49,6 +50,7 @@ def _report(
 ) -> report.Report:
     data = findings.data
     return report.Report(
+        title=data.title,
         problem=data.problem,
         kind=data.kind,
         target=data.target,
@@ -62,6 +64,7 @@ def _report(
         ),
         command=_command(findings),
         notes=tuple(findings.facts["goal"]["notes"]),
+        columns=_columns(findings),
         warnings=tuple(_warnings(findings)),
         performance=tuple(gallery.performance.values()),
         drivers=tuple(gallery.drivers.values()),
@@ -70,6 +73,17 @@ def _report(
         search=_search(findings, gallery),
         explanations=explanations,
         environment=report.environment(),
+    )
+
+
+def _columns(findings: Findings) -> report.ReportTable | None:
+    if not findings.columns:
+        return None
+    rows = ((one.name, one.role, one.examples, one.missing, one.done) for one in findings.columns)
+    return report.ReportTable(
+        caption="Columns, as they were read",
+        columns=("column", "role", "examples", "missing", "what was done with it"),
+        rows=tuple(rows),
     )
 
 

@@ -14,6 +14,7 @@ from baton.evaluation.importance import Importance
 from baton.evaluation.measured import MetricLine
 from baton.evaluation.shapley import ShapValues
 from baton.models import FittedModel
+from baton.showing.columns import ColumnLine
 from baton.terms import ROW
 from baton.warning import DataWarning
 
@@ -51,6 +52,8 @@ class Findings:
     """Scores of the model in use, if there is one."""
     warnings: tuple[DataWarning, ...] = ()
     """What a colleague would warn of, what matters most first."""
+    columns: tuple[ColumnLine, ...] = ()
+    """What each column was taken for."""
 
     @property
     def actual(self) -> pd.Series:

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.tables.arrow import plain, table_of, without_null_types
+from baton.tables.arrow import plain, table_of, trim, without_null_types
 from baton.tables.encodings import guess_encoding
 from baton.tables.files import BROKEN, content, grown, largest, opened, unreadable, whole
 from baton.tables.source import Format, Source
-from baton.tables.typed import MISSING, typed_table
+from baton.tables.typed import MISSING, missing_classes, typed_table
 from baton.terms import SPLIT, Split
 from baton.words.text import counted, quoted
 
@@ -26,13 +26,15 @@ NOTES = "notes"
 """Key in a raw table's ``attrs``: sentences about how the file was read."""
 
 
-def read(train: Source, test: Source | None = None) -> pd.DataFrame:
+def read(train: Source, test: Source | None = None, target: str = "") -> pd.DataFrame:
     """Raw table: one file, or training rows and then test rows, marked in the column `SPLIT`.
 
     Parameters
     ----------
     train, test : Source
         What `describe` said of the files.
+    target : str
+        Column in which a word for *missing* may be the name of a class (`missing_classes`).
 
     Returns
     -------
@@ -48,15 +50,18 @@ def read(train: Source, test: Source | None = None) -> pd.DataFrame:
     import numpy as np
 
     given = [train] if test is None else [train, test]
-    tables, sources = zip(*map(_load, given), strict=True)
-    raw: pd.DataFrame = without_null_types(_join(sources, tables)).to_pandas()
+    loaded, sources = zip(*map(_load, given), strict=True)
+    tables, named = _with_classes(sources, loaded, target) if target else (loaded, ())
+    raw: pd.DataFrame = without_null_types(
+        _join(sources, tables, target if named else "")
+    ).to_pandas()
     notes = [note for source in sources for note in _reading_notes(source)]
     if test is not None:
         sides = np.repeat([Split.TRAIN.value, Split.TEST.value], [len(table) for table in tables])
         raw = raw.assign(**{SPLIT: sides})
         extra = [name for name in test.columns if name not in train.columns]
         notes += [f"ignored {quoted(extra)}: only in {test.path.name}"] if extra else []
-    raw.attrs[NOTES] = notes
+    raw.attrs[NOTES] = [*notes, *(_class_note(target, name) for name in named)]
     return raw
 
 
@@ -112,7 +117,43 @@ def _plain(source: Source, name: str, column: pa.ChunkedArray[Any]) -> pa.Chunke
     return found
 
 
-def _read_csv(source: Source) -> pa.Table:
+def _with_classes(
+    sources: Sequence[Source], tables: Sequence[pa.Table], target: str
+) -> tuple[Sequence[pa.Table], tuple[str, ...]]:
+    """Tables in which words for *missing* that are classes stand in the target, and these words.
+
+    Only where the target lacks cells as it was read are the files read again, word by word.
+    """
+    if all(
+        one.format is not Format.CSV or not table[target].null_count
+        for one, table in zip(sources, tables, strict=True)
+    ):
+        return tables, ()
+    is_csv = [source.format is Format.CSV for source in sources]
+    as_written = [
+        _read_csv(source, missing=("",)) if found else table
+        for source, table, found in zip(sources, tables, is_csv, strict=True)
+    ]
+    named = missing_classes(as_written[0], target) if is_csv[0] else ()
+    if not named:
+        return tables, ()
+    kept = [word for word in MISSING if word not in named]
+    found = []
+    for table, written, is_text in zip(tables, as_written, is_csv, strict=True):
+        place = table.column_names.index(target)
+        column = trim(written[target], kept) if is_text else table[target]
+        found.append(table.set_column(place, target, column))
+    return found, named
+
+
+def _class_note(target: str, name: str) -> str:
+    return (
+        f"'{name}' is a class of target '{target}', as no other column has that word; leave those"
+        " cells empty if it says missing"
+    )
+
+
+def _read_csv(source: Source, missing: Sequence[str] = MISSING) -> pa.Table:
     from pyarrow import csv as arrow_csv
     from pyarrow import string
 
@@ -129,7 +170,7 @@ def _read_csv(source: Source) -> pa.Table:
         parse_options=arrow_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(names, string()),
-            null_values=list(MISSING),
+            null_values=list(missing),
             strings_can_be_null=True,
         ),
     )
@@ -168,13 +209,16 @@ def _csv_fault(source: Source, error: BaseException) -> str:
     )
 
 
-def _join(sources: Sequence[Source], tables: Sequence[pa.Table]) -> pa.Table:
-    """One typed table: CSV files written alike are typed by the values of both."""
+def _join(sources: Sequence[Source], tables: Sequence[pa.Table], words: str) -> pa.Table:
+    """One typed table: CSV files written alike are typed by the values of both.
+
+    The column of `words` stays text.
+    """
     is_csv = [source.format is Format.CSV for source in sources]
     if all(is_csv) and len({source.decimal for source in sources}) == 1:
-        return typed_table(_concat(sources, tables), sources[0].decimal)
+        return typed_table(_concat(sources, tables), sources[0].decimal, words)
     typed = [
-        typed_table(table, source.decimal) if source.format is Format.CSV else table
+        typed_table(table, source.decimal, words) if source.format is Format.CSV else table
         for source, table in zip(sources, tables, strict=True)
     ]
     return _concat(sources, typed)

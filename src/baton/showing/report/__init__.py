@@ -4,8 +4,9 @@ A :class:`Report` is plain data, :func:`render` turns it into a page. Drawing be
 ``baton.showing.plots``, reading tables and writing the file in ``tasks/``.
 """
 
-from baton.showing.report.page import render
+from baton.showing.report.page import render, render_page
 from baton.showing.report.parts import (
+    FEW_ROWS,
     Contribution,
     Data,
     Explanation,
@@ -28,6 +29,7 @@ from baton.showing.report.shaping import (
 )
 
 __all__ = [
+    "FEW_ROWS",
     "Contribution",
     "Data",
     "Explanation",
@@ -45,5 +47,6 @@ __all__ = [
     "importance_table",
     "measured",
     "render",
+    "render_page",
     "rows_worth_explaining",
 ]

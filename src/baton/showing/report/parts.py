@@ -195,6 +195,8 @@ class Report(Part):
     """Everything that the report says."""
 
     problem: str
+    title: str = ""
+    """What it is about, by file and target; the problem's name if not given."""
     kind: Kind
     target: str
     headline: Metric
@@ -206,6 +208,9 @@ class Report(Part):
     command: str
     """Reproduces the chain."""
     summary: str = ""
+    """What was learnt, in one paragraph of plain words."""
+    columns: ReportTable | None = None
+    """What each column was taken for."""
     notes: tuple[str, ...] = ()
     """What was inferred about the input."""
     warnings: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation.metrics import INFO, Metric
+from baton.evaluation.shapley import strongest
 from baton.showing.plots.importance import loss_label
 from baton.showing.report.parts import Cell, Contribution, Measured, ReportTable
 from baton.terms import Kind
@@ -69,11 +70,10 @@ def importance_table(
             for name, mean, std in zip(frame["feature"], frame["mean"], frame["std"], strict=True)
         }
     if shap_global is not None:
-        means = shap_global.groupby("feature", sort=False)["mean_abs_shap"].mean()
         width = len(columns) - 1
         columns.append("mean |SHAP value|")
-        for name, mean in means.items():
-            lines[str(name)] = [*lines.get(str(name), [None] * width), float(mean)]
+        for name, mean in strongest(shap_global).items():
+            lines[name] = [*lines.get(name, [None] * width), mean]
     rows = tuple((name, *values) for name, values in lines.items())
     return ReportTable(caption="Importance of each feature", columns=tuple(columns), rows=rows)
 
