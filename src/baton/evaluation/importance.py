@@ -16,7 +16,7 @@ import numpy as np
 
 from baton.errors import InputError
 from baton.evaluation import metrics
-from baton.evaluation.metrics import Metric
+from baton.metric import Metric
 from baton.lineage import lineage_of
 from baton.models import FittedModel
 from baton.models.boosters import MeanMargin

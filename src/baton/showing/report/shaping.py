@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.evaluation.metrics import INFO, Metric
+from baton.metric import INFO, Metric
 from baton.showing.plots.importance import loss_label
 from baton.showing.report.parts import Cell, Contribution, Measured, ReportTable
 from baton.terms import Kind
