@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
@@ -25,13 +26,15 @@ from baton.chain.events import DatasetReady, ModelTrained
 from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
+from baton.models import prediction_interval
 from baton.models.answers import answer, output_of
+from baton.models.threshold import precision_recall
 from baton.terms import ROW, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
-from tasks.rows import features_of, read_bonds, read_rows, read_training_rows
+from tasks.rows import features_of, read_bonds, read_rows, read_training_rows, read_weights
 from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
@@ -121,6 +124,15 @@ class Bench:
     def rows(self) -> Any:
         """Rows held out: row id, features and target."""
         return self.once("rows", lambda: read_rows(self.data, Split.TEST))
+
+    @property
+    def weights(self) -> Any:
+        """How much each held-out row counts; None where all count the same."""
+        return self.once("weights", lambda: read_weights(self.data, Split.TEST))
+
+    def weights_of(self, sample: Any) -> Any:
+        """The same of some of the rows, by their index."""
+        return None if self.weights is None else self.weights[sample.index]
 
     @property
     def train(self) -> Any:
@@ -221,7 +233,10 @@ def score(plan: EvaluationPlan) -> pa.Table:
     """Metrics with their 95 % intervals, beside those of a model that ignores every column."""
     bench, data = _bench.get(), plan.trained.data
     actual, classes = bench.rows[data.target].to_numpy(), bench.model.classes
-    found = metrics.evaluate(data.kind, actual, bench.output, classes)
+    said = bench.model.labels(bench.output) if classes else None
+    weights = bench.weights
+    judged: dict[str, Any] = {"y_pred": said, "weights": weights}
+    found = metrics.evaluate(data.kind, actual, bench.output, classes, **judged)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
@@ -232,13 +247,38 @@ def score(plan: EvaluationPlan) -> pa.Table:
             actual,
             bench.output,
             classes,
+            **judged,
             units=read_bonds(data, Split.TEST).units(),
             seed=data.seed,
         ),
-        metrics.baseline(data.kind, bench.train[data.target], actual, classes),
+        metrics.baseline(
+            data.kind,
+            bench.train[data.target],
+            actual,
+            classes,
+            weights=(read_weights(data, Split.TRAIN), weights),
+        ),
         _cross_validated(bench),
     )
-    return with_lineage(measured.as_table(lines), plan.lineage)
+    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench, actual, said))
+
+
+def _decided(bench: Bench, actual: Any, said: Any) -> dict[str, Any]:
+    """What intervals hold of the held-out rows, and what a threshold does to them."""
+    model, weights = bench.model, bench.weights
+    if interval := model.deciding.interval:
+        low, high = interval.of(bench.output)
+        held = prediction_interval.coverage(low, high, actual, weights)
+        width = float(np.average(high - low, weights=weights))
+        log.info("%g %% intervals hold %.1f %% of the rows", 100 * interval.level, 100 * held)
+        return {"coverage": {"level": interval.level, "held_out": held, "width": width}}
+    if chosen := model.deciding.threshold:
+        positive = model.classes[1]
+        rates = precision_recall(actual == positive, said == positive, weights)
+        told = dict(zip(("precision", "recall"), rates, strict=True))
+        stated = {"positive": positive, "value": chosen.value, "goal": chosen.goal}
+        return {"threshold": stated | told}
+    return {}
 
 
 def _cross_validated(bench: Bench) -> validation.CrossValidation:
@@ -251,8 +291,14 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
-        fit=partial(models.fit, recipe=recipe_of(data, bench.model.family)),
+        fit=_fitted_likewise(bench),
     )
+
+
+def _fitted_likewise(bench: Bench) -> Callable[[Any], models.FittedModel]:
+    """Fit the model's recipe on other rows; its output becomes an answer as the model's does."""
+    recipe = recipe_of(bench.data, bench.model.family)
+    return lambda rows: replace(models.fit(rows, recipe), deciding=bench.model.deciding)
 
 
 @result_task("permutation_importance", name="permutation importance")
@@ -279,6 +325,7 @@ def _shuffled(bench: Bench) -> importance.Importance:
             data.headline,
             options.n_repeats,
             data.seed,
+            weights=bench.weights_of(rows),
             progress=report,
         )
 

@@ -16,12 +16,13 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from baton import disk, tuning
 from baton.atomic import write_bytes
 from baton.chain import records
-from baton.chain.events import ModelEvaluated, PageRef
+from baton.chain.events import Coverage, DecisionThreshold, ModelEvaluated, PageRef
+from baton.choice import fallen_back
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import ShapValues
 from baton.evaluation.usefulness import useless
 from baton.fingerprint import fingerprint
-from baton.lineage import digest_of_file, folder, with_lineage
+from baton.lineage import digest_of_file, folder, lineage_of, with_lineage
 from baton.settings import settings
 from baton.showing import plots
 from baton.showing.builder import page_of
@@ -104,7 +105,10 @@ def show(plan: ReportPlan, bench: Bench) -> None:
 def gather_warnings(plan: ReportPlan) -> pa.Table:
     """Warnings of the data set, and those that only its model gives cause for."""
     evaluation, data = plan.evaluation, plan.evaluation.trained.data
-    own = useless(data.headline, data.target, evaluation.lines)
+    own = [
+        *useless(data.headline, data.target, evaluation.lines),
+        *fallen_back(facts_of(data), data.options, data.headline),
+    ]
     for one in own:
         log.warning("%s: %s", one.kind.value, one.message)
     of_data = of_table(results.read(data.warnings)) if data.warnings else ()
@@ -165,8 +169,22 @@ def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
             line.metric: line.baseline for line in evaluation.lines if line.baseline is not None
         },
         drivers=drivers_of(evaluation),
+        coverage=coverage_of(evaluation),
+        threshold=threshold_of(evaluation),
         warnings=plan.table("warnings"),
     )
+
+
+def coverage_of(plan: EvaluationPlan) -> Coverage | None:
+    """How many held-out rows the intervals of numbers hold, if the model has such."""
+    found = lineage_of(results.schema(plan.table("metrics"))).get("coverage")
+    return Coverage(**found) if found else None
+
+
+def threshold_of(plan: EvaluationPlan) -> DecisionThreshold | None:
+    """Threshold of the model, if it has one, and what it does to the held-out rows."""
+    found = lineage_of(results.schema(plan.table("metrics"))).get("threshold")
+    return DecisionThreshold(**found) if found else None
 
 
 def drivers_of(plan: EvaluationPlan) -> dict[str, float]:

@@ -92,7 +92,12 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
     for one in made["warnings"]:
         _warn(console, one["kind"], one["message"])
     if made["metrics"]:
-        console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
+        ordered = first(made["metrics"], made.get("headline"))
+        console.print(_metrics(ordered, made["intervals"], made["baseline"]))
+    if held := made.get("coverage"):
+        _say(console, "intervals", _coverage(held))
+    if chosen := made.get("threshold"):
+        _say(console, "threshold", _threshold(chosen))
     if made["drivers"]:
         _say(console, "strongest drivers", _drivers(made["drivers"]))
     if made.get("search"):
@@ -118,6 +123,26 @@ def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
         beside = f"{baseline[name]:.4g}" if name in baseline else ""
         table.add_row(name, f"{value:.4g}", within, *([beside] if baseline else []))
     return table
+
+
+def first(values: Json, headline: str | None) -> Json:
+    """Metrics with the one that decides before the others."""
+    return {name: values[name] for name in sorted(values, key=lambda name: name != headline)}
+
+
+def _coverage(held: Json) -> str:
+    """What the intervals of predicted numbers hold."""
+    level, share = held["level"], held["held_out"]
+    return (
+        f"of {level:.0%} hold {share:.1%} of the held-out rows, {held['width']:.4g} wide on average"
+    )
+
+
+def _threshold(chosen: Json) -> str:
+    """From when on a row is said to be positive, and what that does."""
+    rates = [f"{name} {chosen[name]:.3g}" for name in ("precision", "recall") if chosen[name]]
+    said = f"{chosen['positive']} from {chosen['value']:.3g} on ({chosen['goal']})"
+    return ", ".join([said, *rates])
 
 
 def _drivers(drivers: Json) -> str:

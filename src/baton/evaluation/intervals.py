@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation.held_out import Classified, Estimated, classified, estimated
-from baton.metric import Metric, names
 from baton.evaluation.small_samples import expanded, unseen_ends, wilson
+from baton.metric import Metric, names
 from baton.terms import Kind
 
 if TYPE_CHECKING:
