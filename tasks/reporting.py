@@ -152,6 +152,8 @@ def read_findings(
         comparison=results.read(trained.comparison) if trained.comparison else None,
         trials=results.read(data.study) if data.study else None,
         champion=champion_scores(data),
+        coverage=coverage_of(plan),
+        threshold=threshold_of(plan),
         warnings=warnings,
     )
 

@@ -270,7 +270,9 @@ class _Ranking:
         """ROC AUC and average precision when row i counts `counts[i]` times."""
         is_whole = counts.dtype.kind != "f"
         dtype, least = (np.int32, 1) if is_whole else (np.float64, np.finfo(np.float64).tiny)
-        until = np.empty(len(self.order) + 1, dtype=dtype)  # int32: half the memory, half the time
+        until: Any = np.empty(
+            len(self.order) + 1, dtype=dtype
+        )  # int32: half the memory, half the time
         until[0] = 0
         np.cumsum(counts.take(self.order), out=until[1:])
         begun, ended = until.take(self.starts), until.take(self.tied)

@@ -19,6 +19,7 @@ from baton.showing.report.parts import (
     Standing,
 )
 from baton.showing.report.shaping import (
+    answer_tables,
     class_importance_table,
     contributions,
     environment,
@@ -39,6 +40,7 @@ __all__ = [
     "ReportTable",
     "Search",
     "Standing",
+    "answer_tables",
     "class_importance_table",
     "contributions",
     "environment",
