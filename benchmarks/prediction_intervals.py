@@ -114,9 +114,8 @@ def of_tables(folder: Path, names: list[str], family: str) -> None:
         model = finished(rows.train, rows.recipe(family))
         low, high = model.deciding.interval.of(output_of(model, rows.test))
         held = coverage(low, high, rows.test[rows.target].to_numpy())
-        say(
-            f"{name:<15} {held:.3f} of {len(rows.test):>6,} rows, mean width {np.mean(high - low):.4g}"
-        )
+        width = float(np.mean(high - low))
+        say(f"{name:<15} {held:.3f} of {len(rows.test):>6,} rows, mean width {width:.4g}")
 
 
 def say(line: str) -> None:
