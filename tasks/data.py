@@ -191,24 +191,21 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
     log.info("%d rows to train on, %d held out", counts[Split.TRAIN], counts[Split.TEST])
     if n_neither := int(split.isna().sum()):
         log.info("%d rows left out: of groups that are on the other side of time", n_neither)
-    target = features[goal.target]
-    learned, held_out = (target[split == side] for side in (Split.TRAIN, Split.TEST))
+    sides = [features.loc[split == side, goal.target] for side in (Split.TRAIN, Split.TEST)]
     facts = {
         "goal": _stated(goal),
-        "choice": choice.facts_of(goal.kind, learned, held_out),
+        "choice": choice.facts_of(goal.kind, *sides),
         "n_train": int(counts[Split.TRAIN]),
         "n_test": int(counts[Split.TEST]),
         "raw": plan.table("raw").digest,
         "schema": problem.schema(frame, plan.params),
     }
-    table = pa.Table.from_pandas(
-        features.assign(**_hidden(plan, features, frame, split)), preserve_index=False
-    )
-    return with_lineage(table, plan.lineage | facts)
+    whole = features.assign(**_hidden(plan, features, frame, split))
+    return with_lineage(pa.Table.from_pandas(whole, preserve_index=False), plan.lineage | facts)
 
 
 def _hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str, Any]:
-    """Columns that nobody is shown who reads one side: it, and what rows hang together by."""
+    """Columns that nobody is shown who reads one side: it, what rows hang together by, weights."""
     problem = plan.problem
     ways = {GROUP: problem.groups, TIME: problem.times, WEIGHT: problem.weights}
     found = {name: way(features, raw, plan.params) for name, way in ways.items()}

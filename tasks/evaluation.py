@@ -29,7 +29,7 @@ from baton.lineage import folder, with_lineage
 from baton.models import prediction_interval
 from baton.models.answers import answer, output_of
 from baton.models.threshold import precision_recall
-from baton.terms import ROW, Split
+from baton.terms import ROW, Kind, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -124,6 +124,18 @@ class Bench:
     def rows(self) -> Any:
         """Rows held out: row id, features and target."""
         return self.once("rows", lambda: read_rows(self.data, Split.TEST))
+
+    @property
+    def answered(self) -> tuple[Kind, Any, Any, tuple[Any, ...]]:
+        """Kind, targets of the held-out rows, the model's output, its classes."""
+        actual = self.rows[self.data.target].to_numpy()
+        return self.data.kind, actual, self.output, self.model.classes
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """Labels that the model says, and weights, as metrics take them."""
+        said = self.model.labels(self.output) if self.model.classes else None
+        return {"y_pred": said, "weights": self.weights}
 
     @property
     def weights(self) -> Any:
@@ -231,41 +243,31 @@ def predict_rows(plan: EvaluationPlan) -> pa.Table:
 @result_task("metrics", name="score predictions")
 def score(plan: EvaluationPlan) -> pa.Table:
     """Metrics with their 95 % intervals, beside those of a model that ignores every column."""
-    bench, data = _bench.get(), plan.trained.data
-    actual, classes = bench.rows[data.target].to_numpy(), bench.model.classes
-    said = bench.model.labels(bench.output) if classes else None
-    weights = bench.weights
-    judged: dict[str, Any] = {"y_pred": said, "weights": weights}
-    found = metrics.evaluate(data.kind, actual, bench.output, classes, **judged)
+    bench = _bench.get()
+    found = metrics.evaluate(*bench.answered, **bench.judged)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
+    units, seed = read_bonds(bench.data, Split.TEST).units(), bench.data.seed
     lines = measured.metric_lines(
         found,
-        intervals.bootstrap(
-            data.kind,
-            actual,
-            bench.output,
-            classes,
-            **judged,
-            units=read_bonds(data, Split.TEST).units(),
-            seed=data.seed,
-        ),
-        metrics.baseline(
-            data.kind,
-            bench.train[data.target],
-            actual,
-            classes,
-            weights=(read_weights(data, Split.TRAIN), weights),
-        ),
+        intervals.bootstrap(*bench.answered, **bench.judged, units=units, seed=seed),
+        _baseline(bench),
         _cross_validated(bench),
     )
-    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench, actual, said))
+    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench))
 
 
-def _decided(bench: Bench, actual: Any, said: Any) -> dict[str, Any]:
+def _baseline(bench: Bench) -> dict[str, float]:
+    kind, actual, _, classes = bench.answered
+    weights = read_weights(bench.data, Split.TRAIN), bench.weights
+    learned = bench.train[bench.data.target]
+    return metrics.baseline(kind, learned, actual, classes, weights=weights)
+
+
+def _decided(bench: Bench) -> dict[str, Any]:
     """What intervals hold of the held-out rows, and what a threshold does to them."""
-    model, weights = bench.model, bench.weights
+    model, weights, actual = bench.model, bench.weights, bench.answered[1]
     if interval := model.deciding.interval:
         low, high = interval.of(bench.output)
         held = prediction_interval.coverage(low, high, actual, weights)
@@ -274,7 +276,8 @@ def _decided(bench: Bench, actual: Any, said: Any) -> dict[str, Any]:
         return {"coverage": {"level": interval.level, "held_out": held, "width": width}}
     if chosen := model.deciding.threshold:
         positive = model.classes[1]
-        rates = precision_recall(actual == positive, said == positive, weights)
+        is_said = bench.judged["y_pred"] == positive
+        rates = precision_recall(actual == positive, is_said, weights)
         told = dict(zip(("precision", "recall"), rates, strict=True))
         stated = {"positive": positive, "value": chosen.value, "goal": chosen.goal}
         return {"threshold": stated | told}
