@@ -23,6 +23,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
+from baton.choice import nearest, undefined
 from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
@@ -318,6 +319,7 @@ def permutation_table(plan: EvaluationPlan) -> pa.Table:
 def _shuffled(bench: Bench) -> importance.Importance:
     data, options = bench.data, bench.data.options
     rows = bench.sample(options.importance_rows)
+    gone = undefined(data.kind, bench.model.classes, rows[data.target])
     # Announced as long: how long it takes is known only once it runs.
     expected = _LONG_SECONDS if rows.size * options.n_repeats > 1_000_000 else 0.0
     with progress(f"shuffle {data.problem}", expected) as report:
@@ -325,7 +327,7 @@ def _shuffled(bench: Bench) -> importance.Importance:
             bench.model,
             features_of(rows, data),
             rows[data.target],
-            data.headline,
+            nearest(data.headline, gone),
             options.n_repeats,
             data.seed,
             weights=bench.weights_of(rows),

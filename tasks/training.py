@@ -15,7 +15,7 @@ from baton.chain.events import DatasetReady, ModelRef, ModelTrained
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder
 from baton.models import cluster
-from baton.terms import Engine, Kind
+from baton.terms import WEIGHT, Engine, Kind
 from tasks.platform import results
 from tasks.platform.cluster import client, cores
 from tasks.platform.plan import Plan
@@ -130,7 +130,8 @@ def _finished(
 
 def _is_distributed(data: DatasetReady, recipe: models.Recipe) -> bool:
     """Tell whether the cluster is worth asking for this fit, and say so if not."""
-    if cluster.can_fit(recipe, data.n_train):
+    is_weighed = WEIGHT in results.schema(data.features).names
+    if cluster.can_fit(recipe, data.n_train) and not is_weighed:
         return True
     log.info(
         "%s on %d rows is fitted here: the cluster would not help", recipe.family, data.n_train

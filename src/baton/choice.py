@@ -85,11 +85,17 @@ def undefined(kind: Kind, learned: Any, held_out: Any) -> list[str]:
         values = np.asarray(held_out, dtype=np.float64)
         gone = {Metric.R2: np.ptp(values) == 0, Metric.MAPE: not values.all()}
     else:
-        present = set(held_out)
+        present = _distinct(held_out)
         gone = {Metric.MCC: len(present) < 2}
-        is_lacking = not set(learned) <= present
+        is_lacking = not _distinct(learned) <= present
         gone |= dict.fromkeys((Metric.ROC_AUC, Metric.AVERAGE_PRECISION), is_lacking)
     return [name.value for name, is_gone in gone.items() if is_gone]
+
+
+def _distinct(values: Any) -> set[Any]:
+    import pandas as pd
+
+    return set(pd.Series(list(values) if isinstance(values, tuple) else values).unique())
 
 
 def nearest(metric: str, gone: Collection[str]) -> str:
@@ -218,8 +224,8 @@ def facts_of(kind: Kind, learned: pd.Series, held_out: pd.Series) -> dict[str, A
     """What must be known of a target to settle what decides: ready for JSON."""
     found: dict[str, Any] = {"undefined": undefined(kind, learned, held_out)}
     if kind is Kind.CLASSIFICATION:
-        labels = sorted(plain(label) for label in learned.unique())
-        found["two"] = labels if len(labels) == 2 else []
+        labels = [plain(label) for label in learned.unique()]
+        found["two"] = sorted(labels) if len(labels) == 2 else []
     return found
 
 
