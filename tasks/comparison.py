@@ -10,9 +10,12 @@ import pyarrow as pa
 
 from baton import models
 from baton.chain.events import DatasetReady
-from baton.evaluation import metrics, validation
+from baton.choice import nearest
+from baton.evaluation import validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
+from baton.metric import GREATER_IS_BETTER, names, parse
+from baton.terms import Kind
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -36,6 +39,11 @@ class ComparisonPlan(Plan):
         return self.data.options.compare
 
     @property
+    def metric(self) -> str:
+        """Metric by which the best is chosen."""
+        return self.data.selection or self.data.headline
+
+    @property
     def folder(self) -> str:
         """Folder of the scores."""
         options = self.data.options
@@ -43,7 +51,9 @@ class ComparisonPlan(Plan):
             self.data.problem,
             features=self.data.features.digest,
             target=self.data.target,
-            headline=self.data.headline,
+            metric=self.metric,
+            stopping=options.metric,
+            positive=self.data.positive,
             seed=self.data.seed,
             compare=list(self.names),
             model=options.model,
@@ -74,20 +84,34 @@ def cross_validate(plan: ComparisonPlan, name: str) -> pa.Table:
         seed=data.seed,
         fit=partial(models.fit, recipe=recipe_of(data, name)),
     )
-    mean = found.mean.get(data.headline)
-    log.info("%s: %s %s over %d folds", name, data.headline, mean, _FOLDS)
+    mean = found.mean.get(plan.metric)
+    log.info("%s: %s %s over %d folds", name, plan.metric, mean, _FOLDS)
     return with_lineage(pa.table(dict(found.scores)), {"model": name})
 
 
 @result_task("comparison", name="compare families")
 def compare_families(plan: ComparisonPlan) -> pa.Table:
-    """Headline metric of every family, the best first."""
+    """Metric that decides of every family, the best first."""
     data, lines = plan.data, []
-    for name in plan.names:
-        scores = results.read(plan.table(f"candidate_{name}"))
-        found = scores[data.headline].to_numpy()
+    scores = {name: results.read(plan.table(f"candidate_{name}")) for name in plan.names}
+    metric = _defined(plan.metric, data.kind, scores)
+    for name, table in scores.items():
+        found = table[metric].to_numpy()
         lines.append({"model": name, "mean": found.mean(), "std": found.std()})
-    sign = -1 if metrics.GREATER_IS_BETTER[metrics.parse(data.headline)] else 1
+    sign = -1 if GREATER_IS_BETTER[parse(metric)] else 1
     lines.sort(key=lambda line: sign * line["mean"])
-    facts = {"problem": data.problem, "metric": data.headline}
+    facts = {"problem": data.problem, "metric": metric}
     return with_lineage(pa.Table.from_pylist(lines), facts)
+
+
+def _defined(metric: str, kind: Kind, scores: dict[str, pa.Table]) -> str:
+    """The metric, or what stands closest where a fold of a family leaves it undefined."""
+    gone = [
+        one
+        for one in names(kind)
+        if any(one not in table.column_names for table in scores.values())
+    ]
+    found = nearest(metric, gone)
+    if found != metric:
+        log.warning("%s is not defined on every fold: %s decides", metric, found)
+    return found

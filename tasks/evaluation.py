@@ -13,25 +13,29 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
+from baton.choice import nearest, undefined
 from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
+from baton.models import prediction_interval
 from baton.models.answers import answer, output_of
-from baton.terms import ROW, Split
+from baton.models.threshold import precision_recall
+from baton.terms import ROW, Kind, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
-from tasks.rows import features_of, read_bonds, read_rows, read_training_rows
+from tasks.rows import features_of, read_bonds, read_rows, read_training_rows, read_weights
 from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
@@ -121,6 +125,27 @@ class Bench:
     def rows(self) -> Any:
         """Rows held out: row id, features and target."""
         return self.once("rows", lambda: read_rows(self.data, Split.TEST))
+
+    @property
+    def answered(self) -> tuple[Kind, Any, Any, tuple[Any, ...]]:
+        """Kind, targets of the held-out rows, the model's output, its classes."""
+        actual = self.rows[self.data.target].to_numpy()
+        return self.data.kind, actual, self.output, self.model.classes
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """Labels that the model says, and weights, as metrics take them."""
+        said = self.model.labels(self.output) if self.model.classes else None
+        return {"y_pred": said, "weights": self.weights}
+
+    @property
+    def weights(self) -> Any:
+        """How much each held-out row counts; None where all count the same."""
+        return self.once("weights", lambda: read_weights(self.data, Split.TEST))
+
+    def weights_of(self, sample: Any) -> Any:
+        """The same of some of the rows, by their index."""
+        return None if self.weights is None else self.weights[sample.index]
 
     @property
     def train(self) -> Any:
@@ -219,26 +244,45 @@ def predict_rows(plan: EvaluationPlan) -> pa.Table:
 @result_task("metrics", name="score predictions")
 def score(plan: EvaluationPlan) -> pa.Table:
     """Metrics with their 95 % intervals, beside those of a model that ignores every column."""
-    bench, data = _bench.get(), plan.trained.data
-    actual, classes = bench.rows[data.target].to_numpy(), bench.model.classes
-    found = metrics.evaluate(data.kind, actual, bench.output, classes)
+    bench = _bench.get()
+    found = metrics.evaluate(*bench.answered, **bench.judged)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
+    units, seed = read_bonds(bench.data, Split.TEST).units(), bench.data.seed
     lines = measured.metric_lines(
         found,
-        intervals.bootstrap(
-            data.kind,
-            actual,
-            bench.output,
-            classes,
-            units=read_bonds(data, Split.TEST).units(),
-            seed=data.seed,
-        ),
-        metrics.baseline(data.kind, bench.train[data.target], actual, classes),
+        intervals.bootstrap(*bench.answered, **bench.judged, units=units, seed=seed),
+        _baseline(bench),
         _cross_validated(bench),
     )
-    return with_lineage(measured.as_table(lines), plan.lineage)
+    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench))
+
+
+def _baseline(bench: Bench) -> dict[str, float]:
+    kind, actual, _, classes = bench.answered
+    weights = read_weights(bench.data, Split.TRAIN), bench.weights
+    learned = bench.train[bench.data.target]
+    return metrics.baseline(kind, learned, actual, classes, weights=weights)
+
+
+def _decided(bench: Bench) -> dict[str, Any]:
+    """What intervals hold of the held-out rows, and what a threshold does to them."""
+    model, weights, actual = bench.model, bench.weights, bench.answered[1]
+    if interval := model.deciding.interval:
+        low, high = interval.of(bench.output)
+        held = prediction_interval.coverage(low, high, actual, weights)
+        width = float(np.average(high - low, weights=weights))
+        log.info("%g %% intervals hold %.1f %% of the rows", 100 * interval.level, 100 * held)
+        return {"coverage": {"level": interval.level, "held_out": held, "width": width}}
+    if chosen := model.deciding.threshold:
+        positive = model.classes[1]
+        is_said = bench.judged["y_pred"] == positive
+        rates = precision_recall(actual == positive, is_said, weights)
+        told = dict(zip(("precision", "recall"), rates, strict=True))
+        stated = {"positive": positive, "value": chosen.value, "goal": chosen.goal}
+        return {"threshold": stated | told}
+    return {}
 
 
 def _cross_validated(bench: Bench) -> validation.CrossValidation:
@@ -251,8 +295,14 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
-        fit=partial(models.fit, recipe=recipe_of(data, bench.model.family)),
+        fit=_fitted_likewise(bench),
     )
+
+
+def _fitted_likewise(bench: Bench) -> Callable[[Any], models.FittedModel]:
+    """Fit the model's recipe on other rows; its output becomes an answer as the model's does."""
+    recipe = recipe_of(bench.data, bench.model.family)
+    return lambda rows: replace(models.fit(rows, recipe), deciding=bench.model.deciding)
 
 
 @result_task("permutation_importance", name="permutation importance")
@@ -269,6 +319,7 @@ def permutation_table(plan: EvaluationPlan) -> pa.Table:
 def _shuffled(bench: Bench) -> importance.Importance:
     data, options = bench.data, bench.data.options
     rows = bench.sample(options.importance_rows)
+    gone = undefined(data.kind, bench.model.classes, rows[data.target])
     # Announced as long: how long it takes is known only once it runs.
     expected = _LONG_SECONDS if rows.size * options.n_repeats > 1_000_000 else 0.0
     with progress(f"shuffle {data.problem}", expected) as report:
@@ -276,9 +327,10 @@ def _shuffled(bench: Bench) -> importance.Importance:
             bench.model,
             features_of(rows, data),
             rows[data.target],
-            data.headline,
+            nearest(data.headline, gone),
             options.n_repeats,
             data.seed,
+            weights=bench.weights_of(rows),
             progress=report,
         )
 

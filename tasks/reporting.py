@@ -18,7 +18,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from baton import disk, tuning
 from baton.atomic import write_bytes
 from baton.chain import records
-from baton.chain.events import DatasetReady, ModelEvaluated, PageRef
+from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelEvaluated, PageRef
+from baton.choice import fallen_back
 from baton.encoding.native import Encoder
 from baton.evaluation.importance import Importance
 from baton.evaluation.shapley import Scale, ShapValues, strongest, unit_of
@@ -111,7 +112,10 @@ def show(plan: ReportPlan, bench: Bench) -> None:
 def gather_warnings(plan: ReportPlan) -> pa.Table:
     """Warnings of the data set, and those that only its model gives cause for."""
     evaluation, data = plan.evaluation, plan.evaluation.trained.data
-    own = useless(data.headline, data.target, evaluation.lines)
+    own = [
+        *useless(data.headline, data.target, evaluation.lines),
+        *fallen_back(facts_of(data), data.options, data.headline),
+    ]
     for one in own:
         log.warning("%s: %s", one.kind.value, one.message)
     of_data = of_table(results.read(data.warnings)) if data.warnings else ()
@@ -189,6 +193,8 @@ def _read_findings(page: ReportPlan, bench: Bench) -> Findings:
         champion=champion_scores(data),
         warnings=of_table(results.read(page.table("warnings"))),
         columns=tuple(_columns(data, bench.model.encoder)),
+        coverage=coverage_of(plan),
+        threshold=threshold_of(plan),
     )
 
 
@@ -206,10 +212,24 @@ def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
         },
         drivers=drivers_of(evaluation),
         drivers_unit=_unit_of(evaluation),
+        coverage=coverage_of(evaluation),
+        threshold=threshold_of(evaluation),
         warnings=plan.table("warnings"),
         columns=plan.table("columns"),
         summary=said_of(plan),
     )
+
+
+def coverage_of(plan: EvaluationPlan) -> Coverage | None:
+    """How many held-out rows the intervals of numbers hold, if the model has such."""
+    found = lineage_of(results.schema(plan.table("metrics"))).get("coverage")
+    return Coverage(**found) if found else None
+
+
+def threshold_of(plan: EvaluationPlan) -> DecisionThreshold | None:
+    """Threshold of the model, if it has one, and what it does to the held-out rows."""
+    found = lineage_of(results.schema(plan.table("metrics"))).get("threshold")
+    return DecisionThreshold(**found) if found else None
 
 
 def drivers_of(plan: EvaluationPlan) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from baton.chain.events import DatasetReady, ModelRef, ModelTrained
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder
 from baton.models import cluster
-from baton.terms import Engine
+from baton.terms import WEIGHT, Engine, Kind
 from tasks.platform import results
 from tasks.platform.cluster import client, cores
 from tasks.platform.plan import Plan
@@ -43,6 +43,9 @@ class TrainingPlan(Plan):
             "seed": data.seed,
             "model": data.options.model,
             "model_params": data.options.model_params,
+            "metric": data.options.metric,
+            "positive": data.positive,
+            "wanted": asdict(wanted_of(data)),
             "comparison": self.comparison.folder if self.comparison else None,
             "study": data.study.digest if data.study else None,
             "is_on_cluster": data.options.engine is Engine.DASK,
@@ -77,7 +80,23 @@ class TrainingPlan(Plan):
 def recipe_of(data: DatasetReady, name: str) -> models.Recipe:
     """What is to be learnt of a family: with the hyperparameters that were given, if for it."""
     params = data.options.model_params if name == data.options.model else {}
-    return models.Recipe(data.target, data.kind, family=name, params=params, seed=data.seed)
+    return models.Recipe(
+        data.target,
+        data.kind,
+        family=name,
+        params=params,
+        seed=data.seed,
+        metric=data.options.metric,
+        positive=data.positive,
+    )
+
+
+def wanted_of(data: DatasetReady) -> models.Wanted:
+    """What is to be found of the model once it is fitted."""
+    options = data.options
+    if data.kind is Kind.REGRESSION:
+        return models.Wanted(interval=options.interval)
+    return models.Wanted(options.threshold, options.calibrate)
 
 
 @task(name="fit model", persist_result=False)
@@ -90,14 +109,29 @@ def fit_model(plan: TrainingPlan) -> models.FittedModel:
         fitted = _fit_on_cluster(data, recipe)
     else:
         fitted = models.fit(read_training_rows(data), recipe)
+    fitted = _finished(fitted, recipe, data)
     seconds = time.perf_counter() - began
     log.info("fitted %s on %d rows in %.1f s", fitted.family, data.n_train, seconds)
     return fitted
 
 
+def _finished(
+    fitted: models.FittedModel, recipe: models.Recipe, data: DatasetReady
+) -> models.FittedModel:
+    """Model with its threshold, calibration and intervals; say what was found."""
+    wanted = wanted_of(data)
+    if not wanted.is_of(data.kind):
+        return fitted
+    found = models.finish(fitted, read_training_rows(data), recipe, wanted)
+    for said in found.deciding.said():
+        log.info("%s", said)
+    return found
+
+
 def _is_distributed(data: DatasetReady, recipe: models.Recipe) -> bool:
     """Tell whether the cluster is worth asking for this fit, and say so if not."""
-    if cluster.can_fit(recipe, data.n_train):
+    is_weighed = WEIGHT in results.schema(data.features).names
+    if cluster.can_fit(recipe, data.n_train) and not is_weighed:
         return True
     log.info(
         "%s on %d rows is fitted here: the cluster would not help", recipe.family, data.n_train

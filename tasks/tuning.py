@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,7 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.stage import exclusive
 from tasks.rows import facts_of, read_training_rows
+from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +104,19 @@ def plan_search(data: DatasetReady) -> SearchPlan:
     left = {k: v for k, v in searched.items() if k not in fixed}
     space = tuning.chosen_space(name, data.kind, options.space or left, fixed)
     defaults = models.family(name).defaults(data.kind, data.n_train)
+    asked = {"positive": data.positive, "stops_by": options.metric}
     search = tuning.Search(
         problem=data.problem,
         family=name,
         kind=data.kind,
-        metric=data.headline,
+        metric=data.selection or data.headline,
         space=space,
         data=data.features.digest,
         seed=data.seed,
         n_trials=options.n_trials,
         start=defaults | own | fixed,
         study=options.study,
+        asked={k: v for k, v in asked.items() if v is not None},
     )
     at_once = options.trials_at_once or goal.get("trials_at_once") or cores()
     return SearchPlan(data, search, at_once=min(at_once, options.n_trials))
@@ -172,7 +175,7 @@ def objective(plan: SearchPlan) -> Callable[[dict[str, Any]], Iterator[float]]:
         if plan.threads and "n_jobs" in known:
             params = {"n_jobs": plan.threads} | params
 
-        recipe = models.Recipe(data.target, data.kind, search.family, params, data.seed)
+        recipe = replace(recipe_of(data, search.family), params=params)
         rows, validation = _arena(data)
         fit = partial(models.fit, recipe=recipe)
         return validation.scores(rows, data.target, search.metric, fit)

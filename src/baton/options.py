@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from baton import models
+from baton import metric, models
+from baton.choice import threshold_goal
 from baton.errors import InputError
 from baton.models.checks import known_parameters
 from baton.problems import Problem, breach
@@ -44,6 +45,10 @@ def parse(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any
         raise InputError("fresh reads the source again: give it to `baton run`, or drop it")
     for name in (*checked.compare, *([checked.model] if checked.model else [])):
         models.family(name)
+    if checked.metric:
+        metric.parse(checked.metric)
+    if checked.threshold:
+        threshold_goal(checked.threshold)
     if checked.quality and (checked.model or checked.compare):
         raise InputError("quality chooses the model: leave out model and compare, or quality")
     _refuse_misspelt(checked)

@@ -28,10 +28,13 @@ GROUP = "_group"
 TIME = "_time"
 """Column of some feature tables: when each row was, where folds are to learn from earlier rows."""
 
-RESERVED = (ROW, SPLIT, GROUP, TIME)
+WEIGHT = "_weight"
+"""Column of some feature tables: how much each row counts, in fitting, stopping and metrics."""
+
+RESERVED = (ROW, SPLIT, GROUP, TIME, WEIGHT)
 """Columns that Baton keeps for itself: no feature, and no column of a user's, has such a name."""
 
-HIDDEN = (SPLIT, GROUP, TIME)
+HIDDEN = (SPLIT, GROUP, TIME, WEIGHT)
 """Those that whoever reads the rows of one side is not shown."""
 
 
@@ -143,6 +146,36 @@ class Options(BaseModel):
         BeforeValidator(_settings),
         Field(description="hyperparameters of the model, as a JSON object"),
     ] = {}
+    metric: Annotated[
+        str | None,
+        Field(
+            description="metric that decides: where to stop, what is best of several, the headline;"
+            " by default the problem's own"
+        ),
+    ] = None
+    positive: Annotated[
+        str | None,
+        Field(description="the positive one of two classes; by default the rare or the second one"),
+    ] = None
+    threshold: Annotated[
+        str | None,
+        Field(
+            description="probability from which on a row is positive: a number, or a goal it is"
+            " tuned for out of fold: f1, recall@precision:0.9, precision@recall:0.9 or cost:FP,FN;"
+            " by default the more probable class is said"
+        ),
+    ] = None
+    calibrate: Annotated[
+        bool, Field(description="bring probabilities to what is seen out of fold, by a temperature")
+    ] = False
+    interval: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="part of the rows that a predicted number's interval holds; 0 for none",
+        ),
+    ] = 0.9
     compare: Annotated[
         tuple[str, ...],
         BeforeValidator(names_in),

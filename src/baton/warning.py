@@ -35,6 +35,8 @@ class WarningKind(StrEnum):
     """Labels that look wrong."""
     IMBALANCE = "imbalance"
     """A class of few rows."""
+    METRIC = "metric"
+    """A metric that is not defined on the held-out rows, so that another one decides."""
     COLUMNS = "columns"
     """Columns that are constant, all different, or were lost in reading."""
 

@@ -128,4 +128,3 @@ def test_deploying_again_leaves_no_twin_and_a_worker_runs_the_chain(server, earl
     finally:
         worker.terminate()
         worker.wait(30)
-

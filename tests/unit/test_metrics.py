@@ -14,7 +14,7 @@ from scipy import stats
 from baton import models
 from baton.errors import InputError
 from baton.evaluation import curves, intervals, metrics, validation
-from baton.evaluation.metrics import Metric
+from baton.metric import Metric
 from baton.terms import GROUP, Kind
 
 

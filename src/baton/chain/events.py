@@ -201,6 +201,10 @@ class DatasetReady(Event):
     """Column that is predicted."""
     headline: Text
     """Metric that decides."""
+    selection: Annotated[str, Field(max_length=1024)] = ""
+    """Metric by which the best of several is chosen; empty where it is the headline."""
+    positive: bool | int | float | str | None = None
+    """The positive one of two classes; none where it is the second in their order."""
     n_train: PositiveInt
     """Rows to learn from."""
     n_test: PositiveInt
@@ -259,6 +263,32 @@ class ModelTrained(Event):
     """Scores of the families that were compared, if any were."""
 
 
+class Coverage(_Frozen):
+    """What the intervals of predicted numbers hold."""
+
+    level: FiniteFloat
+    """Part of the rows that they are to hold."""
+    held_out: FiniteFloat
+    """Part of the held-out rows that they do hold."""
+    width: FiniteFloat
+    """Mean width on the held-out rows, in the target's unit."""
+
+
+class DecisionThreshold(_Frozen):
+    """From when on a row is said to be positive."""
+
+    positive: bool | int | float | str
+    """The positive class."""
+    value: FiniteFloat
+    """Probability of it."""
+    goal: Text
+    """What it was chosen by."""
+    precision: FiniteFloat | None = None
+    """Part of the held-out rows said to be positive that are; none where none is said to be."""
+    recall: FiniteFloat | None = None
+    """Part of the positive held-out rows that are said to be."""
+
+
 class ModelEvaluated(Event):
     """A model is scored on the rows held out."""
 
@@ -297,6 +327,10 @@ class ModelEvaluated(Event):
     """What was learnt, in one paragraph of plain words."""
     columns: TableRef | None = None
     """What each column was taken for, and what was done with it."""
+    coverage: Coverage | None = None
+    """What the intervals of predicted numbers hold, if the model has such."""
+    threshold: DecisionThreshold | None = None
+    """From when on a row is said to be positive, if that was chosen."""
     warnings: TableRef | None = None
     """What a colleague would warn of, in data and model."""
 

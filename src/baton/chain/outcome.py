@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from baton.chain import stored
-from baton.chain.events import ModelEvaluated, ModelRef, PageRef, PredictionsReady, TableRef
+from baton.chain.events import (
+    Coverage,
+    DecisionThreshold,
+    ModelEvaluated,
+    ModelRef,
+    PageRef,
+    PredictionsReady,
+    TableRef,
+)
 from baton.chain.runs import ChainRun, Json, StageRun
 from baton.errors import InputError
 
@@ -21,6 +29,9 @@ _NOTHING: Json = {
     "metrics": {},
     "intervals": {},
     "baseline": {},
+    "headline": None,
+    "coverage": None,
+    "threshold": None,
     "drivers": {},
     "drivers_unit": "",
     "comparison": [],
@@ -121,6 +132,9 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "metrics": evaluated.scores,
         "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
         "baseline": evaluated.baseline,
+        "headline": evaluated.data.headline,
+        "coverage": _stated(evaluated.coverage),
+        "threshold": _stated(evaluated.threshold),
         "drivers": evaluated.drivers,
         "drivers_unit": evaluated.drivers_unit,
         "summary": evaluated.summary,
@@ -131,6 +145,10 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "report": results.place_of(evaluated.report),
         **({"search": _searched(study, results.folder)} if study else {}),
     }
+
+
+def _stated(found: Coverage | DecisionThreshold | None) -> Json | None:
+    return None if found is None else found.model_dump(mode="json")
 
 
 def _lines(reference: TableRef | None, results: Path, unreadable: Json | None = None) -> list[Json]:

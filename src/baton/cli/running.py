@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from baton import options, problems, terms
-from baton.chain import outcome, records
+from baton import choice, options, problems, terms
+from baton.chain import outcome, records, stored
 from baton.chain.events import DatasetReady, Stage, registered_name
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
@@ -87,6 +87,10 @@ def _order(problem: str, given: dict[str, str]) -> Order:
             chosen.fingerprint(params)
     except OSError as error:
         raise InputError(str(error)) from None
+    if any(asked.get(name) for name in ("metric", "positive", "threshold", "calibrate")):
+        kind = chosen.kind(params)
+        if kind is not None:
+            choice.refuse_other_kind(asked, kind)
     content = {"parameters": params.model_dump(mode="json"), "options": asked}
     labels = terms.Options.model_validate(asked).labels
     return Order(problem, Stage.GENERATE, {"problem": problem, **content}, labels)
@@ -134,9 +138,17 @@ def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
     merged = terms.Options.model_validate(found)
     chain_id = uuid.uuid4().hex[:12]
     changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_fresh else {})
+    changes |= _decided(data, merged)
     content = {"data": data.model_copy(update=changes).payload()}
     first = Stage.TUNE if merged.tune else Stage.TRAIN
     return Order(data.problem, first, content, merged.labels, chain_id)
+
+
+def _decided(data: DatasetReady, asked: terms.Options) -> dict[str, Any]:
+    """What decides, settled anew by what is asked for; as it was where the tables are not here."""
+    choice.refuse_other_kind(asked.model_dump(), data.kind)
+    facts = stored.lineage(settings().results, data.features)
+    return choice.settled(facts, asked) if "goal" in facts else {}
 
 
 @app.command

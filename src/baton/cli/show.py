@@ -99,10 +99,7 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
         console.print(_columns(made["columns"]))
     for one in made["warnings"]:
         _warn(console, one["kind"], one["message"])
-    if made["metrics"]:
-        console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
-    if made["comparison"]:
-        _say(console, "compared", _compared(made["comparison"]))
+    _judgement(console, made)
     if made["drivers"]:
         _say(console, "strongest drivers", _drivers(made["drivers"], made["drivers_unit"]))
     if made["summary"]:
@@ -116,6 +113,19 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
     for name, place in places.items():
         if place:
             _say(console, name, place)
+
+
+def _judgement(console: Console, made: Json) -> None:
+    """Print how good the model is, by what it was chosen, and what its answers keep to."""
+    if made["metrics"]:
+        ordered = first(made["metrics"], made.get("headline"))
+        console.print(_metrics(ordered, made["intervals"], made["baseline"]))
+    if held := made.get("coverage"):
+        _say(console, "intervals", _coverage(held))
+    if chosen := made.get("threshold"):
+        _say(console, "threshold", _threshold(chosen))
+    if made["comparison"]:
+        _say(console, "compared", _compared(made["comparison"]))
 
 
 def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
@@ -159,6 +169,26 @@ def _drivers(drivers: Json, unit: str) -> str:
     """Columns, strongest first, with their mean |Shapley value| as the report has it."""
     said = ", ".join(f"{name} {number(value)}" for name, value in drivers.items())
     return f"{said} (mean |SHAP value|{f', in {unit}' if unit else ''})"
+
+
+def first(values: Json, headline: str | None) -> Json:
+    """Metrics with the one that decides before the others."""
+    return {name: values[name] for name in sorted(values, key=lambda name: name != headline)}
+
+
+def _coverage(held: Json) -> str:
+    """What the intervals of predicted numbers hold."""
+    level, share = held["level"], held["held_out"]
+    return (
+        f"of {level:.0%} hold {share:.1%} of the held-out rows, {held['width']:.4g} wide on average"
+    )
+
+
+def _threshold(chosen: Json) -> str:
+    """From when on a row is said to be positive, and what that does."""
+    rates = [f"{name} {chosen[name]:.3g}" for name in ("precision", "recall") if chosen[name]]
+    said = f"{chosen['positive']} from {chosen['value']:.3g} on ({chosen['goal']})"
+    return ", ".join([said, *rates])
 
 
 def _warn(console: Console, kind: str, message: str) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from baton.errors import InputError
 from baton.evaluation import metrics
-from baton.evaluation.metrics import Metric
 from baton.lineage import lineage_of
+from baton.metric import Metric
 from baton.models import FittedModel
 from baton.models.boosters import MeanMargin
 from baton.models.lgbm import Boosted
@@ -109,6 +109,7 @@ def permutation_importance(
     n_repeats: int = N_REPEATS,
     seed: int = 0,
     *,
+    weights: Any = None,
     progress: Progress | None = None,
 ) -> Importance:
     """Permutation importance of every column.
@@ -125,6 +126,8 @@ def permutation_importance(
         A name of :class:`baton.evaluation.metrics.Metric`; for a plain estimator also a
         scikit-learn scorer or its name.
     n_repeats, seed : int
+    weights : array of shape (n,), optional
+        How much each row counts for a `FittedModel`; all the same if not given.
     progress : callable, optional
         Called with the predictions done and the predictions in all.
 
@@ -141,7 +144,7 @@ def permutation_importance(
     if len(X) == 0:
         raise InputError("no rows to compute the permutation importance on")
     if isinstance(model, FittedModel):
-        subject = _fitted_subject(model, X, y, metric)
+        subject = _fitted_subject(model, X, y, metric, weights)
     else:
         subject = _plain_subject(model, X, y, metric)
     whole = subject.score(subject.columns.table)
@@ -261,18 +264,23 @@ def _orders(n_rows: int, n_repeats: int, seed: int) -> Iterator[Array]:
         yield order
 
 
-def _fitted_subject(model: FittedModel, X: pd.DataFrame, y: Any, metric: Any) -> _Subject:
+def _fitted_subject(
+    model: FittedModel, X: pd.DataFrame, y: Any, metric: Any, weights: Any
+) -> _Subject:
     name = metrics.parse(metric)
     if metrics.INFO[name].kind is not model.kind:
         raise InputError(f"metric {metric!r} does not go with a {model.kind.value}")
-    matrix, actual = model.matrix(X), np.asarray(y)
+    matrix, actual, counts = model.matrix(X), np.asarray(y), weights
     if model.kind is Kind.CLASSIFICATION:
         codes = _known_codes(actual, model.classes)
         matrix, actual = matrix[codes >= 0], codes[codes >= 0]
+        counts = None if weights is None else weights[codes >= 0]
     classes, sign = range(len(model.classes)), 1 if metrics.GREATER_IS_BETTER[name] else -1
 
     def score(rows: Any) -> float:
-        value = metrics.score(name, actual, _output(model, rows), classes)
+        output = model.output(rows)
+        said = model.deciding.codes(output) if model.classes else None
+        value = metrics.score(name, actual, output, classes, y_pred=said, weights=counts)
         if value is None:
             raise InputError(
                 f"metric {metric!r} is not defined on these {len(actual)} rows; choose another"
@@ -285,12 +293,6 @@ def _fitted_subject(model: FittedModel, X: pd.DataFrame, y: Any, metric: Any) ->
     is_dense = isinstance(matrix, np.ndarray)
     columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
     return _Subject(columns, tuple(model.encoder.column_names), used, score)
-
-
-def _output(model: FittedModel, matrix: Any) -> Array:
-    if model.kind is Kind.CLASSIFICATION:
-        return np.asarray(model.estimator.predict_proba(matrix))
-    return np.asarray(model.estimator.predict(matrix))
 
 
 def _known_codes(labels: Array, classes: tuple[Any, ...]) -> Array:

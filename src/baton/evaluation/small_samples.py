@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation.held_out import Classified, Estimated
-from baton.evaluation.metrics import Metric
+from baton.metric import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from baton.evaluation.measured import MetricLine
-from baton.evaluation.metrics import GREATER_IS_BETTER, INFO, Metric
+from baton.metric import GREATER_IS_BETTER, INFO, Metric
 from baton.warning import DataWarning, WarningKind
 from baton.words.text import number
 

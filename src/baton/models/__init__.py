@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from baton.models.finishing import Wanted, finish
 from baton.models.fitted import FittedModel, check_file, fit, load, settings_of
 from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.recipe import Recipe
@@ -23,8 +24,10 @@ __all__ = [
     "FitSpec",
     "FittedModel",
     "Recipe",
+    "Wanted",
     "check_file",
     "family",
+    "finish",
     "fit",
     "load",
     "settings_of",

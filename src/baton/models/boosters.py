@@ -122,6 +122,14 @@ class Boosters(Family):
             begun = [pool.submit(fit) for fit in _fits(X, y, single)]
         return self._joined([one.result() for one in begun], spec.kind)
 
+    def settled(self, estimator: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """With the numbers of trees that each has found."""
+        found = {one: value for one, value in params.items() if one != "n_estimators"}
+        for (name, member), one in zip(_MEMBERS.items(), estimator.members, strict=True):
+            n_trees = member.settled(one, {})["n_estimators"]
+            found[f"{name}__n_estimators"] = n_trees
+        return {**found, "early_stopping": False}
+
     def save(self, estimator: Any, folder: Path) -> None:
         """Write each in its engine's own format."""
         for member, one in zip(_MEMBERS.values(), estimator.members, strict=True):

@@ -39,7 +39,7 @@ def can_fit(recipe: Recipe, n_rows: int) -> bool:
     n_rows : int
         Rows to learn from: few are not worth the way.
     """
-    if recipe.family != _NAME or n_rows < stopping.FOLDS_ROWS:
+    if recipe.family != _NAME or recipe.metric or n_rows < stopping.FOLDS_ROWS:
         return False
     settings = FAMILIES[_NAME].defaults(recipe.kind, n_rows) | recipe.params
     return settings["encoding"] in (Encoding.NATIVE, Encoding.TARGET)
@@ -143,7 +143,8 @@ def fit(client: Any, path: Path, recipe: Recipe) -> FittedModel:
     check(_NAME, family, recipe.kind, recipe.params)
     positions = rows.positions
     settings = family.defaults(recipe.kind, len(positions)) | recipe.params
-    classes, y = targets(rows.column(recipe.target, positions)[recipe.target], recipe.kind)
+    labels = rows.column(recipe.target, positions)[recipe.target]
+    classes, y = targets(labels, recipe.kind, recipe.positive)
     encoder = Encoder(
         columns=tuple(
             one for name in rows.features for one in column_encodings(rows.column(name, positions))

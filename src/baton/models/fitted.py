@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from baton.bonds import NONE, Bonds, bonds_of, without_bonds
+from baton.bonds import NONE, Bonds, bonds_of
 from baton.encoding.by_target import training_matrix, with_averages
 from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
 from baton.encoding.statistics import averaged_targets
 from baton.errors import InputError
+from baton.metric import parse
 from baton.models.checks import check, refusals
+from baton.models.deciding import AS_IT_IS, Deciding
 from baton.models.interface import Encoding, Family, FitSpec
 from baton.models.recipe import Recipe
 from baton.models.registry import family
-from baton.terms import Kind
+from baton.terms import Kind, visible
+from baton.weights import weights_of
 from baton.words import display
 from baton.words.text import listed
 
@@ -50,6 +53,8 @@ class FittedModel:
     params: dict[str, Any]
     origin: dict[str, Any] = field(default_factory=dict)
     """What the model was made from, ready for JSON: problem, its parameters, its schema."""
+    deciding: Deciding = AS_IT_IS
+    """How its output becomes an answer: calibration, threshold, interval."""
 
     def __repr__(self) -> str:
         n_columns = len(self.encoder.column_names)
@@ -72,6 +77,8 @@ class FittedModel:
 
     def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002
         """Predict labels or values: array of shape (n_rows,)."""
+        if self.deciding.threshold is not None:
+            return self.labels(self.predict_proba(table))
         matrix = self.matrix(table)
         found = self.estimator.predict(matrix) if len(table) else np.empty(0)
         if self.kind is Kind.REGRESSION:
@@ -79,18 +86,28 @@ class FittedModel:
         return self._labels(np.asarray(found, dtype=np.intp))
 
     def labels(self, proba: Any) -> Any:
-        """Return the most probable label of each row of class probabilities."""
-        return self._labels(proba.argmax(axis=1))
+        """Return the label that is said of each row of class probabilities.
+
+        The most probable one, or by the model's threshold.
+        """
+        return self._labels(self.deciding.codes(proba))
 
     def _labels(self, codes: Any) -> Any:
         return np.asarray(self.classes)[codes]
+
+    def output(self, matrix: Any) -> Any:
+        """Answer to encoded rows: calibrated probabilities, or numbers."""
+        if self.kind is Kind.REGRESSION:
+            return np.asarray(self.estimator.predict(matrix), dtype=np.float64)
+        proba = np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
+        return self.deciding.calibrated(proba)
 
     def predict_proba(self, table: pd.DataFrame) -> Any:
         """Predict class probabilities: array of shape (n_rows, n_classes), rows sum to 1."""
         matrix = self.matrix(table)
         if len(table) == 0:  # XGBoost miscounts the classes, scikit-learn refuses
             return np.empty((0, len(self.classes)))
-        return np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
+        return self.output(matrix)
 
     def save(self, folder: Path) -> None:
         """Write the model: JSON beside the estimator's own format, never pickle."""
@@ -104,6 +121,7 @@ class FittedModel:
             "params": self.params,
             "origin": self.origin,
             "encoder": self.encoder.model_dump(mode="json"),
+            "deciding": self.deciding.model_dump(mode="json", exclude_none=True),
         }
         (folder / _CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), "utf-8")
 
@@ -115,7 +133,8 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     ----------
     rows : DataFrame of shape (n, k + 1)
         The columns to learn from and the target, nothing else but for hidden columns that say
-        which rows hang together: those are no features, and early stopping keeps to them.
+        which rows hang together, which early stopping keeps to, and how much each row counts:
+        those are no features.
     recipe : Recipe
 
     Raises
@@ -127,16 +146,21 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     chosen = family(recipe.family, recipe.kind)
     check(recipe.family, chosen, recipe.kind, recipe.params)
     settings = chosen.defaults(recipe.kind, len(rows)) | recipe.params
-    X, bonds = without_bonds(rows).drop(columns=recipe.target), bonds_of(rows)
-    classes, y = targets(rows[recipe.target], recipe.kind)
+    with refusals(recipe.family, chosen, recipe.kind, recipe.params):
+        return fit_settled(rows, recipe, settings)
+
+
+def fit_settled(rows: pd.DataFrame, recipe: Recipe, settings: dict[str, Any]) -> FittedModel:
+    """Fit a model with these hyperparameters, all of them, unchecked."""
+    chosen = family(recipe.family, recipe.kind)
+    X, bonds = rows[visible(rows.columns)].drop(columns=recipe.target), bonds_of(rows)
+    classes, y = targets(rows[recipe.target], recipe.kind, recipe.positive)
     sees_target = settings["encoding"] == Encoding.TARGET
     averaged = averaged_targets(y, recipe.kind, len(classes)) if sees_target else None
     encoder = with_averages(_encoder(chosen, X, settings), X, averaged)
-    with refusals(recipe.family, chosen, recipe.kind, recipe.params):
-        spec = spec_of(recipe, settings, encoder, classes, bonds)
-        matrix = training_matrix(encoder, X, averaged, recipe.seed, bonds.groups)
-        estimator = chosen.fit(matrix, y, spec)
-    return fitted_by(recipe, settings, encoder, classes, estimator)
+    spec = spec_of(recipe, settings, encoder, classes, bonds, weights_of(rows))
+    matrix = training_matrix(encoder, X, averaged, recipe.seed, bonds.groups)
+    return fitted_by(recipe, settings, encoder, classes, chosen.fit(matrix, y, spec))
 
 
 def spec_of(
@@ -145,6 +169,7 @@ def spec_of(
     encoder: Encoder,
     classes: tuple[Any, ...],
     bonds: Bonds = NONE,
+    weights: Any = None,
 ) -> FitSpec:
     """What the recipe's family is told: its own settings, and what the encoder found."""
     return FitSpec(
@@ -154,6 +179,8 @@ def spec_of(
         n_classes=len(classes),
         seed=recipe.seed,
         bonds=bonds,
+        metric=parse(recipe.metric) if recipe.metric else None,
+        weights=weights,
     )
 
 
@@ -183,8 +210,10 @@ def _encoder(chosen: Family, X: pd.DataFrame, settings: dict[str, Any]) -> Encod
     return Encoder.fit(X, fills_missing=not chosen.takes_missing)
 
 
-def targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
+def targets(values: pd.Series, kind: Kind, positive: Any = None) -> tuple[tuple[Any, ...], Any]:
     """Labels in their order, none for a regression, and the rows' codes or values.
+
+    Of two labels the positive one, if it is given, is the second.
 
     Raises
     ------
@@ -200,7 +229,10 @@ def targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
     codes, labels = pd.factorize(values.to_numpy(), sort=True)
     if len(labels) < 2:
         raise InputError(f"column {values.name!r} holds one class only; there must be two or more")
-    return tuple(labels.tolist()), codes
+    found = tuple(labels.tolist())
+    if len(found) == 2 and positive is not None and found[0] == positive:
+        return found[::-1], 1 - codes
+    return found, codes
 
 
 def load(folder: Path) -> FittedModel:
@@ -283,6 +315,7 @@ class _Card(BaseModel):
     params: dict[str, Any]
     origin: dict[str, Any] = {}
     encoder: dict[str, Any]
+    deciding: Deciding = AS_IT_IS
 
     def model_in(self, folder: Path) -> FittedModel:
         is_one_hot = self.encoder.get("encoding") == Encoding.ONE_HOT
@@ -295,4 +328,5 @@ class _Card(BaseModel):
             estimator=family(self.family).load(folder, self.kind),
             params=self.params,
             origin=self.origin,
+            deciding=self.deciding,
         )

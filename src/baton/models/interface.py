@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from baton.bonds import NONE, Bonds
+from baton.metric import Metric
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class FitSpec:
     seed: int = 0
     bonds: Bonds = NONE
     """What the rows hang together by, so that none is stopped by its own like or by its past."""
+    metric: Metric | None = None
+    """What says when to stop, where the engine can; its own loss if not given."""
+    weights: Any = None
+    """How much each row counts: array of shape (n,); None where all count the same."""
 
     @property
     def categories(self) -> list[int]:
@@ -98,6 +103,10 @@ class Family(ABC):
     @abstractmethod
     def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit an estimator with the scikit-learn interface."""
+
+    def settled(self, estimator: Any, params: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Hyperparameters that fit the same again, without a search for the number of trees."""
+        return params
 
     @abstractmethod
     def save(self, estimator: Any, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from baton.errors import InputError
+from baton.metric import Metric
 from baton.models import stopping
 from baton.models.interface import Encoding, Explain, Family, FitSpec, is_small
 from baton.models.space import Categorical, Float, Int
@@ -57,6 +58,19 @@ _PARAMETERS: dict[str, Any] = {
 
 
 _TREES_OF_LIGHTGBM = 100
+
+_METRICS: dict[Metric, tuple[str, str]] = {
+    Metric.ACCURACY: ("binary_error", "multi_error"),
+    Metric.LOG_LOSS: ("binary_logloss", "multi_logloss"),
+    Metric.ROC_AUC: ("auc", "auc_mu"),
+    Metric.AVERAGE_PRECISION: ("average_precision", "multi_logloss"),
+    Metric.RMSE: ("rmse", ""),
+    Metric.R2: ("rmse", ""),
+    Metric.MAE: ("l1", ""),
+    Metric.MEDIAN_AE: ("l1", ""),
+    Metric.MAPE: ("mape", ""),
+}
+"""LightGBM's name of a metric, or of what stands closest: of two classes or numbers, of more."""
 
 _TUNED_CLASSES = {
     "learning_rate": 0.04,
@@ -167,10 +181,16 @@ class LightGBM(Family):
 
         try:
             n_trees = self._rounds(X, y, spec)
-            booster = lightgbm.train(_settings(X, spec), _rows(X, y, spec), n_trees)
+            rows = _rows(X, y, spec, spec.weights)
+            booster = lightgbm.train(_settings(X, spec), rows, n_trees)
         except lightgbm.basic.LightGBMError as error:
             raise ValueError(str(error)) from error
         return self._wrapped(booster, spec.kind)
+
+    def settled(self, estimator: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """With the number of trees that was found."""
+        n_trees = estimator.booster_.current_iteration()
+        return {**params, "n_estimators": n_trees, "early_stopping": False}
 
     def _rounds(self, X: Any, y: Any, spec: FitSpec) -> int:
         """Number of trees at which the loss of rows that were not fitted is least."""
@@ -187,11 +207,12 @@ class LightGBM(Family):
     def _rounds_of_folds(self, X: Any, y: Any, spec: FitSpec, most: int) -> int:
         import lightgbm
 
+        folds = stopping.folds(y, spec)
         found = lightgbm.cv(
-            _settings(X, spec),
-            _rows(X, y, spec),
+            _settings(X, spec) | _watching(spec, stopping.metric_of(y, spec, folds)),
+            _rows(X, y, spec, spec.weights),
             most,
-            folds=stopping.folds(y, spec),
+            folds=folds,
             callbacks=[lightgbm.early_stopping(stopping.PATIENCE, verbose=False)],
         )
         return len(next(iter(found.values())))
@@ -200,12 +221,13 @@ class LightGBM(Family):
         import lightgbm
 
         fitted, watched = stopping.parted(y, spec)
-        rows = _rows(X[fitted], y[fitted], spec)
+        rows = _rows(X[fitted], y[fitted], spec, _taken(spec.weights, fitted))
+        weights = _taken(spec.weights, watched)
         tried = lightgbm.train(
-            _settings(X, spec),
+            _settings(X, spec) | _watching(spec, stopping.metric_of(y, spec, [(fitted, watched)])),
             rows,
             most,
-            valid_sets=[rows.create_valid(X[watched], y[watched])],
+            valid_sets=[rows.create_valid(X[watched], y[watched], weight=weights)],
             callbacks=[lightgbm.early_stopping(stopping.PATIENCE, verbose=False)],
         )
         return int(tried.best_iteration) or most
@@ -244,11 +266,23 @@ def _settings(X: Any, spec: FitSpec) -> dict[str, Any]:
     }
 
 
-def _rows(X: Any, y: Any, spec: FitSpec) -> Any:
+def _rows(X: Any, y: Any, spec: FitSpec, weights: Any) -> Any:
     import lightgbm
 
     settings = _settings(X, spec)
-    return lightgbm.Dataset(X, y, categorical_feature=spec.categories, params=settings)
+    return lightgbm.Dataset(
+        X, y, weight=weights, categorical_feature=spec.categories, params=settings
+    )
+
+
+def _watching(spec: FitSpec, metric: Metric | None) -> dict[str, Any]:
+    """Settings that say when to stop; nothing where LightGBM's own loss does."""
+    found = _METRICS.get(metric) if metric else None
+    return {} if found is None else {"metric": found[spec.n_classes > 2]}
+
+
+def _taken(weights: Any, rows: Any) -> Any:
+    return None if weights is None else weights[rows]
 
 
 def _few_rows(kind: Kind, n_rows: int) -> dict[str, Any]:

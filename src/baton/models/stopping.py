@@ -15,6 +15,7 @@ import numpy as np
 
 from baton import bonds
 from baton.errors import InputError
+from baton.metric import Metric
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ def parted(y: Any, spec: FitSpec) -> Parts:
             if watched.any():
                 return np.flatnonzero(fitted), np.flatnonzero(watched)
     return _by_chance(y, spec)
+
+
+def metric_of(y: Any, spec: FitSpec, parts: list[Parts]) -> Metric | None:
+    """Metric that says when to stop; None for the engine's loss, also where it is not defined."""
+    is_ranking = spec.metric in (Metric.ROC_AUC, Metric.AVERAGE_PRECISION)
+    if is_ranking and any(len(np.unique(y[watched])) < spec.n_classes for _, watched in parts):
+        return None
+    return spec.metric
 
 
 def _classes(y: Any, spec: FitSpec) -> Any:

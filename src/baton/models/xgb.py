@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from baton.errors import InputError
+from baton.metric import Metric
 from baton.models import stopping
 from baton.models.interface import Encoding, Explain, Family, FitSpec, is_small
 from baton.models.space import Categorical, Float, Int
@@ -50,6 +51,20 @@ _PARAMETERS: dict[str, Any] = {
 }
 
 _TREES_OF_XGBOOST = 100
+
+_METRICS: dict[Metric, tuple[str, str]] = {
+    Metric.ACCURACY: ("error", "merror"),
+    Metric.LOG_LOSS: ("logloss", "mlogloss"),
+    Metric.ROC_AUC: ("auc", "auc"),
+    Metric.AVERAGE_PRECISION: ("aucpr", "aucpr"),
+    Metric.BRIER: ("rmse", "mlogloss"),
+    Metric.RMSE: ("rmse", ""),
+    Metric.R2: ("rmse", ""),
+    Metric.MAE: ("mae", ""),
+    Metric.MEDIAN_AE: ("mae", ""),
+    Metric.MAPE: ("mape", ""),
+}
+"""XGBoost's name of a metric, or of what stands closest: of two classes or numbers, of more."""
 
 _TUNED_CLASSES = {
     "learning_rate": 0.08,
@@ -138,7 +153,12 @@ class XGBoost(Family):
         }
         if spec.params.get("early_stopping", True):
             settings["n_estimators"] = self._rounds(settings, X, y, spec)
-        return self._wrapper(spec.kind)(**settings).fit(X, y)
+        return self._wrapper(spec.kind)(**settings).fit(X, y, sample_weight=spec.weights)
+
+    def settled(self, estimator: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """With the number of trees that was found."""
+        n_trees = estimator.get_booster().num_boosted_rounds()
+        return {**params, "n_estimators": n_trees, "early_stopping": False}
 
     def _rounds(self, settings: dict[str, Any], X: Any, y: Any, spec: FitSpec) -> int:
         """Number of trees at which the loss of rows that were not fitted is least."""
@@ -153,13 +173,17 @@ class XGBoost(Family):
     def _rounds_of_folds(self, settings: dict[str, Any], X: Any, y: Any, spec: FitSpec) -> int:
         import xgboost
 
-        estimator = self._wrapper(spec.kind)(**settings)
+        folds = stopping.folds(y, spec)
+        watching = _watching(spec, stopping.metric_of(y, spec, folds), settings)
+        estimator = self._wrapper(spec.kind)(**settings, **watching)
         types = estimator.feature_types
         found = xgboost.cv(
             _of_booster(estimator, spec),
-            xgboost.DMatrix(X, y, feature_types=types, enable_categorical=True),
+            xgboost.DMatrix(
+                X, y, weight=spec.weights, feature_types=types, enable_categorical=True
+            ),
             num_boost_round=int(estimator.n_estimators or _TREES_OF_XGBOOST),
-            folds=stopping.folds(y, spec),
+            folds=folds,
             early_stopping_rounds=stopping.PATIENCE,
         )
         return len(found)
@@ -169,8 +193,17 @@ class XGBoost(Family):
 
         fitted, watched = stopping.parted(y, spec)
         patience = xgboost.callback.EarlyStopping(rounds=stopping.PATIENCE)
-        tried = self._wrapper(spec.kind)(**settings, callbacks=[patience])
-        tried.fit(X[fitted], y[fitted], eval_set=[(X[watched], y[watched])], verbose=False)
+        watching = _watching(spec, stopping.metric_of(y, spec, [(fitted, watched)]), settings)
+        tried = self._wrapper(spec.kind)(**settings, **watching, callbacks=[patience])
+        of_fitted, of_watched = (_taken(spec.weights, one) for one in (fitted, watched))
+        tried.fit(
+            X[fitted],
+            y[fitted],
+            eval_set=[(X[watched], y[watched])],
+            sample_weight=of_fitted,
+            sample_weight_eval_set=None if of_watched is None else [of_watched],
+            verbose=False,
+        )
         return int(tried.best_iteration) + 1
 
     def save(self, estimator: Any, folder: Path) -> None:
@@ -196,6 +229,7 @@ class XGBoost(Family):
     def of_training(self, spec: FitSpec) -> dict[str, Any]:
         """Hyperparameters in the terms of ``xgboost.train``."""
         own = {"tree_method": "hist", **spec.without("early_stopping").params}
+        own |= _watching(spec, spec.metric, own)
         estimator = self._wrapper(spec.kind)(**own, random_state=spec.seed)
         return _of_booster(estimator, spec)
 
@@ -204,6 +238,18 @@ class XGBoost(Family):
         import xgboost
 
         return xgboost.XGBClassifier if kind is Kind.CLASSIFICATION else xgboost.XGBRegressor  # type: ignore[no-any-return]
+
+
+def _watching(spec: FitSpec, metric: Metric | None, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Hyperparameter that says when to stop; nothing where XGBoost's own loss does."""
+    found = _METRICS.get(metric) if metric else None
+    if found is None or "eval_metric" in settings:
+        return {}
+    return {"eval_metric": found[spec.n_classes > 2]}
+
+
+def _taken(weights: Any, rows: Any) -> Any:
+    return None if weights is None else weights[rows]
 
 
 def _of_booster(estimator: Any, spec: FitSpec) -> dict[str, Any]:

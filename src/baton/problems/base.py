@@ -46,6 +46,10 @@ class Goal:
     family's own."""
     trials_at_once: int | None = None
     """Trials of a search that run at the same time, where not one for each core."""
+    selection: str = ""
+    """The metric by which the best of several is chosen; the headline if not given."""
+    positive: Any = None
+    """The positive one of two classes; by default the second in their order."""
 
 
 P = TypeVar("P", bound=Params)
@@ -135,6 +139,17 @@ class Problem(ABC, Generic[P]):
         """When each feature row was, if what is learnt is to be scored on later rows.
 
         Numbers or dates. Folds of a cross-validation then learn from earlier rows only.
+        """
+        return None
+
+    def weights(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series | None:  # noqa: ARG002
+        """How much each feature row counts, in fitting, stopping and metrics; none is negative."""
+        return None
+
+    def kind(self, params: P) -> Kind | None:  # noqa: ARG002
+        """What is predicted, where that is known, or is cheaply seen, before the table is read.
+
+        What is asked for and is of the other kind is refused by it before a chain begins.
         """
         return None
 

@@ -255,6 +255,10 @@ class Churn(SourcedProblem[ChurnParams]):
             }
         )
 
+    def kind(self, params: ChurnParams) -> Kind:  # noqa: ARG002
+        """Classes."""
+        return Kind.CLASSIFICATION
+
     def goal(self, raw: pd.DataFrame, params: ChurnParams) -> Goal:
         """Classify churn; the area under the curve decides, since the classes are uneven."""
         notes = _notes(raw, params)

@@ -127,6 +127,10 @@ class Spheres(Problem[SpheresParams]):
             strict=True,
         )
 
+    def kind(self, params: SpheresParams) -> Kind:  # noqa: ARG002
+        """Classes."""
+        return Kind.CLASSIFICATION
+
     def goal(self, raw: pd.DataFrame, params: SpheresParams) -> Goal:  # noqa: ARG002
         """Classify the cluster id."""
         return Goal(

@@ -9,24 +9,27 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from baton.bonds import Bonds, held_apart
+from baton.choice import by_default
 from baton.errors import InputError
 from baton.lineage import digest_of_file
 from baton.problems.base import Goal, Params, Problem
 from baton.problems.splits import marked, shuffled, stratified
 from baton.sources.local import absolute
-from baton.tables.bonds import group_values, time_values
-from baton.tables.features import build
+from baton.tables.bonds import group_values, time_values, weight_values
+from baton.tables.features import build, target_values
 from baton.tables.inference import infer
 from baton.tables.reading import read
 from baton.tables.refusals import unknown_column
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
+from baton.tables.target import target_kind, target_role
 from baton.tables.unread import unread
 from baton.terms import ROW, SPLIT, Kind, Split, names_in
 
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
 _SCHEMA = TypeAdapter(Schema)
-HEADLINES = {Kind.CLASSIFICATION: "accuracy", Kind.REGRESSION: "rmse"}
 
 
 def _local(path: Path) -> Path:
@@ -87,6 +89,11 @@ class TableParams(Params):
         str | None,
         BeforeValidator(_given),
         Field(description="column of what rows belong to: held-out rows and folds are of others"),
+    ] = None
+    weight: Annotated[
+        str | None,
+        BeforeValidator(_given),
+        Field(description="column that says how much a row counts; it is no feature"),
     ] = None
     test_size: Annotated[
         float, Field(gt=0, lt=1, description="part held out, if there is no test_path")
@@ -147,8 +154,36 @@ class TableProblem(Problem[TableParams]):
         """Kind by the target's values unless it was given, and what was inferred, in sentences."""
         schema = _inferred(raw, params)
         kind = schema.kind or params.kind or Kind.CLASSIFICATION
-        notes = (*schema.notes, *_bond_notes(raw, params))
-        return Goal(kind, params.target, HEADLINES[kind], notes)
+        learned = raw if SPLIT not in raw else raw[raw[SPLIT] == Split.TRAIN.value]
+        values = build(learned, Schema((), schema.target, kind))[params.target]
+        decides = by_default(kind, params.target, values)
+        notes = (*schema.notes, *_bond_notes(raw, params), *decides.notes)
+        return Goal(
+            kind,
+            params.target,
+            decides.headline,
+            notes,
+            selection=decides.selection,
+            positive=decides.positive,
+        )
+
+    def kind(self, params: TableParams) -> Kind | None:
+        """By the target's column alone, unless it was given."""
+        if params.kind is not None:
+            return params.kind
+        train, _ = _sources(params)
+        values = read(train, only=[params.target])[params.target]
+        known = target_role(values)
+        return target_kind(params.target, target_values(values, known), None)[0]
+
+    def weights(
+        self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
+    ) -> pd.Series | None:
+        """How much each row counts, by the column `weight`."""
+        if params.weight is None:
+            return None
+        found = weight_values(raw[params.weight].take(features[ROW].to_numpy()))
+        return found.set_axis(features.index)
 
     def groups(
         self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
@@ -256,11 +291,14 @@ def _bond_notes(raw: pd.DataFrame, params: TableParams) -> list[str]:
     if params.test_path is not None:
         return _shared_groups(raw, params)
     asked = {"time": params.time, "group": params.group}
+    weighed = (
+        [f"rows count as '{params.weight}' says, which is no feature"] if params.weight else []
+    )
     said = {
         "time": "held-out rows are the latest by {!r}",
         "group": "held-out rows are of other values of {!r}, which is no feature",
     }
-    return [said[what].format(name) for what, name in asked.items() if name]
+    return [*(said[what].format(name) for what, name in asked.items() if name), *weighed]
 
 
 def _shared_groups(raw: pd.DataFrame, params: TableParams) -> list[str]:
@@ -308,7 +346,7 @@ def _require_droppable(params: TableParams, source: Source) -> None:
 
 
 def _require_bonds(params: TableParams, source: Source) -> None:
-    for what in ("time", "group"):
+    for what in ("time", "group", "weight"):
         name = getattr(params, what)
         if name is None:
             continue
@@ -316,8 +354,10 @@ def _require_bonds(params: TableParams, source: Source) -> None:
             raise InputError(f"{what} {name!r} is the target; choose another column")
         if name not in source.columns:
             raise unknown_column(what, name, source.columns, str(source.path))
-    if params.time and params.time == params.group:
-        raise InputError(f"time and group are both {params.time!r}; leave one of them out")
+    given = {what: getattr(params, what) for what in ("time", "group", "weight")}
+    for one, other in combinations([what for what, name in given.items() if name], 2):
+        if given[one] == given[other]:
+            raise InputError(f"{one} and {other} are both {given[one]!r}; leave one of them out")
 
 
 def _require_same_columns(params: TableParams, train: Source, test: Source) -> None:
@@ -332,7 +372,8 @@ def _require_same_columns(params: TableParams, train: Source, test: Source) -> N
 
 def _inferred(raw: pd.DataFrame, params: TableParams) -> Schema:
     """What the columns are for, by the training rows."""
-    return infer(raw, params.target, params.kind, params.drop, params.group)
+    left_out = (*params.drop, params.weight) if params.weight else params.drop
+    return infer(raw, params.target, params.kind, left_out, params.group)
 
 
 def _is_finite(values: pd.Series) -> Any:

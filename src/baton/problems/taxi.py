@@ -285,6 +285,10 @@ class Taxi(SourcedProblem[TaxiParams]):
             strict=True,
         )
 
+    def kind(self, params: TaxiParams) -> Kind:  # noqa: ARG002
+        """Numbers."""
+        return Kind.REGRESSION
+
     def goal(self, raw: pd.DataFrame, params: TaxiParams) -> Goal:
         """Predict the minutes."""
         kept = filter_outliers(compute_target(raw, params.colour), params)[SPLIT].value_counts()

@@ -125,6 +125,9 @@ def _importance(findings: Findings) -> Iterator[report.ReportTable]:
 
 def _tables(findings: Findings) -> Iterator[report.ReportTable]:
     data = findings.data
+    yield from report.answer_tables(
+        findings.model.deciding, findings.coverage, findings.threshold, data.n_test
+    )
     if folded := [line for line in findings.lines if line.cv_mean is not None]:
         yield report.ReportTable(
             caption=f"{data.options.folds}-fold cross-validation on the training rows",
@@ -133,9 +136,10 @@ def _tables(findings: Findings) -> Iterator[report.ReportTable]:
         )
     if findings.comparison is not None:
         lines = findings.comparison.to_pylist()
+        metric = lineage_of(findings.comparison.schema).get("metric", data.headline)
         yield report.ReportTable(
             caption="Families compared by 5-fold cross-validation on the training rows, best first",
-            columns=("model", f"{data.headline}, mean", "standard deviation"),
+            columns=("model", f"{metric}, mean", "standard deviation"),
             rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
         )
 
@@ -189,8 +193,10 @@ def _explanations(findings: Findings) -> Iterator[report.Explanation]:
     rows, classes = findings.explained, findings.model.classes
     output = findings.output[rows.index]
     actual = rows[findings.data.target]
-    for place, why in report.rows_worth_explaining(findings.data.kind, actual, output, classes):
-        code = int(output[place].argmax()) if classes else 0
+    said = findings.model.deciding.codes(output) if classes else None
+    chosen = report.rows_worth_explaining(findings.data.kind, actual, output, classes, said)
+    for place, why in chosen:
+        code = 0 if said is None else int(said[place])
         yield _explanation(findings, place, code, why)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from baton.evaluation.metrics import INFO, Metric
+from baton.metric import INFO, Metric
 from baton.showing.report import render_page
 from baton.words import display
 from baton.words.text import number

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from baton.chain.events import DatasetReady, ModelRef
+from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelRef
 from baton.evaluation.importance import Importance
 from baton.evaluation.measured import MetricLine
 from baton.evaluation.shapley import ShapValues
@@ -50,6 +50,10 @@ class Findings:
     """Trials of the search that found the hyperparameters."""
     champion: dict[str, float] | None = None
     """Scores of the model in use, if there is one."""
+    coverage: Coverage | None = None
+    """What the intervals of predicted numbers hold."""
+    threshold: DecisionThreshold | None = None
+    """From when on a row is said to be positive, if that was chosen."""
     warnings: tuple[DataWarning, ...] = ()
     """What a colleague would warn of, what matters most first."""
     columns: tuple[ColumnLine, ...] = ()

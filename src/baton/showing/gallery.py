@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from baton import tuning
 from baton.errors import InputError
 from baton.evaluation import curves
+from baton.lineage import lineage_of
 from baton.showing import plots
 from baton.showing.report import Image
 from baton.terms import ROW, Kind
@@ -88,7 +89,8 @@ def _drivers(findings: Findings) -> Iterator[Picture]:
 def _search(findings: Findings) -> Iterator[Picture]:
     if findings.trials is not None:
         study = tuning.in_memory(findings.trials)
-        yield from plots.search_pictures(study, findings.data.headline, most=_SEARCH_PICTURES)
+        metric = lineage_of(findings.trials.schema).get("metric", findings.data.headline)
+        yield from plots.search_pictures(study, metric, most=_SEARCH_PICTURES)
 
 
 def waterfall(findings: Findings, place: int, output: int) -> Picture:

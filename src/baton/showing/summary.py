@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation import curves, shapley
-from baton.evaluation.metrics import INFO, Metric
 from baton.evaluation.usefulness import is_better, is_worse, telling, useless
+from baton.metric import INFO, Metric
 from baton.showing.report import FEW_ROWS
 from baton.terms import Kind
 from baton.warning import WarningKind

@@ -26,7 +26,13 @@ NOTES = "notes"
 """Key in a raw table's ``attrs``: sentences about how the file was read."""
 
 
-def read(train: Source, test: Source | None = None, target: str = "") -> pd.DataFrame:
+def read(
+    train: Source,
+    test: Source | None = None,
+    target: str = "",
+    *,
+    only: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """Raw table: one file, or training rows and then test rows, marked in the column `SPLIT`.
 
     Parameters
@@ -35,6 +41,8 @@ def read(train: Source, test: Source | None = None, target: str = "") -> pd.Data
         What `describe` said of the files.
     target : str
         Column in which a word for *missing* may be the name of a class (`missing_classes`).
+    only : sequence of str, optional
+        Columns that are wanted; all of them if not given.
 
     Returns
     -------
@@ -50,7 +58,7 @@ def read(train: Source, test: Source | None = None, target: str = "") -> pd.Data
     import numpy as np
 
     given = [train] if test is None else [train, test]
-    loaded, sources = zip(*map(_load, given), strict=True)
+    loaded, sources = zip(*(_load(one, only) for one in given), strict=True)
     tables, named = _with_classes(sources, loaded, target) if target else (loaded, ())
     raw: pd.DataFrame = without_null_types(
         _join(sources, tables, target if named else "")
@@ -70,7 +78,7 @@ def column_names(raw: pd.DataFrame) -> list[str]:
     return [name for name in raw.columns if name != SPLIT]
 
 
-def _load(source: Source) -> tuple[pa.Table, Source]:
+def _load(source: Source, only: Sequence[str] | None) -> tuple[pa.Table, Source]:
     """Table of a file, of a CSV file its columns as text, and the source as it was read.
 
     Bytes that are not UTF-8 may come after the head of a file; then a guess of the encoding
@@ -79,27 +87,28 @@ def _load(source: Source) -> tuple[pa.Table, Source]:
     import pyarrow as pa
 
     if source.format is Format.PARQUET:
-        return _read_parquet(source), source
+        return _read_parquet(source, only), source
     try:
-        return _read_csv(source), source
+        return _read_csv(source, only), source
     except pa.ArrowInvalid as error:
         if "invalid UTF8" not in str(error) or source.encoding != "utf-8":
             raise InputError(_csv_fault(source, error)) from None
     except BROKEN as error:
         raise InputError(unreadable(source.path, "CSV", error)) from None
-    return _load(replace(source, encoding=guess_encoding(content(source.path))))
+    return _load(replace(source, encoding=guess_encoding(content(source.path))), only)
 
 
-def _read_parquet(source: Source) -> pa.Table:
+def _read_parquet(source: Source, only: Sequence[str] | None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    some = list(source.columns) if source.unusable else None
+    wanted = list(source.columns if only is None else only)
+    some = wanted if source.unusable or only is not None else None
     try:
         with pq.ParquetFile(source.path) as file:
             if file.metadata.num_rows * len(source.columns) > largest(source.path):
                 raise grown(source.path, "a table of so many equal values teaches nothing")
-            table = file.read(columns=some).select(list(source.columns))
+            table = file.read(columns=some).select(wanted)
     except (pa.ArrowException, OSError) as error:
         raise InputError(unreadable(source.path, "Parquet", error)) from None
     return table_of({name: _plain(source, name, table[name]) for name in table.column_names})
@@ -131,7 +140,7 @@ def _with_classes(
         return tables, ()
     is_csv = [source.format is Format.CSV for source in sources]
     as_written = [
-        _read_csv(source, missing=("",)) if found else table
+        _read_csv(source, None, missing=("",)) if found else table
         for source, table, found in zip(sources, tables, is_csv, strict=True)
     ]
     named = missing_classes(as_written[0], target) if is_csv[0] else ()
@@ -153,7 +162,9 @@ def _class_note(target: str, name: str) -> str:
     )
 
 
-def _read_csv(source: Source, missing: Sequence[str] = MISSING) -> pa.Table:
+def _read_csv(
+    source: Source, only: Sequence[str] | None, missing: Sequence[str] = MISSING
+) -> pa.Table:
     from pyarrow import csv as arrow_csv
     from pyarrow import string
 
@@ -170,6 +181,7 @@ def _read_csv(source: Source, missing: Sequence[str] = MISSING) -> pa.Table:
         parse_options=arrow_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(names, string()),
+            include_columns=None if only is None else list(only),
             null_values=list(missing),
             strings_can_be_null=True,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from baton.evaluation import metrics
@@ -29,6 +29,8 @@ class Search:
     """Hyperparameters where nothing is searched, and of the first trial."""
     study: str | None = None
     """Name that the user gave."""
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What else decides how a trial is fitted: the positive class, the metric that stops it."""
 
     @property
     def is_maximized(self) -> bool:
@@ -48,6 +50,7 @@ class Search:
             "start": self.start,
             "data": self.data,
             "seed": self.seed,
+            **self.asked,
         }
 
     @property

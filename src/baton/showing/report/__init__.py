@@ -20,6 +20,7 @@ from baton.showing.report.parts import (
     Standing,
 )
 from baton.showing.report.shaping import (
+    answer_tables,
     class_importance_table,
     contributions,
     environment,
@@ -41,6 +42,7 @@ __all__ = [
     "ReportTable",
     "Search",
     "Standing",
+    "answer_tables",
     "class_importance_table",
     "contributions",
     "environment",

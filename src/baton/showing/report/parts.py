@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
 
-from baton.evaluation.metrics import INFO, Metric
+from baton.metric import INFO, Metric
 from baton.showing.plots.picture import Picture, png
 from baton.terms import Kind
 from baton.words.text import number

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.evaluation.metrics import INFO, Metric
 from baton.evaluation.shapley import strongest
+from baton.metric import INFO, Metric
 from baton.showing.plots.importance import loss_label
 from baton.showing.report.parts import Cell, Contribution, Measured, ReportTable
 from baton.terms import Kind
-from baton.words.text import elide, elided, number, shown
+from baton.words.text import elide, elided, number, percent, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
+    from baton.chain.events import Coverage, DecisionThreshold
     from baton.evaluation.importance import Importance
     from baton.evaluation.shapley import ShapValues
+    from baton.models.deciding import Deciding
 
 _CLASS_COLUMNS = 10
 _CLASS_FEATURES = 4
@@ -47,6 +51,42 @@ def measured(
         )
         for name, value in values.items()
     )
+
+
+def answer_tables(
+    deciding: Deciding,
+    coverage: Coverage | None,
+    threshold: DecisionThreshold | None,
+    n_test: int,
+) -> Iterator[ReportTable]:
+    """How the model's output becomes an answer, and what that does to the held-out rows."""
+    if coverage is not None:
+        promised, held = percent(coverage.level), f"{100 * coverage.held_out:.1f} %"
+        yield ReportTable(
+            caption="Prediction intervals",
+            columns=("intervals of", "held-out rows", "they hold", "mean width"),
+            rows=((promised, n_test, held, coverage.width),),
+            note="Columns low and high of the predictions: made from the errors on training rows of"
+            " models that did not learn from them.",
+        )
+    if threshold is not None and deciding.threshold is not None:
+        found = deciding.threshold
+        yield ReportTable(
+            caption=f"Threshold of {threshold.positive} for {found.goal}",
+            columns=("rows", "threshold", "precision", "recall"),
+            rows=(
+                ("training, out of fold", found.value, found.precision, found.recall),
+                ("held out", found.value, threshold.precision, threshold.recall),
+            ),
+            note="" if found.is_reached else "No threshold reaches the goal; this is the nearest.",
+        )
+    if deciding.inverse_temperature is not None:
+        yield ReportTable(
+            caption="Calibration",
+            columns=("", "margins are multiplied by"),
+            rows=(("temperature scaling", deciding.inverse_temperature),),
+            note="Shapley values explain the margin before it.",
+        )
 
 
 def importance_table(
@@ -145,7 +185,7 @@ def contributions(
 
 
 def rows_worth_explaining(
-    kind: Kind, y_true: Any, output: Any, classes: tuple[Any, ...] = ()
+    kind: Kind, y_true: Any, output: Any, classes: tuple[Any, ...] = (), said: Any = None
 ) -> tuple[tuple[int, str], ...]:
     """Up to three rows, and why: where the model is right, where it errs, where it wavers.
 
@@ -156,6 +196,8 @@ def rows_worth_explaining(
     output : array-like
         Probabilities of `classes`, or predicted numbers.
     classes : tuple
+    said : int array of shape (n,), optional
+        Class that each row is said to be of, by its place; the most probable one if not given.
 
     Returns
     -------
@@ -172,15 +214,20 @@ def rows_worth_explaining(
             (int(np.nanargmin(errors)), "the most overestimated row"),
         ]
     else:
-        chosen = _classified_rows(np.asarray(y_true), np.asarray(output), classes)
+        proba = np.asarray(output)
+        codes = proba.argmax(axis=1) if said is None else np.asarray(said)
+        chosen = _classified_rows(np.asarray(y_true), proba, codes, classes)
     return tuple({place: (place, why) for place, why in reversed(chosen)}.values())[::-1]
 
 
 def _classified_rows(
-    actual: np.ndarray[Any, Any], proba: np.ndarray[Any, Any], classes: tuple[Any, ...]
+    actual: np.ndarray[Any, Any],
+    proba: np.ndarray[Any, Any],
+    codes: np.ndarray[Any, Any],
+    classes: tuple[Any, ...],
 ) -> list[tuple[int, str]]:
     highest = proba.max(axis=1)
-    is_right = np.asarray(classes)[proba.argmax(axis=1)] == actual
+    is_right = np.asarray(classes)[codes] == actual
     found = []
     if is_right.any():
         place = int(np.where(is_right, highest, -1).argmax())
