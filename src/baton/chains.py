@@ -162,6 +162,12 @@ class Chain:
         return frame
 
     @cached_property
+    def units(self) -> Any:
+        """Number of the unit that each held-out row is of; None where each is by itself."""
+        table = self._arrow("features", filters=[(SPLIT, "==", Split.TEST.value)])
+        return bonds_of(table.to_pandas()).units()
+
+    @cached_property
     def model(self) -> models.FittedModel:
         """The model, from MLflow's files in this home.
 
@@ -373,7 +379,7 @@ def _why_apart(first: Chain, second: Chain) -> str:
 def _differences(first: Chain, second: Chain) -> dict[str, tuple[float, float]]:
     """Interval of each metric's difference on the rows that both were scored on."""
     outputs, classes = zip(*(_answers(chain) for chain in (first, second)), strict=True)
-    units = (_units(chain) for chain in (first, second))
+    units = (chain.units for chain in (first, second))
     return differences(
         first.kind,
         first.predictions["actual"].to_numpy(),
@@ -393,12 +399,6 @@ def _answers(chain: Chain) -> tuple[Any, tuple[Any, ...]]:
     known = {f"p({label})": label for label in found["actual"].drop_duplicates()}
     known |= {f"p({label})": label for label in found["predicted"].drop_duplicates()}
     return shares.to_numpy(), tuple(known.get(str(name), name) for name in shares)
-
-
-def _units(chain: Chain) -> Any:
-    """What held-out rows hang together by, if anything."""
-    table = chain._arrow("features", filters=[(SPLIT, "==", Split.TEST.value)])
-    return bonds_of(table.to_pandas()).units()
 
 
 def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:

@@ -39,7 +39,8 @@ def page_of(findings: Findings, summary: str = "") -> Page:
     """Draw the pictures and write the report, which begins with a summary."""
     gallery, explanations = Gallery.of(findings), tuple(_explanations(findings))
     made = _report(findings, gallery, explanations)
-    html = report.render(made.model_copy(update={"summary": summary}))
+    first = {"summary": summary, "columns": _columns(findings)}
+    html = report.render(made.model_copy(update=first))
     drawn = {f"{name}.png": image.png for name, image in gallery.images.items()}
     rows = {f"row_{one.row}.png": one.picture.png for one in explanations if one.picture}
     return Page(html, drawn | rows)
@@ -64,7 +65,6 @@ def _report(
         ),
         command=_command(findings),
         notes=tuple(findings.facts["goal"]["notes"]),
-        columns=_columns(findings),
         warnings=tuple(_warnings(findings)),
         performance=tuple(gallery.performance.values()),
         drivers=tuple(gallery.drivers.values()),

@@ -6,6 +6,7 @@ Pure functions of findings. What else a page says belongs in ``baton.showing.bui
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,25 +202,26 @@ def _errors(findings: Findings) -> Iterator[str]:
     if not len(errors) or not errors.max() > 0:
         return
     edges = np.quantile(predicted, [0.25, 0.5, 0.75])
-    if len(errors) < _FEWEST_ERRORS or len(np.unique(edges)) < len(edges):
-        place = int(errors.argmax())
-        yield (
-            f"Its largest error is {number(errors[place])}: {number(actual[place])} predicted as"
-            f" {number(predicted[place])}."
-        )
+    if len(errors) >= _FEWEST_ERRORS and len(np.unique(edges)) == len(edges):
+        yield _weak_quarter(errors, np.digitize(predicted, edges), [number(one) for one in edges])
         return
-    quarters = np.digitize(predicted, edges)
-    means = np.array([errors[quarters == one].mean() for one in range(4)])
-    worst = int(means.argmax())
+    place = int(errors.argmax())
+    yield (
+        f"Its largest error is {number(errors[place])}: {number(actual[place])} predicted as"
+        f" {number(predicted[place])}."
+    )
+
+
+def _weak_quarter(errors: Array, quarters: Array, edges: list[str]) -> str:
+    means = [errors[quarters == one].mean() for one in range(4)]
+    worst = int(np.argmax(means))
     elsewhere = errors[quarters != worst].mean()
     if means[worst] < _UNEVEN * elsewhere:
-        yield "Its errors are about as large wherever it predicts."
-        return
-    low, high = number(edges[max(worst - 1, 0)]), number(edges[min(worst, 2)])
-    where = {0: f"less than {high}", 3: f"{low} or more"}.get(worst, f"{low} to {high}")
-    yield (
-        f"It is weakest where it predicts {where}: there it is off by {number(means[worst])} on"
-        f" average, elsewhere by {number(elsewhere)}."
+        return "Its errors are about as large wherever it predicts."
+    ranges = (f"less than {edges[0]}", *map(" to ".join, pairwise(edges)), f"{edges[2]} or more")
+    return (
+        f"It is weakest where it predicts {ranges[worst]}: there it is off by"
+        f" {number(means[worst])} on average, elsewhere by {number(elsewhere)}."
     )
 
 
