@@ -35,6 +35,8 @@ class WarningKind(StrEnum):
     """Labels that look wrong."""
     IMBALANCE = "imbalance"
     """A class of few rows."""
+    KEYS = "keys"
+    """Rows that name a row of another table which is not there."""
     COLUMNS = "columns"
     """Columns that are constant, all different, or were lost in reading."""
 
