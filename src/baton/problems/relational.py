@@ -210,7 +210,7 @@ class Relational(TabularProblem[RelationalParams], RelatedProblem[RelationalPara
 
     def schema(self, raw: pd.DataFrame, params: RelationalParams) -> dict[str, Any]:
         """What the columns are for, and the tables that they are made from."""
-        return super().schema(raw, params) | stated(raw)
+        return {**super().schema(raw, params), **stated(raw)}
 
     def new_features(
         self, raw: pd.DataFrame, params: RelationalParams, schema: dict[str, Any]
@@ -371,7 +371,7 @@ def _require_known(
 
 def _telling(values: pl.DataFrame) -> list[str]:
     """Names of the features that say something: neither constant nor the same as one before."""
-    seen = {}
+    seen: dict[bytes, str] = {}
     for name in values.columns:
         if values[name].n_unique() > 1:
             seen.setdefault(values[name].hash().to_numpy().tobytes(), name)

@@ -118,5 +118,4 @@ def _ways(feature: Feature | None) -> Iterable[Relationship]:
             yield feature.link
         elif isinstance(feature, Aggregation):
             yield from feature.path
-        is_made = isinstance(feature, Direct | Aggregation | Transform)
-        feature = feature.base if is_made else None
+        feature = feature.base if isinstance(feature, Direct | Aggregation | Transform) else None

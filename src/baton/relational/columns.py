@@ -85,8 +85,11 @@ def described(
     Texts of too many levels for a category are among them only where the table is wanted whole.
     """
     found = ((name, _type(frame[name])) for name in frame.columns if name not in without)
-    left_out = {None} if is_whole else {None, ColumnType.TEXT}
-    return tuple(Attribute(name, one) for name, one in found if one not in left_out)
+    return tuple(
+        Attribute(name, one)
+        for name, one in found
+        if one is not None and (is_whole or one is not ColumnType.TEXT)
+    )
 
 
 def _type(values: pl.Series) -> ColumnType | None:
@@ -99,9 +102,15 @@ def _type(values: pl.Series) -> ColumnType | None:
     if isinstance(values.dtype, pl.Datetime):
         return ColumnType.DATETIME
     if values.dtype == pl.String:
-        is_few = values.n_unique() <= MAX_LEVELS
-        return ColumnType.CATEGORY if is_few else ColumnType.TEXT
+        return _of_text(values)
     return None
+
+
+def _of_text(values: pl.Series) -> ColumnType | None:
+    """Type of a text; of very many ids nothing is to be made."""
+    if values.n_unique() <= MAX_LEVELS:
+        return ColumnType.CATEGORY
+    return None if _IS_ID.search(values.name) else ColumnType.TEXT
 
 
 def level_flags(frame: pl.DataFrame, columns: Iterable[Attribute]) -> pl.DataFrame:

@@ -71,7 +71,7 @@ def guess(keys: pd.DataFrame, values: Callable[[str, str], pd.Series]) -> Guesse
             share = _share(texts(link.child, link.foreign_key), texts(parent, key))
             if share < LEAST_FOUND or _is_backward(link, texts):
                 continue
-            rank = (float(_singular(parent) in _plain(key)), share)
+            rank = (float(_singular(parent) in _plain(link.foreign_key)), share)
             place = (link.child, link.foreign_key)
             if place not in best or rank > best[place][0]:
                 best[place] = (rank, link)

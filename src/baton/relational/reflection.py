@@ -127,9 +127,12 @@ def composites(keys: pd.DataFrame, table: str) -> list[str]:
     """Sentences, one for each key of several columns of a table that is not followed."""
     own = keys[(keys["table"] == table) & keys["parent"].notna()]
     followed = {(link.child, link.foreign_key) for link in links(keys)}
-    return [
-        f"the key of {listed(names, 5)} from {table} to {parent} is of several columns: it is not"
-        " followed; name one column by relations, if one will do."
-        for (_, parent), names in own.groupby(["constraint", "parent"])["column"].agg(list).items()
-        if len(names) > 1 and not any((table, name) in followed for name in names)
-    ]
+    said = []
+    for _, rows in own.groupby("constraint"):
+        names, parent = list(rows["column"]), rows["parent"].iloc[0]
+        if len(names) > 1 and not any((table, name) in followed for name in names):
+            said.append(
+                f"the key of {listed(names, 5)} from {table} to {parent} is of several columns: it"
+                " is not followed; name one column by relations, if one will do."
+            )
+    return said

@@ -61,8 +61,9 @@ def _with_guessed(store: Store, keys: pd.DataFrame) -> pd.DataFrame:
     found, keys = guess(keys, store.column), keys.copy()
     for place, link in enumerate(found.links):
         is_it = (keys["table"] == link.child) & (keys["column"] == link.foreign_key)
-        values = [place, True, link.parent, link.parent_key]
-        keys.loc[is_it, ["constraint", GUESSED, "parent", "parent_column"]] = values
+        told = {"constraint": place, GUESSED: True, "parent": link.parent}
+        for name, value in (told | {"parent_column": link.parent_key}).items():
+            keys.loc[is_it, name] = value
     for table, column in found.primary.items():
         keys.loc[(keys["table"] == table) & (keys["column"] == column), "is_primary"] = True
     return keys

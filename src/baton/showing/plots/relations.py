@@ -136,11 +136,11 @@ def _draw_key(ax: Axes, key: KeyFound, places: Places, number: int) -> None:
         zorder=1,
     )
     near = 0.35 + 0.15 * (number % 3)
-    at = [tail[axis] + near * (head[axis] - tail[axis]) for axis in (0, 1)]
+    x, y = (tail[axis] + near * (head[axis] - tail[axis]) for axis in (0, 1))
     words = plain(key.foreign_key, 16) + (f" ({key.n_broken:,} broken)" if key.n_broken else "")
     ink = ORANGE if key.n_broken else GREY
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-    ax.text(*at, words, ha="center", va="center", fontsize=8, color=ink, zorder=2, bbox=box)
+    ax.text(x, y, words, ha="center", va="center", fontsize=8, color=ink, zorder=2, bbox=box)
 
 
 def _used(found: Relations) -> set[str]:
