@@ -61,9 +61,10 @@ def _with_guessed(store: Store, keys: pd.DataFrame) -> pd.DataFrame:
     found, keys = guess(keys, store.column), keys.copy()
     for place, link in enumerate(found.links):
         is_it = (keys["table"] == link.child) & (keys["column"] == link.foreign_key)
-        told = {"constraint": place, GUESSED: True, "parent": link.parent}
-        for name, value in (told | {"parent_column": link.parent_key}).items():
-            keys.loc[is_it, name] = value
+        keys.loc[is_it, "constraint"] = place
+        keys.loc[is_it, GUESSED] = True
+        keys.loc[is_it, "parent"] = link.parent
+        keys.loc[is_it, "parent_column"] = link.parent_key
     for table, column in found.primary.items():
         keys.loc[(keys["table"] == table) & (keys["column"] == column), "is_primary"] = True
     return keys
