@@ -37,6 +37,8 @@ class WarningKind(StrEnum):
     """A class of few rows."""
     METRIC = "metric"
     """A metric that is not defined on the held-out rows, so that another one decides."""
+    KEYS = "keys"
+    """Rows that name a row of another table which is not there."""
     COLUMNS = "columns"
     """Columns that are constant, all different, or were lost in reading."""
 

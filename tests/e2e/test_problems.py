@@ -7,6 +7,7 @@ import pytest
 
 from baton.lineage import lineage_of
 from tests.e2e.conftest import BRIEFLY
+from tests.shops import make_shop
 
 pytestmark = pytest.mark.e2e
 
@@ -102,6 +103,23 @@ def test_churn_is_learnt_from_a_database(up, shared):
     assert len(table) == 31_465 - 19_704
     assert table["p(1)"].between(0, 1).all()
     assert table["SalesOrderID"].is_unique
+
+
+def test_a_table_among_others_is_learnt_and_its_open_rows_are_predicted(up, tmp_path):
+    """By name, with the broken key warned of and the tables drawn in the report."""
+    shop = make_shop(tmp_path / "shop.sqlite", orders=400)
+    asked = ("-p", f"url={shop}", "-p", "table=orders", "-p", "target=total", "-p", "time=ordered")
+    model = ("-p", "model=decision_tree", "-p", "max_features=40")
+    ran = up.baton("run", "relational", *asked, *model, *BRIEFLY, "--json")
+    assert ran.code == 0, ran.err
+    assert "keys" in {one["kind"] for one in ran.json["warnings"]}
+    assert "Tables and keys" in Path(ran.json["report"]).read_text()
+    answer = up.baton("predict", "relational", "-p", "name=shop-orders-total", "--json")
+    assert answer.code == 0, answer.err
+    table = pd.read_parquet(answer.json["results"]["new_predictions"])
+    assert 0 < len(table) < 400
+    assert table["id"].is_unique
+    assert table["predicted"].notna().all()
 
 
 def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):

@@ -17,6 +17,8 @@ from baton.terms import GROUP, RESERVED, ROW, SPLIT, TIME, Kind, Split
 if TYPE_CHECKING:
     import pandas as pd
 
+    from baton.relational.account import Relations
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 20_000
@@ -51,6 +53,8 @@ class Sides:
     parameters: Collection[str] = ()
     """Names of what the problem may be asked for: what to do is said by them."""
     seed: int = 0
+    relations: Relations | None = None
+    """Tables that the raw table was made from, where it was."""
 
     @classmethod
     def of(cls, table: pd.DataFrame, target: str, kind: Kind, **more: Any) -> Sides:

@@ -7,37 +7,39 @@ goal's notes.
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from baton.bonds import Bonds, held_apart
-from baton.choice import by_default
 from baton.errors import InputError
 from baton.lineage import digest_of_file
-from baton.problems.base import Goal, Params, Problem
-from baton.problems.splits import marked, shuffled, stratified
+from baton.problems.base import Goal, Params
+from baton.problems.splits import marked
+from baton.problems.tabular import (
+    ModelName,
+    TabularProblem,
+    given,
+    goal_of,
+    held_out_notes,
+    is_finite,
+    slug,
+)
 from baton.sources.local import absolute
-from baton.tables.bonds import group_values, time_values, weight_values
-from baton.tables.features import build, target_values
+from baton.tables.bonds import group_values, weight_values
+from baton.tables.features import target_values
 from baton.tables.inference import infer
 from baton.tables.reading import read
 from baton.tables.refusals import unknown_column
 from baton.tables.roles import Schema
 from baton.tables.source import Source, describe
 from baton.tables.target import target_kind, target_role
-from baton.tables.unread import unread
 from baton.terms import ROW, SPLIT, Kind, Split, names_in
 
 if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
-
-_SCHEMA = TypeAdapter(Schema)
 
 
 def _local(path: Path) -> Path:
@@ -48,13 +50,6 @@ def _local(path: Path) -> Path:
 
 
 File = Annotated[Path, AfterValidator(_local)]
-_LONGEST_NAME = 50
-ModelName = Annotated[str, Field(pattern=rf"^[a-z0-9][a-z0-9-]{{0,{_LONGEST_NAME - 1}}}$")]
-
-
-def _given(value: Any) -> Any:
-    """Nothing where an empty text is given."""
-    return None if value == "" else value
 
 
 class TableParams(Params):
@@ -64,7 +59,7 @@ class TableParams(Params):
     target: Annotated[str, Field(min_length=1, description="column to predict")]
     test_path: Annotated[
         File | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="second file, with the held-out rows; by default part of the first"),
     ] = None
     kind: Annotated[
@@ -72,7 +67,7 @@ class TableParams(Params):
     ] = None
     name: Annotated[
         ModelName | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="what the model is called; by default as the file and the target"),
     ] = None
     drop: Annotated[
@@ -82,17 +77,17 @@ class TableParams(Params):
     ] = ()
     time: Annotated[
         str | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="column that says when a row was: held-out rows and folds are later"),
     ] = None
     group: Annotated[
         str | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="column of what rows belong to: held-out rows and folds are of others"),
     ] = None
     weight: Annotated[
         str | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="column that says how much a row counts; it is no feature"),
     ] = None
     test_size: Annotated[
@@ -101,7 +96,7 @@ class TableParams(Params):
     seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of the split")] = 0
 
 
-class TableProblem(Problem[TableParams]):
+class TableProblem(TabularProblem[TableParams]):
     """A user's own table."""
 
     name = "table"
@@ -141,7 +136,7 @@ class TableProblem(Problem[TableParams]):
         from pandera.pandas import Check, Column, DataFrameSchema
 
         train, _ = _sources(params)
-        finite = Check(_is_finite, error="finite numbers")
+        finite = Check(is_finite, error="finite numbers")
         varied = Check(lambda values: values.nunique() > 1, error="at least two different values")
         columns = {name: Column(checks=finite, nullable=True) for name in train.columns}
         ignored = {name: Column(nullable=True, required=False) for name in params.drop}
@@ -152,20 +147,9 @@ class TableProblem(Problem[TableParams]):
 
     def goal(self, raw: pd.DataFrame, params: TableParams) -> Goal:
         """Kind by the target's values unless it was given, and what was inferred, in sentences."""
-        schema = _inferred(raw, params)
-        kind = schema.kind or params.kind or Kind.CLASSIFICATION
         learned = raw if SPLIT not in raw else raw[raw[SPLIT] == Split.TRAIN.value]
-        values = build(learned, Schema((), schema.target, kind))[params.target]
-        decides = by_default(kind, params.target, values)
-        notes = (*schema.notes, *_bond_notes(raw, params), *decides.notes)
-        return Goal(
-            kind,
-            params.target,
-            decides.headline,
-            notes,
-            selection=decides.selection,
-            positive=decides.positive,
-        )
+        schema, notes = self.inferred(raw, params), _bond_notes(raw, params)
+        return goal_of(learned, params.target, schema, params.kind, notes)
 
     def kind(self, params: TableParams) -> Kind | None:
         """By the target's column alone, unless it was given."""
@@ -185,48 +169,6 @@ class TableProblem(Problem[TableParams]):
         found = weight_values(raw[params.weight].take(features[ROW].to_numpy()))
         return found.set_axis(features.index)
 
-    def groups(
-        self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
-    ) -> pd.Series | None:
-        """What each row belongs to, by the column `group`."""
-        if params.group is None:
-            return None
-        found = group_values(raw[params.group]).take(features[ROW].to_numpy())
-        return found.set_axis(features.index)
-
-    def times(
-        self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
-    ) -> pd.Series | None:
-        """When each row was, by the column `time`."""
-        if params.time is None:
-            return None
-        found = time_values(raw[params.time].take(features[ROW].to_numpy()))
-        return found.set_axis(features.index)
-
-    def features(
-        self, raw: pd.DataFrame, params: TableParams, *, with_target: bool = True
-    ) -> pd.DataFrame:
-        """Columns of use under the user's names; rows without a target only if not asked for it."""
-        return build(raw, _inferred(raw, params), with_target=with_target)
-
-    def schema(self, raw: pd.DataFrame, params: TableParams) -> dict[str, Any]:
-        """What the columns are for, as it was inferred."""
-        found: dict[str, Any] = _SCHEMA.dump_python(_inferred(raw, params), mode="json")
-        return found
-
-    def new_features(
-        self,
-        raw: pd.DataFrame,
-        params: TableParams,  # noqa: ARG002
-        schema: dict[str, Any],
-    ) -> pd.DataFrame:
-        """Columns of use, read as those of the training rows were."""
-        return build(raw, _SCHEMA.validate_python(schema), with_target=False)
-
-    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:
-        """Columns with cells that are not what the column was."""
-        return tuple(map(str, unread(raw, _SCHEMA.validate_python(schema))))
-
     def unseen_fingerprint(self, params: TableParams) -> str:
         """SHA-256 of the file at ``path``, which needs no target."""
         describe(params.path)
@@ -240,65 +182,20 @@ class TableProblem(Problem[TableParams]):
         """By file if there is a ``test_path``, by time and group if asked for, else at random."""
         if params.test_path is not None:
             return _by_file(features, raw, params)
-        target = features[params.target]
-        if params.time or params.group:
-            return _held_apart(self._bonds(features, raw, params), target, params)
-        if target.dtype.kind == "f":
-            return shuffled(features.index, params.test_size, params.seed)
-        return stratified(target, params.test_size, params.seed)
+        return super().split(features, raw, params)
 
-    def _bonds(self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> Bonds:
-        ways = (self.groups, self.times)
-        found = (way(features, raw, params) for way in ways)
-        return Bonds(*(None if one is None else one.to_numpy() for one in found))
-
-
-def slug(*texts: str) -> str:
-    """Texts as one name: letters, digits and hyphens, cut with a digest where it is long.
-
-    Examples
-    --------
-    >>> slug("Wine Qualität", "quality"), slug("data", "价格")
-    ('wine-qualitat-quality', 'data-0f4371a7')
-    """
-    parts = []
-    for text in texts:
-        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-        word = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-        parts.append(word or hashlib.sha256(text.encode()).hexdigest()[:8])
-    found = "-".join(parts)
-    if len(found) <= _LONGEST_NAME:
-        return found
-    return f"{found[: _LONGEST_NAME - 9]}-{hashlib.sha256(found.encode()).hexdigest()[:8]}"
-
-
-def _held_apart(bonds: Bonds, target: pd.Series, params: TableParams) -> pd.Series:
-    """Split by time or group; what is on neither side has none."""
-    is_class = target.dtype.kind != "f"
-    learned, held = held_apart(
-        bonds, params.test_size, params.seed, target.to_numpy() if is_class else None
-    )
-    if is_class and target[learned].nunique() < 2:
-        raise InputError(
-            f"all {int(learned.sum())} rows to learn from are of one class of {params.target!r}:"
-            " change test_size, or leave time or group out"
-        )
-    return marked(target.index, held, learned)
+    def inferred(self, raw: pd.DataFrame, params: TableParams) -> Schema:
+        """What the columns are for, by the training rows."""
+        left_out = (*params.drop, params.weight) if params.weight else params.drop
+        return infer(raw, params.target, params.kind, left_out, params.group)
 
 
 def _bond_notes(raw: pd.DataFrame, params: TableParams) -> list[str]:
     """How rows are held out by time and group, where that was asked for."""
     if params.test_path is not None:
         return _shared_groups(raw, params)
-    asked = {"time": params.time, "group": params.group}
-    weighed = (
-        [f"rows count as '{params.weight}' says, which is no feature"] if params.weight else []
-    )
-    said = {
-        "time": "held-out rows are the latest by {!r}",
-        "group": "held-out rows are of other values of {!r}, which is no feature",
-    }
-    return [*(said[what].format(name) for what, name in asked.items() if name), *weighed]
+    weighed = f"rows count as '{params.weight}' says, which is no feature"
+    return [*held_out_notes(params), *([weighed] if params.weight else [])]
 
 
 def _shared_groups(raw: pd.DataFrame, params: TableParams) -> list[str]:
@@ -368,18 +265,6 @@ def _require_same_columns(params: TableParams, train: Source, test: Source) -> N
             f"test_path {test.path} lacks {len(missing)} of the columns of {train.path.name}: "
             f"{shown}; add or drop them"
         )
-
-
-def _inferred(raw: pd.DataFrame, params: TableParams) -> Schema:
-    """What the columns are for, by the training rows."""
-    left_out = (*params.drop, params.weight) if params.weight else params.drop
-    return infer(raw, params.target, params.kind, left_out, params.group)
-
-
-def _is_finite(values: pd.Series) -> Any:
-    import numpy as np
-
-    return ~np.isinf(values) if values.dtype.kind == "f" else True
 
 
 def _by_file(features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> pd.Series:

@@ -6,6 +6,7 @@ holds a password. What the tables mean belongs in a problem.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,12 +42,12 @@ _ASSIGNED = re.compile(r"(?:pwd|password)\s*=", re.IGNORECASE)
 
 
 def checked_url(value: str) -> str:
-    """URL without a password, the path of a SQLite file absolute.
+    """URL without a password, the path of a SQLite file or of a folder absolute.
 
     Parameters
     ----------
     value : str
-        SQLAlchemy URL, or the path of a SQLite file.
+        SQLAlchemy URL, or the path of a SQLite file or of a folder of table files.
 
     Raises
     ------
@@ -56,6 +57,10 @@ def checked_url(value: str) -> str:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    if is_folder(value):
+        return str(local.absolute(value))
+    if "://" not in value and value.lower().endswith((".csv", ".tsv", ".parquet")):
+        raise ValueError("one file is one table: give the folder in which the tables' files are")
     try:
         url = make_url(value if "://" in value else f"sqlite:///{value}")
     except (ArgumentError, ValueError):
@@ -68,6 +73,13 @@ def checked_url(value: str) -> str:
             " BATON_DATABASE_PASSWORD, or into a Prefect Secret block named by -p secret=NAME"
         )
     return _rooted(url).render_as_string()
+
+
+def is_folder(value: str) -> bool:
+    """Tell whether a text names a folder, and no database."""
+    if "://" in value or "\0" in value:
+        return False
+    return value.endswith("/") or local.absolute(value).is_dir()
 
 
 def _is_login(value: str) -> bool:
@@ -99,6 +111,44 @@ class Database:
     url: str
     secret: str | None = None
     schema: str | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a digest tells if its tables changed; of a server only reading tells."""
+        return self.file is not None
+
+    @property
+    def stamp(self) -> str | None:
+        """What changes when the file does: its size and time; None for a server."""
+        if self.file is None:
+            return None
+        files = [one for one in (self.file, self._log) if one and one.is_file()]
+        return str([(one.stat().st_size, one.stat().st_mtime_ns) for one in files])
+
+    @property
+    def _log(self) -> Path | None:
+        """What is not yet in a SQLite file."""
+        return self.file.with_name(self.file.name + "-wal") if self.file else None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content of a SQLite file.
+
+        Raises
+        ------
+        InputError
+            If it may not be read.
+        """
+        assert self.file is not None and self._log is not None
+        try:
+            with self.file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256")
+            digest.update(self._log.read_bytes() if self._log.is_file() else b"")
+            return digest.hexdigest()
+        except PermissionError:
+            raise InputError(f"{self.file} may not be read; change its permissions") from None
 
     @property
     def file(self) -> Path | None:
@@ -217,6 +267,14 @@ class Database:
         InputError
             If there is no such table, or a value is not of its column's type.
         """
+        return self._read(table, None)
+
+    def column(self, table: str, name: str) -> pd.Series:
+        """Values of one column."""
+        found: pd.Series = self._read(table, name)[name]
+        return found
+
+    def _read(self, table: str, only: str | None) -> pd.DataFrame:
         import pandas as pd
         from sqlalchemy import LargeBinary, MetaData, Table, select
         from sqlalchemy.exc import NoSuchTableError
@@ -232,7 +290,8 @@ class Database:
                 )
             except NoSuchTableError:
                 raise InputError(f"database {self.url} has no table {table!r}") from None
-            wanted = [c for c in found.columns if not isinstance(c.type, LargeBinary)]
+            plain = (c for c in found.columns if not isinstance(c.type, LargeBinary))
+            wanted = [c for c in plain if only is None or c.name == only]
             try:
                 wish = select(*wanted).order_by(*found.primary_key.columns)
                 rows = pd.read_sql_query(wish, connection)

@@ -71,6 +71,8 @@ def _report(
         importance=tuple(_importance(findings)),
         tables=tuple(_tables(findings)),
         search=_search(findings, gallery),
+        sources=tuple(gallery.data.values()),
+        keys=_keys(findings),
         explanations=explanations,
         environment=report.environment(),
     )
@@ -142,6 +144,25 @@ def _tables(findings: Findings) -> Iterator[report.ReportTable]:
             columns=("model", f"{metric}, mean", "standard deviation"),
             rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
         )
+
+
+def _keys(findings: Findings) -> report.ReportTable | None:
+    """Keys between the tables that the rows were made from, and what was made along them."""
+    if findings.relations is None:
+        return None
+    return report.ReportTable(
+        caption="Keys between the tables",
+        columns=("key", "rows", "without a parent", "features"),
+        rows=tuple(
+            (
+                f"{key.child}.{key.foreign_key} = {key.parent}.{key.parent_key}",
+                findings.relations.rows[key.child],
+                key.n_broken,
+                key.n_features,
+            )
+            for key in findings.relations.keys
+        ),
+    )
 
 
 def _search(findings: Findings, gallery: Gallery) -> report.Search | None:

@@ -14,6 +14,7 @@ from baton.evaluation.importance import Importance
 from baton.evaluation.measured import MetricLine
 from baton.evaluation.shapley import ShapValues
 from baton.models import FittedModel
+from baton.relational.account import Relations, relations_of
 from baton.showing.columns import ColumnLine
 from baton.terms import ROW
 from baton.warning import DataWarning
@@ -73,6 +74,11 @@ class Findings:
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Columns of these rows that the model saw."""
         return rows.drop(columns=[ROW, self.data.target])
+
+    @property
+    def relations(self) -> Relations | None:
+        """Tables that the rows were made from, where they were."""
+        return relations_of(self.facts.get("schema", {}))
 
     @property
     def values(self) -> dict[str, float]:

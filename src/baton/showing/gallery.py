@@ -35,18 +35,23 @@ class Gallery:
     """What drives it."""
     search: dict[str, Image]
     """How its hyperparameters were found."""
+    data: dict[str, Image]
+    """What it learnt from."""
 
     @classmethod
     def of(cls, findings: Findings) -> Gallery:
         """Draw what a reader of the report wants to see."""
         return cls(
-            _drawn(_performance(findings)), _drawn(_drivers(findings)), _drawn(_search(findings))
+            _drawn(_performance(findings)),
+            _drawn(_drivers(findings)),
+            _drawn(_search(findings)),
+            _drawn(_data(findings)),
         )
 
     @property
     def images(self) -> dict[str, Image]:
         """All of them."""
-        return self.performance | self.drivers | self.search
+        return self.performance | self.drivers | self.search | self.data
 
 
 def _drawn(pictures: Iterable[Picture]) -> dict[str, Image]:
@@ -91,6 +96,11 @@ def _search(findings: Findings) -> Iterator[Picture]:
         study = tuning.in_memory(findings.trials)
         metric = lineage_of(findings.trials.schema).get("metric", findings.data.headline)
         yield from plots.search_pictures(study, metric, most=_SEARCH_PICTURES)
+
+
+def _data(findings: Findings) -> Iterator[Picture]:
+    if findings.relations is not None:
+        yield plots.schema(findings.relations)
 
 
 def waterfall(findings: Findings, place: int, output: int) -> Picture:

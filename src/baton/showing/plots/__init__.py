@@ -13,6 +13,7 @@ from baton.showing.plots.importance import permutation_importance
 from baton.showing.plots.metrics import metric_intervals
 from baton.showing.plots.picture import Picture, png
 from baton.showing.plots.regression import predicted_vs_actual, residuals
+from baton.showing.plots.relations import schema
 from baton.showing.plots.search import search_pictures
 from baton.showing.plots.shap_feature import shap_dependence
 from baton.showing.plots.shap_overall import shap_bar, shap_beeswarm
@@ -29,6 +30,7 @@ __all__ = [
     "predicted_vs_actual",
     "residuals",
     "roc_curves",
+    "schema",
     "search_pictures",
     "shap_bar",
     "shap_beeswarm",

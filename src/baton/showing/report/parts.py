@@ -221,6 +221,10 @@ class Report(Part):
     tables: tuple[ReportTable, ...] = ()
     """Further tables, such as the folds of a cross-validation."""
     search: Search | None = None
+    sources: tuple[Image, ...] = ()
+    """Pictures of what the data are from."""
+    keys: ReportTable | None = None
+    """Keys between the tables that the rows were made from."""
     explanations: tuple[Explanation, ...] = ()
     environment: dict[str, str] = {}
 
