@@ -278,8 +278,7 @@ def _fitted_subject(
     classes, sign = range(len(model.classes)), 1 if metrics.GREATER_IS_BETTER[name] else -1
 
     def score(rows: Any) -> float:
-        output = model.output(rows)
-        said = model.deciding.codes(output) if model.classes else None
+        output, said = _answer(model, rows)
         value = metrics.score(name, actual, output, classes, y_pred=said, weights=counts)
         if value is None:
             raise InputError(
@@ -293,6 +292,12 @@ def _fitted_subject(
     is_dense = isinstance(matrix, np.ndarray)
     columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
     return _Subject(columns, tuple(model.encoder.column_names), used, score)
+
+
+def _answer(model: FittedModel, matrix: Any) -> tuple[Array, Array | None]:
+    """Output for encoded rows, and the codes of the classes that are said."""
+    output = model.output(matrix)
+    return output, model.deciding.codes(output) if model.classes else None
 
 
 def _known_codes(labels: Array, classes: tuple[Any, ...]) -> Array:

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
-_ROWS_A_PART = 100
+_UNITS_A_PART = 100
+"""Rows, or groups of them, whose errors make one quantile: of few groups it would be their own."""
+
 _MOST_PARTS = 20
 _FEWEST_ROWS = 20
 
@@ -66,7 +68,7 @@ def found(
     errors = actual - predicted
     tail = (1 + level) / 2
     at, below, above = [], [], []
-    n_parts = max(1, min(_MOST_PARTS, len(errors) // _ROWS_A_PART, n_units // 2))
+    n_parts = max(1, min(_MOST_PARTS, n_units // _UNITS_A_PART))
     for part in np.array_split(np.argsort(predicted, kind="stable"), n_parts):
         at.append(float(np.median(predicted[part])))
         below.append(_quantile(-errors[part], tail, counts[part], len(part)))

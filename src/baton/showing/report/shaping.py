@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from baton.evaluation.importance import Importance
     from baton.evaluation.shapley import ShapValues
     from baton.models.deciding import Deciding
+    from baton.models.threshold import Threshold
 
 _CLASS_COLUMNS = 10
 _CLASS_FEATURES = 4
@@ -70,16 +71,7 @@ def answer_tables(
             " models that did not learn from them.",
         )
     if threshold is not None and deciding.threshold is not None:
-        found = deciding.threshold
-        yield ReportTable(
-            caption=f"Threshold of {threshold.positive} for {found.goal}",
-            columns=("rows", "threshold", "precision", "recall"),
-            rows=(
-                ("training, out of fold", found.value, found.precision, found.recall),
-                ("held out", found.value, threshold.precision, threshold.recall),
-            ),
-            note="" if found.is_reached else "No threshold reaches the goal; this is the nearest.",
-        )
+        yield _threshold_table(deciding.threshold, threshold)
     if deciding.inverse_temperature is not None:
         yield ReportTable(
             caption="Calibration",
@@ -87,6 +79,19 @@ def answer_tables(
             rows=(("temperature scaling", deciding.inverse_temperature),),
             note="Shapley values explain the margin before it.",
         )
+
+
+def _threshold_table(found: Threshold, held_out: DecisionThreshold) -> ReportTable:
+    """Precision and recall at a threshold, where it was found and on the rows held out."""
+    return ReportTable(
+        caption=f"Threshold of {held_out.positive} for {found.goal}",
+        columns=("rows", "threshold", "precision", "recall"),
+        rows=(
+            ("training, out of fold", found.value, found.precision, found.recall),
+            ("held out", found.value, held_out.precision, held_out.recall),
+        ),
+        note="" if found.is_reached else "No threshold reaches the goal; this is the nearest.",
+    )
 
 
 def importance_table(
