@@ -16,6 +16,7 @@ from baton.showing.report.parts import (
     Report,
     ReportTable,
     Search,
+    Sources,
     Standing,
 )
 from baton.showing.report.shaping import (
@@ -38,6 +39,7 @@ __all__ = [
     "Report",
     "ReportTable",
     "Search",
+    "Sources",
     "Standing",
     "class_importance_table",
     "contributions",
