@@ -292,34 +292,28 @@ def _gathered(params: ChurnParams, tables: Mapping[str, pd.DataFrame]) -> tuple[
         frames[made] = ids.drop_nulls().unique(maintain_order=True)
     link = owner(list(around.links), params.orders, params.customer_key)
     assert link is not None
-    needed = [params.order_key, params.customer_key, params.order_time]
-    frames[params.orders], lost = dated(
-        frames[params.orders],
-        params.order_time,
-        needed,
-        "order's date",
-        f"{params.orders}.order_time",
-    )
-    if frames[params.orders].is_empty():
-        raise InputError(f"no row of {params.orders} has an id, a customer and a date")
-    wish = Wish(
-        Target(
-            params.orders,
-            params.order_time,
-            frozenset({link.parent}),
-            frozenset({(params.orders, TARGET)}),
-        ),
-        around,
-        params.dates,
-        params.primitives,
-        params.depth,
-        params.max_features,
-        noun="order",
-    )
+    frames[params.orders], lost = _whole(frames[params.orders], params)
     primary = {link.parent: link.parent_key, params.orders: params.order_key}
-    found = gather(frames, tables[KEYS], primary, wish)
+    found = gather(frames, tables[KEYS], primary, _wish(params, around, link.parent))
     said = f"{counted(lost, 'order')} without an id, a customer or a date left out."
     return found, [found.notes[0], *([said] if lost else []), *found.notes[1:]]
+
+
+def _whole(orders: pl.DataFrame, params: ChurnParams) -> tuple[pl.DataFrame, int]:
+    """Orders with an id, a date and a customer, and how many are without."""
+    needed = [params.order_key, params.customer_key, params.order_time]
+    place = f"{params.orders}.order_time"
+    whole, lost = dated(orders, params.order_time, needed, "order's date", place)
+    if whole.is_empty():
+        raise InputError(f"no row of {params.orders} has an id, a customer and a date")
+    return whole, lost
+
+
+def _wish(params: ChurnParams, around: Related, customers: str) -> Wish:
+    without = frozenset({(params.orders, TARGET)})
+    target = Target(params.orders, params.order_time, frozenset({customers}), without)
+    asked = (params.dates, params.primitives, params.depth, params.max_features)
+    return Wish(target, around, *asked, noun="order")
 
 
 def labels(orders: pl.DataFrame, params: ChurnParams) -> pl.Series:

@@ -260,18 +260,29 @@ def _gathered(
     frames = {name: pl.from_pandas(tables[name]) for name in around.tables}
     notes = [*_on_guessed(keys, around), *composites(keys, params.table)]
     if params.time:
-        place = f"{params.table}.time"
-        whole, lost = dated(frames[params.table], params.time, [params.time], "row's date", place)
-        if whole.is_empty():
-            raise InputError(f"no row of {params.table} has a date in {params.time!r}")
-        frames[params.table] = whole
+        frames[params.table], lost = _dated(frames[params.table], params, params.time)
         notes += [f"{counted(lost, 'row')} without {params.time!r} left out."] if lost else []
         notes += [
             _on_history(params),
             f"Dates later than a row's {params.time} are hidden from it.",
         ]
+    asked = (params.dates, params.primitives, params.depth, params.max_features)
+    found = gather(frames, keys, {}, Wish(_target(params, around), around, *asked))
+    return found, [*found.notes, *notes]
+
+
+def _dated(rows: pl.DataFrame, params: RelationalParams, time: str) -> tuple[pl.DataFrame, int]:
+    """Rows with a date, and how many are without."""
+    whole, lost = dated(rows, time, [time], "row's date", f"{params.table}.time")
+    if whole.is_empty():
+        raise InputError(f"no row of {params.table} has a date in {time!r}")
+    return whole, lost
+
+
+def _target(params: RelationalParams, around: Related) -> Target:
+    """The table, its target known to later rows only, or to none where rows have no time."""
     hidden = frozenset({(params.table, params.target)})
-    target = Target(
+    return Target(
         params.table,
         params.time,
         frozenset(r.parent for r in around.links if r.child == params.table),
@@ -280,9 +291,6 @@ def _gathered(
         delay=timedelta(days=params.delay),
         is_whole=True,
     )
-    wish = Wish(target, around, params.dates, params.primitives, params.depth, params.max_features)
-    found = gather(frames, keys, {}, wish)
-    return found, [*found.notes, *notes]
 
 
 def _on_guessed(keys: pd.DataFrame, around: Related) -> list[str]:

@@ -274,6 +274,12 @@ class Database:
         found: pd.Series = self._read(table, name)[name]
         return found
 
+    def _ill_typed(self, table: str, error: Exception) -> InputError:
+        return InputError(
+            f"table {table!r} of {self.url} holds a value that is not of its column's"
+            f" type ({error}); mend it, or make the column's type text"
+        )
+
     def _read(self, table: str, only: str | None) -> pd.DataFrame:
         import pandas as pd
         from sqlalchemy import LargeBinary, MetaData, Table, select
@@ -296,10 +302,7 @@ class Database:
                 wish = select(*wanted).order_by(*found.primary_key.columns)
                 rows = pd.read_sql_query(wish, connection)
             except (ValueError, TypeError) as error:  # SQLite holds what a column's type forbids
-                raise InputError(
-                    f"table {table!r} of {self.url} holds a value that is not of its column's"
-                    f" type ({error}); mend it, or make the column's type text"
-                ) from None
+                raise self._ill_typed(table, error) from None
         return rows.apply(_plain)
 
 

@@ -65,19 +65,15 @@ def guess(keys: pd.DataFrame, values: Callable[[str, str], pd.Series]) -> Guesse
     }
     best: dict[tuple[str, str], tuple[tuple[float, ...], Relationship]] = {}
     for parent, key in _candidates(columns, declared):
-        if not _is_key(texts(parent, key)):
-            continue
-        for link in _named_so(parent, key, columns):
+        for link in _named_so(parent, key, columns) if _is_key(texts(parent, key)) else ():
             share = _share(texts(link.child, link.foreign_key), texts(parent, key))
-            if share < LEAST_FOUND or _is_backward(link, texts):
-                continue
             rank = (float(_singular(parent) in _plain(link.foreign_key)), share)
+            is_it = share >= LEAST_FOUND and not _is_backward(link, texts)
             place = (link.child, link.foreign_key)
-            if place not in best or rank > best[place][0]:
+            if is_it and (place not in best or rank > best[place][0]):
                 best[place] = (rank, link)
     found = tuple(link for _, link in best.values())
-    primary = {link.parent: link.parent_key for link in found}
-    return Guessed(declared | primary, found)
+    return Guessed(declared | {link.parent: link.parent_key for link in found}, found)
 
 
 def _candidates(

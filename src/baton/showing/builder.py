@@ -71,8 +71,7 @@ def _report(
         importance=tuple(_importance(findings)),
         tables=tuple(_tables(findings)),
         search=_search(findings, gallery),
-        sources=tuple(gallery.data.values()),
-        keys=_keys(findings),
+        sources=_sources(findings, gallery),
         explanations=explanations,
         environment=report.environment(),
     )
@@ -146,11 +145,11 @@ def _tables(findings: Findings) -> Iterator[report.ReportTable]:
         )
 
 
-def _keys(findings: Findings) -> report.ReportTable | None:
-    """Keys between the tables that the rows were made from, and what was made along them."""
+def _sources(findings: Findings, gallery: Gallery) -> report.Sources | None:
+    """Tables that the rows were made from, the keys between them, and what was made along them."""
     if findings.relations is None:
         return None
-    return report.ReportTable(
+    keys = report.ReportTable(
         caption="Keys between the tables",
         columns=("key", "rows", "without a parent", "features"),
         rows=tuple(
@@ -163,6 +162,7 @@ def _keys(findings: Findings) -> report.ReportTable | None:
             for key in findings.relations.keys
         ),
     )
+    return report.Sources(pictures=tuple(gallery.data.values()), keys=keys)
 
 
 def _search(findings: Findings, gallery: Gallery) -> report.Search | None:

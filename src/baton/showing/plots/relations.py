@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baton.showing.plots.picture import (
     BLACK,
@@ -85,33 +85,18 @@ def _draw_table(ax: Axes, name: str, found: Relations, place: tuple[float, float
     is_target = name == found.target
     edge = BLUE if is_target else BLACK if name in _used(found) else _PALE
     corner = (x - _WIDE / 2, y - _HIGH / 2)
-    face = "#E3EEF6" if is_target else "white"
-    ax.add_patch(
-        FancyBboxPatch(
-            corner,
-            _WIDE,
-            _HIGH,
-            boxstyle="round,pad=0,rounding_size=0.05",
-            edgecolor=edge,
-            facecolor=face,
-            linewidth=2 if is_target else 1.2,
-            zorder=3,
-        )
-    )
-    ink = GREY if edge == _PALE else BLACK
-    ax.text(
-        x,
-        y + 0.1,
-        plain(name, 18),
-        ha="center",
-        va="center",
-        weight="bold",
-        color=ink,
-        zorder=4,
-        fontsize=10,
-    )
-    rows = counted(found.rows[name], "row")
-    ax.text(x, y - 0.12, rows, ha="center", va="center", color=ink, zorder=4, fontsize=9)
+    face, line = ("#E3EEF6", 2.0) if is_target else ("white", 1.2)
+    look: Any = {"edgecolor": edge, "facecolor": face, "linewidth": line, "zorder": 3}
+    corners = "round,pad=0,rounding_size=0.05"
+    ax.add_patch(FancyBboxPatch(corner, _WIDE, _HIGH, boxstyle=corners, **look))
+    words: Any = {
+        "ha": "center",
+        "va": "center",
+        "zorder": 4,
+        "color": GREY if edge == _PALE else BLACK,
+    }
+    ax.text(x, y + 0.1, plain(name, 18), weight="bold", fontsize=10, **words)
+    ax.text(x, y - 0.12, counted(found.rows[name], "row"), fontsize=9, **words)
 
 
 def _draw_key(ax: Axes, key: KeyFound, places: Places, number: int) -> None:

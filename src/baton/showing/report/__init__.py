@@ -17,6 +17,7 @@ from baton.showing.report.parts import (
     Report,
     ReportTable,
     Search,
+    Sources,
     Standing,
 )
 from baton.showing.report.shaping import (
@@ -41,6 +42,7 @@ __all__ = [
     "Report",
     "ReportTable",
     "Search",
+    "Sources",
     "Standing",
     "answer_tables",
     "class_importance_table",

@@ -191,6 +191,14 @@ class Search(Part):
         return INFO[self.metric].label
 
 
+class Sources(Part):
+    """Tables that the rows were made from."""
+
+    pictures: tuple[Image, ...]
+    keys: ReportTable
+    """Keys between the tables."""
+
+
 class Report(Part):
     """Everything that the report says."""
 
@@ -221,10 +229,8 @@ class Report(Part):
     tables: tuple[ReportTable, ...] = ()
     """Further tables, such as the folds of a cross-validation."""
     search: Search | None = None
-    sources: tuple[Image, ...] = ()
-    """Pictures of what the data are from."""
-    keys: ReportTable | None = None
-    """Keys between the tables that the rows were made from."""
+    sources: Sources | None = None
+    """What the rows were made from, where that is several tables."""
     explanations: tuple[Explanation, ...] = ()
     environment: dict[str, str] = {}
 
