@@ -15,6 +15,7 @@ from rich.table import Table
 
 from baton import problems
 from baton.terms import Options
+from baton.words.text import counted, elide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,10 @@ _COLOURS = {
     "CRASHED": "red",
     "CANCELLED": "magenta",
 }
+
+
+_COLUMNS = 8
+"""Columns of a table of predictions that a terminal has room for."""
 
 
 def stage_table(chain: ChainRun) -> Table:
@@ -91,6 +96,9 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
     console.print(stage_table(chain))
     for one in made["warnings"]:
         _warn(console, one["kind"], one["message"])
+    if made.get("first_rows"):
+        console.print(_first_rows(made))
+        _say(console, "doubtful cells", f"{made['n_doubts']:,}")
     if made["metrics"]:
         console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
     if made["drivers"]:
@@ -100,10 +108,32 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
     if made["model"]:
         model = made["model"]
         _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
-    places = made["results"] | {name: made[name] for name in ("report", "notebook")} | pages
+    others = {name: made.get(name) for name in ("answers", "report", "notebook")}
+    places = made["results"] | others | pages
     for name, place in places.items():
         if place:
             _say(console, name, place)
+
+
+def _first_rows(made: Json) -> Table:
+    """First rows of a prediction: the answer, and what there is room for of the row."""
+    rows = made["first_rows"]
+    table = Table(
+        title=f"first {len(rows)} of {counted(made['n_rows'], 'row')} predicted",
+        title_justify="left",
+    )
+    shown = list(rows[0])[:_COLUMNS]
+    for name in shown:
+        table.add_column(escape(elide(name)))
+    for row in rows:
+        table.add_row(*(escape(_cell(row[name])) for name in shown))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else elide(value)
 
 
 def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:

@@ -6,7 +6,6 @@ Orders, customers and whatever the database relates to them; the features come f
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,7 @@ from baton.errors import InputError
 from baton.problems.base import Goal, Params, SourcedProblem
 from baton.problems.splits import grouped, stratified
 from baton.relational.assembly import Assembly, Target, assemble
-from baton.relational.database import Database, checked_url
+from baton.relational.database import Database, checked_url, digest_of_database
 from baton.relational.primitives import chosen
 from baton.relational.reflection import (
     Related,
@@ -215,7 +214,7 @@ class Churn(SourcedProblem[ChurnParams]):
             self.sources(params)
         except OSError as error:
             raise ConnectionError(f"{error}. {ADVENTUREWORKS}") from None
-        return None if file is None else _digest_of_file(params.database)
+        return digest_of_database(params.database)
 
     def sources(self, params: ChurnParams) -> tuple[str, ...]:
         """The declared keys, then the orders and the tables around them."""
@@ -306,18 +305,6 @@ class Churn(SourcedProblem[ChurnParams]):
         if params.split is Parted.CUSTOMER:
             return grouped(self.groups(features, raw, params), params.test_size, params.seed)
         return stratified(features[TARGET], params.test_size, params.seed)
-
-
-def _digest_of_file(database: Database) -> str:
-    assert database.file is not None
-    log = database.file.with_name(database.file.name + "-wal")  # what is not yet in the file
-    try:
-        with database.file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256")
-        digest.update(log.read_bytes() if log.is_file() else b"")
-        return digest.hexdigest()
-    except PermissionError:
-        raise InputError(f"{database.file} may not be read; change its permissions") from None
 
 
 def _require_columns(keys: pd.DataFrame, params: ChurnParams) -> None:
