@@ -120,6 +120,6 @@ def _table(lines: list[pa.Table]) -> pa.Table:
     """All lines in the order of the rows; a table without rows where there is none."""
     import pyarrow as pa
 
-    kinds = {ROW: pa.int64(), "column": pa.string(), "value": pa.string(), "reason": pa.string()}
-    schema = pa.schema(list(kinds.items()))
+    texts = [pa.field(name, pa.string()) for name in ("column", "value", "reason")]
+    schema = pa.schema([pa.field(ROW, pa.int64()), *texts])
     return pa.concat_tables([schema.empty_table(), *lines]).sort_by(ROW)

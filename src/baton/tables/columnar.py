@@ -141,7 +141,7 @@ def _arrow(stream: IO[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     is_stream = stream.read(4) == ARROW_STREAM
     stream.seek(0)
     on_disk = isinstance(stream, io.BufferedReader)
-    source = pa.memory_map(str(stream.name)) if on_disk else pa.PythonFile(stream, "r")
+    source = pa.memory_map(str(stream.name)) if on_disk else pa.BufferReader(stream.read())
     if is_stream:
         reader = pa.ipc.open_stream(source)
         return reader.schema, iter(reader)

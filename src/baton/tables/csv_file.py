@@ -41,14 +41,7 @@ def describe(path: Path, head: bytes, *, complete: bool) -> Source:
     InputError
         If it is empty, has no rows, or is no text.
     """
-    if not head.strip(b" \t\r\n\xef\xbb\xbf"):
-        raise InputError(f"{path} is empty; give a file with a header and rows")
-    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if b"\0" in head and not wide:
-        raise InputError(
-            f"{path} is neither text nor a table file that is read; save the table as CSV, .xlsx or"
-            " Parquet"
-        )
+    _require_text(path, head)
     encoding = encoding_of(head, complete=complete)
     text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
     skipped, forced = above_header(text)
@@ -67,6 +60,17 @@ def describe(path: Path, head: bytes, *, complete: bool) -> Source:
         encoding=encoding,
         skipped=skipped,
     )
+
+
+def _require_text(path: Path, head: bytes) -> None:
+    if not head.strip(b" \t\r\n\xef\xbb\xbf"):
+        raise InputError(f"{path} is empty; give a file with a header and rows")
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in head and not wide:
+        raise InputError(
+            f"{path} is neither text nor a table file that is read; save the table as CSV, .xlsx or"
+            " Parquet"
+        )
 
 
 def settled(source: Source) -> Source:

@@ -47,8 +47,7 @@ def describe(path: Path, head: bytes, *, complete: bool) -> Source:
     found: dict[str, str] = {}
     for number, line in enumerate(lines if complete else lines[:-1], start=1):
         for key, value in (_object(path, number, line) if line.strip() else {}).items():
-            kind = {dict: "an object", list: "a list"}.get(type(value), "")
-            found[key] = found.get(key) or kind
+            found[key] = found.get(key) or _nested(value)
     unusable = tuple((name, kind) for name, kind in found.items() if kind)
     columns = tuple(name for name, kind in found.items() if not kind)
     return Source(path, Format.JSON_LINES, columns, unusable)
@@ -89,6 +88,13 @@ def _rows(source: Source) -> Iterator[list[Any]]:
                 )
             if found:
                 yield [found.get(name) for name in columns]
+
+
+def _nested(value: Any) -> str:
+    """What a value is that is no cell; nothing if it is one."""
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list) else ""
 
 
 def _is_object(line: bytes) -> bool:
