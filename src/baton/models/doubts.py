@@ -120,6 +120,7 @@ def _table(lines: list[pa.Table]) -> pa.Table:
     """All lines in the order of the rows; a table without rows where there is none."""
     import pyarrow as pa
 
-    texts = [pa.field(name, pa.string()) for name in ("column", "value", "reason")]
-    schema = pa.schema([pa.field(ROW, pa.int64()), *texts])
+    kinds: dict[str, pa.DataType] = {ROW: pa.int64()}
+    kinds |= dict.fromkeys(("column", "value", "reason"), pa.string())
+    schema = pa.schema(kinds)
     return pa.concat_tables([schema.empty_table(), *lines]).sort_by(ROW)
