@@ -123,19 +123,24 @@ def test_a_table_among_others_is_learnt_and_its_open_rows_are_predicted(up, tmp_
 
 
 def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):
-    """A file of one row, without the target."""
+    """A file without the target, one cell of it bad; the answers beside the ids, in a file."""
     rows = [f"{i},${i % 70},{'yes' if i % 70 > 30 else 'no'}" for i in range(300)]
     train, new = tmp_path / "train.csv", tmp_path / "new.csv"
     train.write_text("\n".join(["id,price,dear", *rows]))
-    new.write_text("id,price\n1,$65\n")
+    new.write_text("id,price\n007,$65\n008,dear\n")
     asked = ("-p", f"path={train}", "-p", "target=dear", "-p", "model=decision_tree")
     ran = up.baton("run", "table", *asked, *BRIEFLY, "--json")
     assert ran.code == 0, ran.err
-    answer = up.baton("predict", "table", "-p", f"path={new}", "-p", "name=train-dear", "--json")
+    named, out = ("-p", f"path={new}", "-p", "name=train-dear"), tmp_path / "answers.csv"
+    answer = up.baton("predict", "table", *named, "--out", str(out), "--id", "id", "--json")
     assert answer.code == 0, answer.err
     table = pd.read_parquet(answer.json["results"]["new_predictions"])
-    assert table["predicted"].tolist() == ["yes"]
-    assert table["price"].tolist() == ["$65"]
+    assert table["predicted"][0] == "yes"
+    assert table["price"].tolist() == ["$65", "dear"]
+    assert out.read_text() == f"id,dear\n007,yes\n008,{table['predicted'][1]}\n"
+    assert [one["kind"] for one in answer.json["warnings"]] == ["unread"]
+    doubts = pd.read_parquet(answer.json["results"]["new_doubts"])
+    assert doubts[["_row", "column", "value"]].to_numpy().tolist() == [[1, "price", "dear"]]
 
 
 BAD = [

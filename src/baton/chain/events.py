@@ -384,6 +384,10 @@ class PredictionsReady(Event):
     """The new rows as they came."""
     predictions: TableRef
     """A prediction for each of them."""
+    doubts: TableRef | None = None
+    """Cells that the model could not read, or whose category it does not know, one by one."""
+    warnings: TableRef | None = None
+    """What is to be said of the new rows."""
 
 
 class ChainFailed(Event):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from baton.chain import stored
 from baton.chain.events import (
@@ -21,6 +23,9 @@ from baton.errors import InputError
 
 THEIRS = "<BATON_HOME of the workers>"
 """What stands for a folder of which this machine does not know where it is."""
+
+_FIRST = 5
+"""Rows of an answer that are shown."""
 
 _NOTHING: Json = {
     "title": None,
@@ -114,6 +119,7 @@ def _made(chain: ChainRun, results: _Results) -> Json:
     warned = chain.evaluated.warnings if chain.evaluated else None
     if data := chain.ready or (chain.evaluated and chain.evaluated.data):
         content["title"] = data.title
+    warned = warned or (chain.predicted.warnings if chain.predicted else None)
     if warned := warned or (chain.ready.warnings if chain.ready else None):
         content["warnings"] = _lines(warned, results.folder, _UNREADABLE)
     if chain.evaluated:
@@ -182,12 +188,40 @@ def _searched(study: TableRef, results: Path) -> Json:
 
 
 def _predicted(ready: PredictionsReady, results: _Results) -> Json:
-    tables = {"new_rows": ready.raw, "new_predictions": ready.predictions}
+    tables = {
+        "new_rows": ready.raw,
+        "new_predictions": ready.predictions,
+        "new_doubts": ready.doubts,
+    }
     return {
         "model": _model(ready.model),
-        "results": {name: results.place_of(ref) for name, ref in tables.items()},
+        "results": {name: results.place_of(ref) for name, ref in tables.items() if ref},
         "n_rows": ready.predictions.n_rows,
+        "n_doubts": ready.doubts.n_rows if ready.doubts else 0,
+        "first_rows": _first_rows(ready.predictions, results.folder),
     }
+
+
+def _first_rows(reference: TableRef, results: Path) -> list[Json]:
+    """First rows of a table, ready for JSON; none where it is on another machine."""
+    path = stored.path_of(results, reference)
+    if not path.is_file():
+        return []
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(stored.checked(results, reference)) as file:
+            rows = next(file.iter_batches(_FIRST)).to_pylist()
+    except (InputError, StopIteration):
+        return []
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Value of a cell, ready for JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _model(model: ModelRef) -> Json:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from baton import problems
 from baton.terms import Options
-from baton.words.text import elide, number
+from baton.words.text import counted, elide, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,10 @@ _COLOURS = {
     "CRASHED": "red",
     "CANCELLED": "magenta",
 }
+
+
+_COLUMNS = 8
+"""Columns of a table of predictions that a terminal has room for."""
 
 
 def stage_table(chain: ChainRun) -> Table:
@@ -99,6 +103,9 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
         console.print(_columns(made["columns"]))
     for one in made["warnings"]:
         _warn(console, one["kind"], one["message"])
+    if made.get("first_rows"):
+        console.print(_first_rows(made))
+        _say(console, "doubtful cells", f"{made['n_doubts']:,}")
     _judgement(console, made)
     if made["drivers"]:
         _say(console, "strongest drivers", _drivers(made["drivers"], made["drivers_unit"]))
@@ -109,7 +116,8 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
     if made["model"]:
         model = made["model"]
         _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
-    places = made["results"] | {name: made[name] for name in ("report", "notebook")} | pages
+    others = {name: made.get(name) for name in ("answers", "report", "notebook")}
+    places = made["results"] | others | pages
     for name, place in places.items():
         if place:
             _say(console, name, place)
@@ -126,6 +134,27 @@ def _judgement(console: Console, made: Json) -> None:
         _say(console, "threshold", _threshold(chosen))
     if made["comparison"]:
         _say(console, "compared", _compared(made["comparison"]))
+
+
+def _first_rows(made: Json) -> Table:
+    """First rows of a prediction: the answer, and what there is room for of the row."""
+    rows = made["first_rows"]
+    table = Table(
+        title=f"first {len(rows)} of {counted(made['n_rows'], 'row')} predicted",
+        title_justify="left",
+    )
+    shown = list(rows[0])[:_COLUMNS]
+    for name in shown:
+        table.add_column(escape(elide(name)))
+    for row in rows:
+        table.add_row(*(escape(_cell(row[name])) for name in shown))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else elide(value)
 
 
 def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:

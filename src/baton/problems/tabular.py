@@ -21,7 +21,7 @@ from baton.problems.splits import marked, shuffled, stratified
 from baton.tables.bonds import group_values, time_values
 from baton.tables.features import build
 from baton.tables.roles import Schema
-from baton.tables.unread import unread
+from baton.tables.unread import Unread, unread
 from baton.terms import ROW, Kind
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ class TabularProblem(Problem[P]):
         """Columns of use, read as those of the training rows were."""
         return build(raw, SCHEMA.validate_python(schema), with_target=False)
 
-    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:
-        """Columns with cells that are not what the column was."""
-        return tuple(map(str, unread(raw, SCHEMA.validate_python(schema))))
+    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> Iterable[Unread]:
+        """Cells that are not what their column was."""
+        return unread(raw, SCHEMA.validate_python(schema))
 
     def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series:
         """By time and group if asked for, else at random."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 from baton.relational.reflection import KEY_COLUMNS
 from baton.sources import local, secrets
+from baton.words.text import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,9 @@ _FINAL = re.compile(
     re.IGNORECASE,
 )
 """Words of a driver for what trying again does not mend."""
+
+_READS = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*\(?\s*(select|with|values|table)\b", re.I | re.S)
+"""How a query begins that reads."""
 
 _HIDDEN = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?:pwd|password)\s*=", re.IGNORECASE)
@@ -139,7 +143,7 @@ class Database:
         Raises
         ------
         InputError
-            If it may not be read.
+            If it is not there, or may not be read.
         """
         assert self.file is not None and self._log is not None
         try:
@@ -149,6 +153,8 @@ class Database:
             return digest.hexdigest()
         except PermissionError:
             raise InputError(f"{self.file} may not be read; change its permissions") from None
+        except FileNotFoundError:
+            raise InputError(f"there is no database file {self.file}; check the path") from None
 
     @property
     def file(self) -> Path | None:
@@ -194,7 +200,7 @@ class Database:
         url = make_url(self.url)
         if self.file:
             # Opened to be read: a file that is not there must not come to be.
-            address = f"file:{_quoted(str(self.file))}"
+            address = f"file:{_escaped(str(self.file))}"
             url = url.set(database=address, query={"mode": "ro", "uri": "true"})
         elif url.drivername in _DRIVERS:
             url = url.set(drivername=f"{url.drivername}+{_DRIVERS[url.drivername]}")
@@ -305,6 +311,54 @@ class Database:
                 raise self._ill_typed(table, error) from None
         return rows.apply(_plain)
 
+    def columns_of(self, sql: str) -> tuple[str, ...]:
+        """Names of the columns that a query gives, once each.
+
+        Raises
+        ------
+        InputError
+            If the query is refused, or gives a name twice.
+        """
+        with self._asked(sql) as result:
+            names = tuple(map(str, result.keys()))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"the query gives {quoted(twice)} more than once; name them by AS")
+        return names
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """All rows of a query, in the order in which the database gives them.
+
+        Raises
+        ------
+        InputError
+            If the query is refused, gives a name twice, or gives no rows.
+        """
+        import pandas as pd
+
+        names = list(self.columns_of(sql))
+        with self._asked(sql) as result:
+            rows = pd.DataFrame.from_records(
+                [tuple(row) for row in result], columns=names, coerce_float=True
+            )
+        if rows.empty:
+            raise InputError(f"the query of {self.url} gives no rows; add rows or ask for others")
+        return rows.apply(_plain)
+
+    @contextmanager
+    def _asked(self, sql: str) -> Iterator[Any]:
+        """Result of a query; nothing that it might change is kept."""
+        if not _READS.match(sql):
+            raise InputError("sql is to read: begin it with SELECT or WITH")
+        with self.connect() as connection:
+            options = {"no_parameters": True, "stream_results": True}
+            result = connection.execution_options(**options).exec_driver_sql(sql)
+            try:
+                yield result
+            finally:
+                result.close()
+                connection.rollback()
+
 
 def _key_rows(
     table: str, columns: list[Any], primary: set[str], foreign: list[Any]
@@ -346,7 +400,7 @@ def _dates(values: pd.Series) -> pd.Series:
     return times.dt.tz_localize(None)
 
 
-def _quoted(path: str) -> str:
+def _escaped(path: str) -> str:
     from urllib.parse import quote
 
     return quote(path)

@@ -75,7 +75,7 @@ class Folder:
         files = self._files()
         if table not in files:
             raise InputError(f"{self} has no table {table!r}; it has: {listed(files, 20)}")
-        return read(describe(files[table])).apply(_dated)
+        return read([describe(files[table])]).apply(_dated)
 
     def column(self, table: str, name: str) -> pd.Series:
         """Values of one column."""
