@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +32,6 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
 from tasks.rows import features_of, read_bonds, read_rows, read_training_rows
-from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,9 @@ ACTUAL = "actual"
 TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
 _BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
+_BY_SAMPLE = models.Explain.ANY
+_SAMPLED_ROWS = 100
+"""Most rows that an ensemble is explained for over a background sample: seconds a row."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ class Bench:
     @property
     def explained(self) -> Any:
         """Rows whose Shapley values are kept."""
-        return self.sample(self.data.options.explain_rows)
+        most = self.data.options.explain_rows
+        is_slow = isinstance(self.model, models.Ensemble) and self.model.explain is _BY_SAMPLE
+        return self.sample(min(most, _SAMPLED_ROWS) if is_slow else most)
 
     @property
     def shap(self) -> shapley.ShapValues:
@@ -158,7 +162,7 @@ class Bench:
 
     def _explain(self) -> shapley.ShapValues:
         features = features_of(self.explained, self.data)
-        is_exact = models.family(self.model.family).explain is models.Explain.TREE
+        is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self.background
         expected = shapley.estimate_seconds(self.model, features, background=background)
         log.info("explaining %d rows, about %.0f s", len(features), expected)
@@ -251,7 +255,7 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
-        fit=partial(models.fit, recipe=recipe_of(data, bench.model.family)),
+        fit=models.refitter(bench.model, data.seed),
     )
 
 

@@ -105,7 +105,7 @@ def _made(chain: ChainRun, results: _Results) -> Json:
 
 
 def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
-    study = evaluated.data.study
+    study, ranked = evaluated.data.study, evaluated.leaderboard
     tables = evaluated.tables.items()
     return {
         "metrics": evaluated.scores,
@@ -116,6 +116,7 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "results": {name: results.place_of(table) for name, table in tables},
         "report": results.place_of(evaluated.report),
         **({"search": _searched(study, results.folder)} if study else {}),
+        **({"leaderboard": _ranked(ranked, results.folder)} if ranked else {}),
     }
 
 
@@ -144,6 +145,17 @@ def _searched(study: TableRef, results: Path) -> Json:
         "n_trials": study.n_rows,
         "best": best | {"params": lineage["params"]},
     }
+
+
+def _ranked(leaderboard: TableRef, results: Path) -> list[Json]:
+    """Candidates, the best first; none where their table is on another machine."""
+    if not stored.path_of(results, leaderboard).is_file():
+        return []
+    try:
+        lines: list[Json] = stored.read_table(results, leaderboard).to_pylist()
+    except InputError:
+        return []
+    return lines
 
 
 def _predicted(ready: PredictionsReady, results: _Results) -> Json:

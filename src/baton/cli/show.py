@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tasks.explaining import ExplainedRow
     from tasks.platform.tracking import Registered
 
+_SHOWN_CANDIDATES = 5
+
 _COLOURS = {
     "WAITING": "dim",
     "SCHEDULED": "yellow",
@@ -95,6 +97,8 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
         console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
     if made["drivers"]:
         _say(console, "strongest drivers", _drivers(made["drivers"]))
+    if made.get("leaderboard"):
+        console.print(_leaderboard(made["leaderboard"]))
     if made.get("search"):
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
@@ -118,6 +122,35 @@ def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
         beside = f"{baseline[name]:.4g}" if name in baseline else ""
         table.add_row(name, f"{value:.4g}", within, *([beside] if baseline else []))
     return table
+
+
+def _leaderboard(lines: list[Json]) -> Table:
+    """The first few candidates, and what answers."""
+    hidden = [one for one in lines[_SHOWN_CANDIDATES:] if not one["weight"]]
+    caption = f"and {len(hidden)} more" if hidden else ""
+    table = Table(title="leaderboard, out of fold", title_justify="left", caption=caption)
+    table.add_column("candidate")
+    for heading in ("score", "95 % interval", "behind", "fit, s", "rows/s", "kB", "weight"):
+        table.add_column(heading, justify="right")
+    for one in lines:
+        if one not in hidden:
+            table.add_row(*map(escape, _candidate(one)))
+    return table
+
+
+def _candidate(one: Json) -> tuple[str, ...]:
+    """Cells of a line; what is behind by no more than noise is in brackets."""
+    behind = "" if not one["behind"] else f"{one['behind']:.3g}"
+    return (
+        one["candidate"],
+        "" if one["score"] is None else f"{one['score']:.4g}",
+        "" if one["low"] is None else f"{one['low']:.4g} to {one['high']:.4g}",
+        behind if one["is_behind"] or not behind else f"({behind})",
+        f"{one['fit_seconds']:.2g}",
+        f"{one['rows_per_second']:,.0f}",
+        f"{one['n_bytes'] / 1000:,.0f}",
+        f"{one['weight']:.2f}" if one["weight"] else "",
+    )
 
 
 def _drivers(drivers: Json) -> str:
