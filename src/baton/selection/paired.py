@@ -55,7 +55,7 @@ def difference(
     units: Any = None,
     seed: int = 0,
 ) -> Difference | None:
-    """Compare two answers; None where the metric is not defined on the rows.
+    """Compare two answers; None where the metric is not defined on the rows, or all are one unit.
 
     Parameters
     ----------
@@ -67,6 +67,9 @@ def difference(
         Number of the unit that each row is of; whole units are drawn.
     seed : int
     """
+    n_units = len(actual) if units is None else len(np.unique(units))
+    if n_units < 2:
+        return None
     sign = 1.0 if metrics.GREATER_IS_BETTER[metrics.parse(metric)] else -1.0
 
     def gain(rows: Any) -> float:
@@ -78,7 +81,6 @@ def difference(
     known = drawn[np.isfinite(drawn)]
     if not np.isfinite(whole) or len(known) < len(drawn) / 2:
         return None
-    n_units = len(actual) if units is None else len(np.unique(units))
     low, high = np.quantile(known, expanded(_LEVEL, n_units))
     return Difference(whole, float(low), float(high))
 

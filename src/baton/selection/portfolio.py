@@ -31,8 +31,9 @@ class Candidate:
 GOOD = ("xgboost", "lightgbm")
 """Candidates that are `quality=good` together."""
 
-_SLOW = 4000
-"""Most trees of a booster that learns slowly."""
+_SLOW_RATE = 0.02
+_SLOW_TREES = 4000
+"""Most trees of a booster whose learning rate is below that."""
 
 
 def _xgboost(number: int, rate: float, depth: int, weight: float, part: float) -> Candidate:
@@ -45,11 +46,7 @@ def _xgboost(number: int, rate: float, depth: int, weight: float, part: float) -
         "subsample": 1.0,
         "reg_lambda": 1.0,
     }
-    is_slow = rate < 0.02
-    cost = 4.0 if is_slow else 1.5
-    return Candidate(
-        f"xgboost_{number}", "xgboost", params | ({"n_estimators": _SLOW} if is_slow else {}), cost
-    )
+    return _booster(f"xgboost_{number}", "xgboost", params, 1.5)
 
 
 def _lightgbm(
@@ -64,14 +61,14 @@ def _lightgbm(
         "bagging_freq": 0,
         "bagging_fraction": 1.0,
     }
-    is_slow = rate < 0.02
-    cost = 3.0 if is_slow else 1.0
-    return Candidate(
-        f"lightgbm_{number}",
-        "lightgbm",
-        params | ({"n_estimators": _SLOW} if is_slow else {}),
-        cost,
-    )
+    return _booster(f"lightgbm_{number}", "lightgbm", params, 1.0)
+
+
+def _booster(name: str, family: str, params: dict[str, Any], cost: float) -> Candidate:
+    """Candidate with as many trees as its learning rate asks for."""
+    if params["learning_rate"] >= _SLOW_RATE:
+        return Candidate(name, family, params, cost)
+    return Candidate(name, family, {**params, "n_estimators": _SLOW_TREES}, 3 * cost)
 
 
 def _catboost(number: int, rate: float, depth: int, penalty: float, hot: int) -> Candidate:
@@ -84,7 +81,8 @@ def _catboost(number: int, rate: float, depth: int, penalty: float, hot: int) ->
     return Candidate(f"catboost_{number}", "catboost", params, 4.0)
 
 
-_FOREST = {"n_estimators": 300, "max_features": 0.75}
+_FOREST = {"n_estimators": 100, "max_features": 0.75}
+"""Fewer trees than the portfolio's 300: a forest of full trees is large at rest."""
 
 _BOTH = (
     Candidate("xgboost", "xgboost"),
@@ -92,11 +90,11 @@ _BOTH = (
     Candidate("catboost", "catboost", cost=4.0),
     _lightgbm(96, 0.0152, 16, 48, 0.564, extra=True),
     _lightgbm(131, 0.0121, 53, 14, 0.702),
-    Candidate("extra_trees_42", "extra_trees", {**_FOREST, "min_samples_leaf": 1}, 1.5),
+    Candidate("extra_trees_42", "extra_trees", {**_FOREST, "min_samples_leaf": 1}, 0.7),
     _xgboost(33, 0.0181, 10, 0.603, 0.692),
     _catboost(177, 0.0686, 6, 2.15, 10),
     _lightgbm(188, 0.0339, 127, 6, 0.828, extra=True),
-    Candidate("random_forest_39", "random_forest", {**_FOREST, "min_samples_leaf": 2}, 3.0),
+    Candidate("random_forest_39", "random_forest", {**_FOREST, "min_samples_leaf": 2}, 1.0),
     _xgboost(89, 0.0878, 5, 0.629, 0.663),
     _catboost(137, 0.0494, 4, 4.56, 3),
     _lightgbm(130, 0.0471, 89, 56, 0.625),
