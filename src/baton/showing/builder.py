@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from baton import tuning
+from baton import selection, tuning
 from baton.evaluation import metrics
 from baton.lineage import lineage_of
 from baton.showing import report
@@ -71,6 +71,7 @@ def _report(
         importance=tuple(_importance(findings)),
         tables=tuple(_tables(findings)),
         search=_search(findings, gallery),
+        leaderboard=_leaderboard(findings, gallery),
         explanations=explanations,
         environment=report.environment(),
     )
@@ -134,14 +135,20 @@ def _tables(findings: Findings) -> Iterator[report.ReportTable]:
             columns=("metric", "mean", "standard deviation"),
             rows=tuple((line.metric, line.cv_mean, line.cv_std) for line in folded),
         )
-    if findings.comparison is not None:
-        lines = findings.comparison.to_pylist()
-        metric = lineage_of(findings.comparison.schema).get("metric", data.headline)
-        yield report.ReportTable(
-            caption="Families compared by 5-fold cross-validation on the training rows, best first",
-            columns=("model", f"{metric}, mean", "standard deviation"),
-            rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
-        )
+
+
+def _leaderboard(findings: Findings, gallery: Gallery) -> report.Leaderboard | None:
+    """Candidates that were compared, if any were."""
+    if findings.leaderboard is None:
+        return None
+    lines, facts = selection.of_table(findings.leaderboard), lineage_of(findings.leaderboard.schema)
+    return report.Leaderboard(
+        table=report.leaderboard_table(lines, metrics.Metric(lines[0].metric)),
+        verdict=selection.verdict(lines),
+        n_tried=facts["n_tried"],
+        n_candidates=facts["n_candidates"],
+        picture=gallery.found["leaderboard"],
+    )
 
 
 def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
@@ -155,7 +162,7 @@ def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
         n_trials=findings.trials.num_rows,
         best=facts["best"],
         value=facts["value"],
-        pictures=tuple(gallery.search.values()),
+        pictures=tuple(one for name, one in gallery.found.items() if name != "leaderboard"),
         trials=_trials(findings.trials, facts["metric"]),
     )
 
@@ -180,6 +187,8 @@ def _command(findings: Findings) -> str:
     is_own = all(asked.get(name, {}) == own[name] for name in own)
     for name in own if is_own else ["model"] if asked.get("compare") else []:
         asked.pop(name, None)
+    if asked.get("quality"):
+        asked.pop("model", None)
     pairs = [
         f"{name}={value if isinstance(value, str) else json.dumps(value)}"
         for name, value in (facts["parameters"] | asked).items()

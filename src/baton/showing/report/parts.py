@@ -191,6 +191,17 @@ class Search(Part):
         return INFO[self.metric].label
 
 
+class Leaderboard(Part):
+    """Candidates that were compared."""
+
+    table: ReportTable
+    verdict: str
+    """Whether the first is better than the second by more than noise."""
+    n_tried: int
+    n_candidates: int
+    picture: Image
+
+
 class Report(Part):
     """Everything that the report says."""
 
@@ -221,6 +232,7 @@ class Report(Part):
     tables: tuple[ReportTable, ...] = ()
     """Further tables, such as the folds of a cross-validation."""
     search: Search | None = None
+    leaderboard: Leaderboard | None = None
     explanations: tuple[Explanation, ...] = ()
     environment: dict[str, str] = {}
 
