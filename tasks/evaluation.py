@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,9 @@ ACTUAL = "actual"
 TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
 _BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
+_BY_SAMPLE = models.Explain.ANY
+_SAMPLED_ROWS = 100
+"""Most rows that an ensemble is explained for over a background sample: seconds a row."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,9 @@ class Bench:
     @property
     def explained(self) -> Any:
         """Rows whose Shapley values are kept."""
-        return self.sample(self.data.options.explain_rows)
+        most = self.data.options.explain_rows
+        is_slow = isinstance(self.model, models.Ensemble) and self.model.explain is _BY_SAMPLE
+        return self.sample(min(most, _SAMPLED_ROWS) if is_slow else most)
 
     @property
     def shap(self) -> shapley.ShapValues:
@@ -183,7 +188,7 @@ class Bench:
 
     def _explain(self) -> shapley.ShapValues:
         features = features_of(self.explained, self.data)
-        is_exact = models.family(self.model.family).explain is models.Explain.TREE
+        is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self.background
         expected = shapley.estimate_seconds(self.model, features, background=background)
         log.info("explaining %d rows, about %.0f s", len(features), expected)
@@ -295,14 +300,8 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
-        fit=_fitted_likewise(bench),
+        fit=models.refitter(bench.model, recipe_of(data, bench.model.family)),
     )
-
-
-def _fitted_likewise(bench: Bench) -> Callable[[Any], models.FittedModel]:
-    """Fit the model's recipe on other rows; its output becomes an answer as the model's does."""
-    recipe = recipe_of(bench.data, bench.model.family)
-    return lambda rows: replace(models.fit(rows, recipe), deciding=bench.model.deciding)
 
 
 @result_task("permutation_importance", name="permutation importance")

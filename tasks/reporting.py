@@ -188,7 +188,7 @@ def _read_findings(page: ReportPlan, bench: Bench) -> Findings:
         shap=ShapValues.of_table(local),
         shap_global=results.read(plan.table("shap_global")).to_pandas(),
         shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
-        comparison=results.read(trained.comparison) if trained.comparison else None,
+        leaderboard=results.read(trained.leaderboard) if trained.leaderboard else None,
         trials=results.read(data.study) if data.study else None,
         champion=champion_scores(data),
         warnings=of_table(results.read(page.table("warnings"))),

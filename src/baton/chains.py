@@ -27,7 +27,7 @@ from baton.evaluation.intervals import differences
 from baton.evaluation.metrics import Scores
 from baton.settings import Settings, settings
 from baton.showing.compared import ChainFacts, Compared, compared
-from baton.terms import ROW, SPLIT, Kind, Split, visible
+from baton.terms import ROW, SPLIT, Kind, Options, Quality, Split, visible
 from baton.warning import DataWarning, of_table
 from baton.words import display
 
@@ -246,7 +246,7 @@ class Chain:
         data = self.evaluated.data
         facts = {
             "predicts": f"{self.target} ({self.kind.value})",
-            "model": f"{self.evaluated.model.uri}, {data.options.model or 'the best of several'}",
+            "model": f"{self.evaluated.model.uri}, {_family(data.options)}",
             "rows": f"{data.n_train} to train on, {data.n_test} held out",
             "tables": ", ".join(self.tables),
             "report": self.report,
@@ -260,6 +260,12 @@ class Chain:
         title = f"{self.problem}, chain {self.id}"
         beware = [display.table(("warning", ""), warned)] if warned else []
         return display.card(title, facts, *beware, display.table(headings, rows))
+
+
+def _family(options: Options) -> str:
+    """What was trained, as far as the chain's options say it."""
+    is_best = options.quality is Quality.BEST
+    return "the best of several" if is_best or not options.model else options.model
 
 
 def _range(ends: tuple[float, float] | None) -> str:

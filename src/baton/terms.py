@@ -119,11 +119,21 @@ class Quality(StrEnum):
     """One booster."""
     GOOD = "good"
     """Two boosters whose margins are averaged."""
+    BEST = "best"
+    """An ensemble of what does best out of fold; at least those two."""
 
     @property
     def family(self) -> str:
-        """Family of models that is trained."""
-        return {Quality.FAST: "xgboost", Quality.GOOD: "boosters"}[self]
+        """Family of models that is trained; of the best, the one that it begins with."""
+        return "xgboost" if self is Quality.FAST else "boosters"
+
+
+DEFAULT_MINUTES = 5.0
+"""Minutes of `quality=best`."""
+
+_TRIALS = 20
+_MOST_TRIALS = 200
+"""Trials of a search that time ends."""
 
 
 class Options(BaseModel):
@@ -137,8 +147,16 @@ class Options(BaseModel):
     quality: Annotated[
         Quality | None,
         Field(
-            description="fast (one booster) or good (two, averaged), in place of the problem's own"
-            " model; good where it has none"
+            description="fast (one booster), good (two, averaged) or best (an ensemble of several"
+            " families and settings), in place of the problem's own model; good where it has none"
+        ),
+    ] = None
+    minutes: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=10_000,
+            description="time for quality=best, 5 if not given, or for the search of tune=true",
         ),
     ] = None
     model_params: Annotated[
@@ -180,10 +198,20 @@ class Options(BaseModel):
         tuple[str, ...],
         BeforeValidator(names_in),
         AfterValidator(_once),
-        Field(description="families to cross-validate side by side, a,b; the best is trained"),
+        Field(
+            description="families to cross-validate side by side, a,b; the best is trained; with"
+            " tune=true, families to search together"
+        ),
     ] = ()
     tune: Annotated[bool, Field(description="search hyperparameters before training")] = False
-    n_trials: Annotated[int, Field(ge=1, le=10_000, description="trials of the search")] = 20
+    n_trials: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=10_000,
+            description="trials of the search; by default 20, or 200 where minutes end it",
+        ),
+    ] = None
     trials_at_once: Annotated[
         int | None,
         Field(ge=1, le=1_000, description="trials that run at the same time; by default the cores"),
@@ -228,6 +256,11 @@ class Options(BaseModel):
     explain_rows: Annotated[
         int, Field(ge=1, description="held-out rows whose Shapley values are kept, at most")
     ] = 1_000
+
+    @property
+    def most_trials(self) -> int:
+        """Trials of the search, if time does not end it before."""
+        return self.n_trials or (_MOST_TRIALS if self.minutes else _TRIALS)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -67,6 +67,9 @@ _REQUIREMENTS = (
     "xgboost",
 )
 
+_EXTRAS = ("catboost",)
+"""Families whose library is an extra of that name."""
+
 
 def pages() -> Callable[..., Awaitable[None]]:
     """MLflow's pages and API, an ASGI application; ``mlflow server`` says of which store."""
@@ -445,8 +448,15 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
             data_path=str(path),
             signature=signature_of(fitted, example),
             input_example=serving_example(example),
-            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=[f"{name}=={version(name)}" for name in _required(fitted)],
         )
+
+
+def _required(fitted: models.FittedModel) -> list[str]:
+    """Distributions that answering takes; an extra's only where it is used."""
+    members = fitted.members if isinstance(fitted, models.Ensemble) else (fitted,)
+    extra = {one.family for one in members} & set(_EXTRAS)
+    return [*_REQUIREMENTS, *sorted(extra)]
 
 
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:
@@ -631,6 +641,7 @@ def _log_tables(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:
         "metrics": evaluated.metrics,
         "permutation_importance": evaluated.permutation_importance,
         "shap_global": evaluated.shap_global,
+        **({"leaderboard": evaluated.leaderboard} if evaluated.leaderboard else {}),
     }
     with tempfile.TemporaryDirectory() as folder:  # log_table would append to an earlier one
         for name, table in tables.items():

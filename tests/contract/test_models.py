@@ -26,6 +26,7 @@ FEW = {
     "boosters": {"n_estimators": 8},
     "xgboost": {"n_estimators": 8},
     "lightgbm": {"n_estimators": 8},
+    "catboost": {"n_estimators": 8},
     "decision_tree": {"max_depth": 5},
     "random_forest": {"n_estimators": 4},
     "extra_trees": {"n_estimators": 4},
@@ -41,6 +42,7 @@ DRAWN = {
     "boosters": {"xgboost__subsample": 0.5},
     "xgboost": {"subsample": 0.5},
     "lightgbm": {"bagging_fraction": 0.5},
+    "catboost": {"subsample": 0.5},
     "decision_tree": {"max_features": 1},
     "gradient_boosting": {"subsample": 0.5},
     "adaboost": {},
@@ -185,7 +187,12 @@ def test_the_files_are_no_pickles_and_always_the_same(name, task, tmp_path):
         files = sorted((tmp_path / place).iterdir())
         contents.append({file.name: file.read_bytes() for file in files})
     assert contents[0] == contents[1]
-    assert contents[0].keys() - {"model.json"} <= {"model.ubj", "model.txt", "model.skops"}
+    assert contents[0].keys() - {"model.json"} <= {
+        "model.ubj",
+        "model.txt",
+        "model.cbm",
+        "model.skops",
+    }
     json.loads(contents[0]["model.json"])
     for file in (tmp_path / "a").iterdir():
         inside = zipfile.ZipFile(file).namelist() if file.suffix == ".skops" else []

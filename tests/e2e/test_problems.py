@@ -43,15 +43,20 @@ def test_science_starts_later_on_what_engineering_has_kept(up, iris):
     assert again["chain"] != iris["chain"]
     assert [stage["stage"] for stage in again["stages"]] == ["train", "evaluate"]
     assert again["results"]["features"] == iris["results"]["features"]
-    compared = pd.read_parquet(again["results"]["comparison"])
-    assert set(compared["model"]) == {"decision_tree", "logistic_regression"}
-    assert compared["mean"].is_monotonic_decreasing
-    assert compared["model"][0] in Path(again["report"]).read_text("utf-8")
-    assert [line["model"] for line in again["comparison"]] == compared["model"].tolist()
+    compared = pd.read_parquet(again["results"]["leaderboard"])
+    assert set(compared["candidate"]) == {"decision_tree", "logistic_regression"}
+    assert compared["score"].is_monotonic_decreasing
+    assert compared["weight"].tolist() == [1.0, 0.0]
+    assert (compared["low"] < compared["score"]).all()
+    assert compared[["fit_seconds", "rows_per_second", "n_bytes"]].gt(0).all(axis=None)
+    assert again["leaderboard"][0]["candidate"] == compared["candidate"][0]
     side_by_side = up.baton("compare", iris["chain"], again["chain"], "--json")
     assert side_by_side.code == 0, side_by_side.err
     assert side_by_side.json["is_paired"]
     assert any(one["name"] == "compare" for one in side_by_side.json["differs"])
+    page = Path(again["report"]).read_text("utf-8")
+    assert '<h2 id="leaderboard">' in page
+    assert compared["candidate"][0] in page
     subflows = [r for r in up.runs("candidate") if r["name"].endswith(" iris")]
     assert len(subflows) == 2
     assert max(r["start_time"] for r in subflows) < min(r["end_time"] for r in subflows)

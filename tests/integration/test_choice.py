@@ -87,9 +87,10 @@ def test_what_was_chosen_of_classes_is_kept_and_said(tmp_path):
     evaluated = ended(parameters, options)
     data, chosen = evaluated.data, evaluated.threshold
     assert (data.headline, data.selection, data.positive) == (*["average_precision"] * 2, "bad")
-    compared = results.read(evaluated.comparison)
-    assert lineage_of(compared.schema)["metric"] == "average_precision"
-    assert compared["model"][0].as_py() == "logistic_regression"
+    ranked = results.read(evaluated.leaderboard)
+    assert lineage_of(ranked.schema)["metric"] == "average_precision"
+    assert ranked["candidate"][0].as_py() == "logistic_regression"
+    assert set(ranked["metric"].to_pylist()) == {"average_precision"}
 
     model = load_model(evaluated.model)
     assert model.classes == ("good", "bad")

@@ -1,5 +1,7 @@
 """How a model's output becomes an answer: threshold, calibration, intervals, the positive class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -147,6 +149,76 @@ def test_a_finished_classifier_answers_by_its_threshold(family, tmp_path):
     assert (said != loaded._labels(proba.argmax(axis=1))).any()
 
 
+def blend(recipe):
+    """Two boosters of few trees and a straight line."""
+    straight = "lasso" if recipe.kind is Kind.REGRESSION else "logistic_regression"
+    each = {"xgboost": FEW_TREES, "lightgbm": FEW_TREES, straight: {}}
+    members = tuple(
+        models.Member(name, replace(recipe, family=name, params=params), weight)
+        for (name, params), weight in zip(each.items(), (0.5, 0.3, 0.2), strict=True)
+    )
+    mixing = models.Mixing.NUMBERS if recipe.kind is Kind.REGRESSION else models.Mixing.MARGINS
+    return models.Blend(members, mixing)
+
+
+def answers_known(rows, recipe):
+    """What ensembles that were fitted on half of the rows answer to the other half."""
+    halves = np.arange(len(rows)) % 2
+    places = [np.flatnonzero(halves == n) for n in (0, 1)]
+    found = [
+        output_of(models.fit_blend(rows.iloc[one], blend(recipe)), rows.iloc[other])
+        for one, other in (places, places[::-1])
+    ]
+    return np.concatenate(places[::-1]), np.concatenate(found)
+
+
+def test_an_ensemble_decides_by_what_its_members_answered(tmp_path):
+    """Calibration and threshold are the mean's; they are kept, and a refit has them too."""
+    recipe = models.Recipe("y", Kind.CLASSIFICATION, positive="bad")
+    rows, new = classes(), classes(300, 1)
+    plain = models.fit_blend(rows, blend(recipe))
+    wanted = models.Wanted(threshold="recall@precision:0.5", calibrate=True)
+    known = models.known(rows, recipe, *answers_known(rows, recipe))
+    found = models.finish(plain, rows, recipe, wanted, known)
+    stretch, goal = found.deciding.inverse_temperature, found.deciding.threshold
+    odds = plain.predict_proba(new)
+    margin = np.log(odds[:, 1]) - np.log(odds[:, 0])
+    assert stretch != 1.0
+    assert found.predict_proba(new)[:, 1] == pytest.approx(expit(stretch * margin), abs=1e-6)
+    said = np.where(found.predict_proba(new)[:, 1] >= goal.value, "bad", "good")
+    assert (found.predict(new) == said).all()
+    assert (said != plain.predict(new)).any()
+    found.save(tmp_path)
+    loaded = models.load(tmp_path)
+    assert loaded.deciding == found.deciding
+    assert (loaded.predict(new) == said).all()
+    assert models.settings_of(tmp_path) == ("ensemble", found.params)
+    again = models.refitter(found, recipe)(rows)
+    assert again.deciding == found.deciding
+    assert again.classes == ("good", "bad")
+    assert again.predict_proba(new) == pytest.approx(found.predict_proba(new), abs=1e-3)
+    assert len(found.predict(new.head(0))) == 0
+
+
+def test_an_ensemble_of_numbers_has_intervals():
+    """They hold what they promise, on rows that none of its members has seen."""
+    recipe = models.Recipe("y", Kind.REGRESSION)
+    rows, new = numbers(), numbers(3000, 1)
+    known = models.known(rows, recipe, *answers_known(rows, recipe))
+    fitted = models.fit_blend(rows, blend(recipe))
+    found = models.finish(fitted, rows, recipe, models.Wanted(interval=0.9), known)
+    low, high = found.deciding.interval.of(found.predict(new))
+    assert np.mean((low <= new.y) & (new.y <= high)) == pytest.approx(0.9, abs=0.04)
+
+
+def test_of_rows_with_a_time_later_answers_count():
+    """What answered the first of them had learned from few."""
+    rows = numbers(100).assign(**{TIME: np.arange(100)[::-1]})
+    recipe = models.Recipe("y", Kind.REGRESSION)
+    found = models.known(rows, recipe, np.arange(100), rows["y"].to_numpy())
+    assert sorted(found.actual) == sorted(rows["y"].head(40))
+
+
 def test_calibration_leaves_the_margin_and_the_likeliest_class():
     """Only probabilities change; what trees add up to is what it was."""
     recipe = models.Recipe("y", Kind.CLASSIFICATION, params=FEW_TREES)
@@ -205,6 +277,8 @@ def test_a_class_of_one_row_is_learned_by_every_model_out_of_fold():
         ("logistic_regression", Kind.CLASSIFICATION),
         ("lasso", Kind.REGRESSION),
         ("voting", Kind.REGRESSION),
+        ("catboost", Kind.CLASSIFICATION),
+        ("catboost", Kind.REGRESSION),
     ],
 )
 def test_rows_without_weight_say_nothing(family, kind):
@@ -222,7 +296,7 @@ def test_rows_without_weight_say_nothing(family, kind):
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("n", [600, 2500])
-@pytest.mark.parametrize("family", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("family", ["xgboost", "lightgbm", "catboost"])
 def test_the_metric_says_when_to_stop(family, n, kind):
     """Every metric is taken; one of ranks finds another number of trees than the loss."""
     rows = numbers(n) if kind is Kind.REGRESSION else classes(n)
@@ -243,9 +317,7 @@ def test_the_metric_says_when_to_stop(family, n, kind):
 
 
 def _n_trees(model):
-    if model.family == "lightgbm":
-        return model.estimator.booster_.current_iteration()
-    return model.estimator.get_booster().num_boosted_rounds()
+    return models.family(model.family).settled(model.estimator, {})["n_estimators"]
 
 
 def test_a_metric_that_a_watched_part_leaves_undefined_stops_nothing():

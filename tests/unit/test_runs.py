@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from baton import selection
 from baton.chain import manifest, outcome, runs
 from baton.chain.events import Stage, TableRef
 from baton.cli import show
@@ -229,6 +230,28 @@ def test_warnings_that_were_altered_are_not_believed(tmp_path):
     assert outcome.of_chain(chain, tmp_path)["warnings"] == []
 
 
+_COSTS = {"fit_seconds": 0.5, "rows_per_second": 1000.0, "n_bytes": 12_000, "params": "{}"}
+LEADERBOARD = [
+    selection.Line(
+        "xgboost",
+        "xgboost",
+        "log_loss",
+        0.9,
+        0.88,
+        0.92,
+        0.0,
+        None,
+        None,
+        False,
+        weight=1.0,
+        **_COSTS,
+    ),
+    selection.Line(
+        "lasso", "lasso", "log_loss", 0.8, 0.77, 0.83, 0.1, 0.05, 0.15, True, weight=0.0, **_COSTS
+    ),
+]
+
+
 def test_the_terminal_shows_warnings_baseline_and_drivers(tmp_path):
     """Warnings before the score, the baseline beside it, what drives it below."""
     chain = runs.with_events(_chain(), EVENTS, CHAIN)
@@ -245,16 +268,7 @@ def test_the_terminal_shows_warnings_baseline_and_drivers(tmp_path):
             "columns",
             tmp_path,
         ),
-        "comparison": _kept(
-            pa.Table.from_pylist(
-                [
-                    {"model": "xgboost", "mean": 0.9, "std": 0.01},
-                    {"model": "lasso", "mean": 0.8, "std": 0.02},
-                ]
-            ),
-            "comparison",
-            tmp_path,
-        ),
+        "leaderboard": _kept(selection.as_table(LEADERBOARD), "leaderboard", tmp_path),
     }
     evaluated = _with_warnings(chain.evaluated, tmp_path).model_copy(update=more)
     chain = replace(chain, evaluated=evaluated)
@@ -267,7 +281,9 @@ def test_the_terminal_shows_warnings_baseline_and_drivers(tmp_path):
     assert "It is of use." in lines
     assert any(line.startswith("│ [c18] │ number │ 0 to 1 │ 18 │ as it is") for line in lines)
     assert "and 11 more" in lines
-    assert any(line.startswith("compared xgboost 0.9 ± 0.01, lasso 0.8 ± 0.02") for line in lines)
+    assert any(line.startswith("┃ candidate ┃ log_loss ┃ 95 % interval") for line in lines)
+    assert "│ xgboost │ 0.9 │ 0.88 to 0.92 │ │ 0.5 │ 1,000 │ 12 │ 1.00 │" in lines
+    assert "│ lasso │ 0.8 │ 0.77 to 0.83 │ 0.1 │ 0.5 │ 1,000 │ 12 │ │" in lines
     assert chain.evaluated.data.title in lines
     assert said.index("leak") < said.index("metrics on held-out rows")
     assert any(line.startswith("│ accuracy") and line.endswith("0.25 │") for line in lines)

@@ -89,9 +89,9 @@ TRIAL = "trial"
 """Flow of one trial of a search: a subflow of `tune`, or a run of its own on a worker."""
 
 
-def progress_key(chain: str) -> str:
-    """Key of the artifact that shows how far a chain's search is."""
-    return f"tune-{chain}"
+def progress_key(stage: Stage, chain: str) -> str:
+    """Key of the artifact that shows how far a stage of a chain is."""
+    return f"{stage.value}-{chain}"
 
 
 class _Frozen(BaseModel):
@@ -259,8 +259,8 @@ class ModelTrained(Event):
     """What it was learnt from."""
     model: ModelRef
     """The registered version."""
-    comparison: TableRef | None = None
-    """Scores of the families that were compared, if any were."""
+    leaderboard: TableRef | None = None
+    """Scores and costs of the candidates that were compared, if any were."""
 
 
 class Coverage(_Frozen):
@@ -299,8 +299,8 @@ class ModelEvaluated(Event):
     """What it was learnt from."""
     model: ModelRef
     """The registered version."""
-    comparison: TableRef | None = None
-    """Scores of the families that were compared, if any were."""
+    leaderboard: TableRef | None = None
+    """Scores and costs of the candidates that were compared, if any were."""
     predictions: TableRef
     """Prediction of every held-out row."""
     metrics: TableRef
@@ -338,7 +338,7 @@ class ModelEvaluated(Event):
     def tables(self) -> dict[str, TableRef]:
         """Every table of the chain by name."""
         optional = {
-            "comparison": self.comparison,
+            "leaderboard": self.leaderboard,
             "trials": self.data.study,
             "warnings": self.warnings,
             "columns": self.columns,

@@ -133,15 +133,16 @@ def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
     """
     is_fresh = "model" in asked or "quality" in asked or asked.get("tune", False)
     forgotten: dict[str, Any] = {"model_params": {}, "compare": ()} if is_fresh else {}
+    is_other = is_fresh or "compare" in asked
+    if is_other:
+        forgotten |= {"quality": None, "minutes": None}
     if "quality" in asked:
         forgotten["model"] = terms.Quality(asked["quality"]).family
-    elif "model" in asked:
-        forgotten["quality"] = None
     found = data.options.model_dump() | {"tune": False} | forgotten | asked
     _check_notebook(found)
     merged = terms.Options.model_validate(found)
     chain_id = uuid.uuid4().hex[:12]
-    changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_fresh else {})
+    changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_other else {})
     changes |= _decided(data, merged)
     content = {"data": data.model_copy(update=changes).payload()}
     first = Stage.TUNE if merged.tune else Stage.TRAIN

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.platform.tracking import Registered
 
 _SHOWN_COLUMNS = 20
+_SHOWN_CANDIDATES = 5
 
 _COLOURS = {
     "WAITING": "dim",
@@ -132,8 +133,8 @@ def _judgement(console: Console, made: Json) -> None:
         _say(console, "intervals", _coverage(held))
     if chosen := made.get("threshold"):
         _say(console, "threshold", _threshold(chosen))
-    if made["comparison"]:
-        _say(console, "compared", _compared(made["comparison"]))
+    if made["leaderboard"]:
+        console.print(_leaderboard(made["leaderboard"]))
 
 
 def _first_rows(made: Json) -> Table:
@@ -188,10 +189,41 @@ def _columns(lines: list[Json]) -> Table:
     return table
 
 
-def _compared(lines: list[Json]) -> str:
-    """Families by their mean score over the folds, the one that was trained first."""
-    scores = [f"{one['model']} {one['mean']:.4g} ± {one['std']:.2g}" for one in lines]
-    return f"{', '.join(scores)} (mean and deviation over folds of the training rows)"
+def _leaderboard(lines: list[Json]) -> Table:
+    """The first few candidates, and what answers."""
+    hidden = [one for one in lines[_SHOWN_CANDIDATES:] if not one["weight"]]
+    caption = f"and {len(hidden)} more" if hidden else ""
+    table = Table(title="leaderboard, out of fold", title_justify="left", caption=caption)
+    table.add_column("candidate")
+    for heading in (
+        lines[0]["metric"],
+        "95 % interval",
+        "behind",
+        "fit, s",
+        "rows/s",
+        "kB",
+        "weight",
+    ):
+        table.add_column(heading, justify="right")
+    for one in lines:
+        if one not in hidden:
+            table.add_row(*map(escape, _candidate(one)))
+    return table
+
+
+def _candidate(one: Json) -> tuple[str, ...]:
+    """Cells of a line; what is behind by no more than noise is in brackets."""
+    behind = "" if not one["behind"] else f"{one['behind']:.3g}"
+    return (
+        one["candidate"],
+        "" if one["score"] is None else f"{one['score']:.4g}",
+        "" if one["low"] is None else f"{one['low']:.4g} to {one['high']:.4g}",
+        behind if one["is_behind"] or not behind else f"({behind})",
+        f"{one['fit_seconds']:.2g}",
+        f"{one['rows_per_second']:,.0f}",
+        f"{one['n_bytes'] / 1000:,.0f}",
+        f"{one['weight']:.2f}" if one["weight"] else "",
+    )
 
 
 def _drivers(drivers: Json, unit: str) -> str:

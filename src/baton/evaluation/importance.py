@@ -18,7 +18,7 @@ from baton.errors import InputError
 from baton.evaluation import metrics
 from baton.lineage import lineage_of
 from baton.metric import Metric
-from baton.models import FittedModel
+from baton.models import Ensemble, FittedModel
 from baton.models.boosters import MeanMargin
 from baton.models.lgbm import Boosted
 from baton.terms import Kind
@@ -210,6 +210,30 @@ class _Sparse:
 
 
 @dataclass(frozen=True)
+class _Several:
+    """The matrices of several models of the same rows."""
+
+    each: tuple[_Matrix | _Sparse, ...]
+
+    @property
+    def table(self) -> Any:
+        return [one.table for one in self.each]
+
+    def copy(self) -> _Several:
+        return _Several(tuple(one.copy() for one in self.each))
+
+    def take(self, feature: int, rows: Array | slice) -> Any:
+        return [one.take(feature, rows) for one in self.each]
+
+    def put(self, feature: int, values: Any) -> None:
+        for one, own in zip(self.each, values, strict=True):
+            one.put(feature, own)
+
+    def __len__(self) -> int:
+        return len(self.each[0])
+
+
+@dataclass(frozen=True)
 class _Frame:
     """The same for a DataFrame, whose columns keep their types."""
 
@@ -270,11 +294,12 @@ def _fitted_subject(
     name = metrics.parse(metric)
     if metrics.INFO[name].kind is not model.kind:
         raise InputError(f"metric {metric!r} does not go with a {model.kind.value}")
-    matrix, actual, counts = model.matrix(X), np.asarray(y), weights
+    actual, known = np.asarray(y), np.ones(len(y), dtype=bool)
     if model.kind is Kind.CLASSIFICATION:
         codes = _known_codes(actual, model.classes)
-        matrix, actual = matrix[codes >= 0], codes[codes >= 0]
-        counts = None if weights is None else weights[codes >= 0]
+        known = codes >= 0
+        actual = codes[known]
+    counts = None if weights is None else weights[known]
     classes, sign = range(len(model.classes)), 1 if metrics.GREATER_IS_BETTER[name] else -1
 
     def score(rows: Any) -> float:
@@ -286,12 +311,21 @@ def _fitted_subject(
             )
         return sign * value
 
+    columns, used = _columns_of(model, X, known)
+    return _Subject(columns, tuple(model.encoder.column_names), used, score)
+
+
+def _columns_of(model: FittedModel, X: pd.DataFrame, known: Any) -> tuple[Any, tuple[bool, ...]]:
+    """Columns as the model sees them, and whether each can change a prediction."""
+    if isinstance(model, Ensemble):
+        each, used = zip(*(_columns_of(one, X, known) for one in model.members), strict=True)
+        return _Several(each), tuple(map(any, zip(*used, strict=True)))
+    matrix = model.matrix(X)[known]
     groups = _groups(model.encoder.sources, len(model.encoder.columns))
     split_on = _split_on(model.estimator, matrix.shape[1])
-    used = tuple(bool(split_on[group].any()) for group in groups)
     is_dense = isinstance(matrix, np.ndarray)
     columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
-    return _Subject(columns, tuple(model.encoder.column_names), used, score)
+    return columns, tuple(bool(split_on[group].any()) for group in groups)
 
 
 def _answer(model: FittedModel, matrix: Any) -> tuple[Array, Array | None]:

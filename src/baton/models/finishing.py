@@ -65,7 +65,13 @@ class OutOfFold:
     """Unit of each row, where rows hang together."""
 
 
-def finish(fitted: FittedModel, rows: pd.DataFrame, recipe: Recipe, wanted: Wanted) -> FittedModel:
+def finish(
+    fitted: FittedModel,
+    rows: pd.DataFrame,
+    recipe: Recipe,
+    wanted: Wanted,
+    known: OutOfFold | None = None,
+) -> FittedModel:
     """Return the model with what was found of it.
 
     Parameters
@@ -74,12 +80,15 @@ def finish(fitted: FittedModel, rows: pd.DataFrame, recipe: Recipe, wanted: Want
     rows : DataFrame
         What it was fitted on, see :func:`baton.models.fit`.
     recipe : Recipe
-        What it was fitted by.
+        What it was fitted by; of an ensemble, what any of its members was.
     wanted : Wanted
+    known : OutOfFold, optional
+        What models like it have answered already, see :func:`known`; of an ensemble it must be
+        given. If not given, such models are fitted.
     """
     if not wanted.is_of(recipe.kind):
         return fitted
-    held = out_of_fold(fitted, rows, recipe)
+    held = out_of_fold(fitted, rows, recipe) if known is None else known
     way = _of_numbers if recipe.kind is Kind.REGRESSION else _of_classes
     return replace(fitted, deciding=way(held, wanted))
 
@@ -112,11 +121,27 @@ def out_of_fold(fitted: FittedModel, rows: pd.DataFrame, recipe: Recipe) -> OutO
         model = fit_settled(rows.iloc[learned], recipe, params)
         outputs.append(output_of(model, rows.iloc[others]))
         held.append(others)
-    places = np.concatenate(held)
+    return _beside(rows, recipe, np.concatenate(held), np.concatenate(outputs))
+
+
+def known(rows: pd.DataFrame, recipe: Recipe, places: Array, output: Array) -> OutOfFold:
+    """Answers to the training rows at these places that there are already.
+
+    Of rows with a time the later ones only: what answered the others learned from too few.
+    """
+    times = bonds_of(rows).times
+    if times is None:
+        return _beside(rows, recipe, places, output)
+    order = np.argsort(times[places], kind="stable")
+    late = order[-round(len(order) * _LATEST / stopping.N_FOLDS) :]
+    return _beside(rows, recipe, places[late], output[late])
+
+
+def _beside(rows: pd.DataFrame, recipe: Recipe, places: Array, output: Array) -> OutOfFold:
     weights = weights_of(rows)
     return OutOfFold(
-        actual=y[places],
-        output=np.concatenate(outputs),
+        actual=targets(rows[recipe.target], recipe.kind, recipe.positive)[1][places],
+        output=output,
         weights=None if weights is None else weights[places],
         units=bonds_of(rows).take(places).units(),
     )

@@ -24,7 +24,7 @@ from baton.errors import InputError
 from baton.metric import parse
 from baton.models.checks import check, refusals
 from baton.models.deciding import AS_IT_IS, Deciding
-from baton.models.interface import Encoding, Family, FitSpec
+from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.recipe import Recipe
 from baton.models.registry import family
 from baton.terms import Kind, visible
@@ -70,6 +70,11 @@ class FittedModel:
             "hyperparameters": display.settings(self.params),
         }
         return display.card(f"{self.family}, fitted", facts)
+
+    @property
+    def explain(self) -> Explain:
+        """How its predictions are explained exactly, if they can be."""
+        return family(self.family).explain
 
     def matrix(self, table: pd.DataFrame) -> Any:
         """Encode a table: shape (n_rows, n_encoded), a float32 array or a float64 csr_matrix."""
@@ -270,39 +275,6 @@ def settings_of(folder: Path) -> tuple[str, dict[str, Any]]:
     """
     with _card_in(folder) as card:
         return card.family, card.params
-
-
-def check_file(fitted: FittedModel, folder: Path, rows: pd.DataFrame) -> None:
-    """See that what :meth:`FittedModel.save` wrote can be loaded, and predicts as what was fitted.
-
-    Parameters
-    ----------
-    fitted : FittedModel
-    folder : Path
-        Where it was saved.
-    rows : DataFrame
-        A few rows of features.
-
-    Raises
-    ------
-    InputError
-        If not: the family's ``save`` and ``load`` do not fit together.
-    """
-    try:
-        loaded = load(folder).predict(rows)
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(
-            f"the file of a {fitted.family} cannot be loaded again: {reason}"
-        ) from error
-    if not _are_alike(np.asarray(loaded), np.asarray(fitted.predict(rows))):
-        raise InputError(f"a {fitted.family} that was saved predicts otherwise when it is loaded")
-
-
-def _are_alike(one: Any, other: Any) -> bool:
-    if one.dtype.kind == other.dtype.kind == "f" and one.shape == other.shape:
-        return bool(np.allclose(one, other, equal_nan=True))
-    return bool(np.array_equal(one, other))
 
 
 class _Card(BaseModel):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 BOTH = (Kind.CLASSIFICATION, Kind.REGRESSION)
 
-_THREADS_CELLS = 200_000
+THREADS_CELLS = 200_000
+"""Cells of a matrix below which one thread is quicker than several."""
 
 
 class Explain(StrEnum):
@@ -119,4 +120,4 @@ class Family(ABC):
 
 def is_small(X: Any) -> bool:
     """Whether threads cost more on this matrix than they give, and far more on a busy machine."""
-    return bool(X.shape[0] * X.shape[1] < _THREADS_CELLS)
+    return bool(X.shape[0] * X.shape[1] < THREADS_CELLS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from baton import tuning
+from baton import selection, tuning
 from baton.evaluation import metrics
 from baton.lineage import lineage_of
 from baton.showing import report
@@ -72,6 +72,7 @@ def _report(
         tables=tuple(_tables(findings)),
         search=_search(findings, gallery),
         sources=_sources(findings, gallery),
+        leaderboard=_leaderboard(findings, gallery),
         explanations=explanations,
         environment=report.environment(),
     )
@@ -135,14 +136,20 @@ def _tables(findings: Findings) -> Iterator[report.ReportTable]:
             columns=("metric", "mean", "standard deviation"),
             rows=tuple((line.metric, line.cv_mean, line.cv_std) for line in folded),
         )
-    if findings.comparison is not None:
-        lines = findings.comparison.to_pylist()
-        metric = lineage_of(findings.comparison.schema).get("metric", data.headline)
-        yield report.ReportTable(
-            caption="Families compared by 5-fold cross-validation on the training rows, best first",
-            columns=("model", f"{metric}, mean", "standard deviation"),
-            rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
-        )
+
+
+def _leaderboard(findings: Findings, gallery: Gallery) -> report.Leaderboard | None:
+    """Candidates that were compared, if any were."""
+    if findings.leaderboard is None:
+        return None
+    lines, facts = selection.of_table(findings.leaderboard), lineage_of(findings.leaderboard.schema)
+    return report.Leaderboard(
+        table=report.leaderboard_table(lines, metrics.Metric(lines[0].metric)),
+        verdict=selection.verdict(lines),
+        n_tried=facts["n_tried"],
+        n_candidates=facts["n_candidates"],
+        picture=gallery.found["leaderboard"],
+    )
 
 
 def _sources(findings: Findings, gallery: Gallery) -> report.Sources | None:
@@ -176,7 +183,7 @@ def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
         n_trials=findings.trials.num_rows,
         best=facts["best"],
         value=facts["value"],
-        pictures=tuple(gallery.search.values()),
+        pictures=tuple(one for name, one in gallery.found.items() if name != "leaderboard"),
         trials=_trials(findings.trials, facts["metric"]),
     )
 
@@ -201,6 +208,8 @@ def _command(findings: Findings) -> str:
     is_own = all(asked.get(name, {}) == own[name] for name in own)
     for name in own if is_own else ["model"] if asked.get("compare") else []:
         asked.pop(name, None)
+    if asked.get("quality"):
+        asked.pop("model", None)
     pairs = [
         f"{name}={value if isinstance(value, str) else json.dumps(value)}"
         for name, value in (facts["parameters"] | asked).items()

@@ -45,8 +45,8 @@ class Findings:
     """Mean |Shapley value| by feature and class."""
     shap_rows: frozenset[int]
     """Ids of the rows that have Shapley values."""
-    comparison: pa.Table | None = None
-    """Families that were compared, the best first."""
+    leaderboard: pa.Table | None = None
+    """Candidates that were compared, the best first."""
     trials: pa.Table | None = None
     """Trials of the search that found the hyperparameters."""
     champion: dict[str, float] | None = None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from baton import tuning
+from baton import selection, tuning
 from baton.errors import InputError
 from baton.evaluation import curves
 from baton.lineage import lineage_of
@@ -33,8 +33,8 @@ class Gallery:
     """How good the model is."""
     drivers: dict[str, Image]
     """What drives it."""
-    search: dict[str, Image]
-    """How its hyperparameters were found."""
+    found: dict[str, Image]
+    """How it was found."""
     data: dict[str, Image]
     """What it learnt from."""
 
@@ -44,14 +44,14 @@ class Gallery:
         return cls(
             _drawn(_performance(findings)),
             _drawn(_drivers(findings)),
-            _drawn(_search(findings)),
+            _drawn([*_search(findings), *_candidates(findings)]),
             _drawn(_data(findings)),
         )
 
     @property
     def images(self) -> dict[str, Image]:
         """All of them."""
-        return self.performance | self.drivers | self.search | self.data
+        return self.performance | self.drivers | self.found | self.data
 
 
 def _drawn(pictures: Iterable[Picture]) -> dict[str, Image]:
@@ -101,6 +101,12 @@ def _search(findings: Findings) -> Iterator[Picture]:
 def _data(findings: Findings) -> Iterator[Picture]:
     if findings.relations is not None:
         yield plots.schema(findings.relations)
+
+
+def _candidates(findings: Findings) -> Iterator[Picture]:
+    if findings.leaderboard is not None:
+        lines = selection.of_table(findings.leaderboard)
+        yield plots.leaderboard(lines, lines[0].metric)
 
 
 def waterfall(findings: Findings, place: int, output: int) -> Picture:

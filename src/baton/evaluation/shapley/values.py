@@ -39,6 +39,7 @@ class Method(StrEnum):
 
     TREE = "exact TreeSHAP"
     LINEAR = "exact linear"
+    MEAN = "weighted mean of each member's exact values"
     ENUMERATED = "all subsets of the columns, over a background sample"
     SAMPLED = "permutations of the columns, over a background sample"
 

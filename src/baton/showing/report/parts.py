@@ -199,6 +199,17 @@ class Sources(Part):
     """Keys between the tables."""
 
 
+class Leaderboard(Part):
+    """Candidates that were compared."""
+
+    table: ReportTable
+    verdict: str
+    """Whether the first is better than the second by more than noise."""
+    n_tried: int
+    n_candidates: int
+    picture: Image
+
+
 class Report(Part):
     """Everything that the report says."""
 
@@ -231,6 +242,7 @@ class Report(Part):
     search: Search | None = None
     sources: Sources | None = None
     """What the rows were made from, where that is several tables."""
+    leaderboard: Leaderboard | None = None
     explanations: tuple[Explanation, ...] = ()
     environment: dict[str, str] = {}
 

@@ -18,7 +18,7 @@ from baton.terms import Kind
 from baton.words.text import elide, elided, number, percent, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from baton.evaluation.shapley import ShapValues
     from baton.models.deciding import Deciding
     from baton.models.threshold import Threshold
+    from baton.selection import Line
 
 _CLASS_COLUMNS = 10
 _CLASS_FEATURES = 4
@@ -121,6 +122,52 @@ def importance_table(
             lines[name] = [*lines.get(name, [None] * width), mean]
     rows = tuple((name, *values) for name, values in lines.items())
     return ReportTable(caption="Importance of each feature", columns=tuple(columns), rows=rows)
+
+
+def leaderboard_table(lines: Sequence[Line], metric: Metric) -> ReportTable:
+    """Candidates with score, interval, what they are behind and what they cost, the best first."""
+    label = INFO[metric].label
+    return ReportTable(
+        caption=f"Candidates by {label} on rows they were not fitted on, the best first",
+        columns=(
+            "candidate",
+            label,
+            "95 % interval",
+            "behind the first",
+            "fit, s",
+            "rows/s",
+            "kB",
+            "weight",
+        ),
+        rows=tuple(_candidate(line) for line in lines),
+        note=(
+            "What a candidate is behind is measured on the same rows, with its 95 % interval; a"
+            " fit, and the size at rest, are of one fold."
+        ),
+    )
+
+
+def _candidate(line: Line) -> tuple[Cell, ...]:
+    return (
+        line.candidate,
+        line.score,
+        _range(line.low, line.high),
+        _behind(line),
+        line.fit_seconds,
+        round(line.rows_per_second),
+        round(line.n_bytes / 1000, 1),
+        line.weight or None,
+    )
+
+
+def _behind(line: Line) -> Cell:
+    if line.behind is None or line.behind_low is None:
+        return None
+    return f"{number(line.behind)} ({_range(line.behind_low, line.behind_high)})"
+
+
+def _range(low: float | None, high: float | None) -> Cell:
+    return None if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
 def class_importance_table(shap_global: pd.DataFrame) -> ReportTable | None:
