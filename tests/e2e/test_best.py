@@ -21,6 +21,7 @@ SMALL = ["-p", "rows=400", "-p", "explain_rows=5", "-p", "importance_rows=50", "
 BEST = ["run", "spheres", *SMALL, "-p", "quality=best", "-p", "minutes=0.2"]
 
 
+@pytest.mark.long  # without a kill, tests/integration/test_comparison.py does the same
 def test_the_best_in_a_given_time_goes_on_where_it_was_killed(up):
     """What a candidate has answered is not asked again; the leaderboard is everywhere.
 

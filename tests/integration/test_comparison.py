@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from baton import models, selection
 from baton.lineage import lineage_of
 from baton.models.mixing import mixed
-from baton.settings import settings
 from baton.terms import Kind, Options, Split
 from flows.evaluate import evaluate
 from flows.generate import generate
@@ -36,18 +35,13 @@ BRIEFLY = {"n_repeats": 1, "importance_rows": 20, "explain_rows": 5}
 
 
 @pytest.fixture
-def table(monkeypatch, tmp_path):
-    """A file in a home of its own: two numbers that matter in a straight line, and noise."""
-    monkeypatch.setenv("BATON_HOME", str(tmp_path / "home"))
-    settings.cache_clear()
+def table(tmp_path):
+    """A file of two numbers that matter in a straight line, and noise."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame(random.normal(size=(160, 3)), columns=list("abc"))
-    rows.assign(y=3 * rows["a"] + rows["b"] + 0.1 * random.normal(size=160)).to_csv(
-        tmp_path / "it.csv", index=False
-    )
-    yield {"path": str(tmp_path / "it.csv"), "target": "y"}
-    monkeypatch.undo()
-    settings.cache_clear()
+    rows["y"] = 3 * rows["a"] + rows["b"] + 0.1 * random.normal(size=160)
+    rows.to_csv(tmp_path / "it.csv", index=False)
+    return {"path": str(tmp_path / "it.csv"), "target": "y"}
 
 
 def run(flow, *arguments):

@@ -319,8 +319,7 @@ def test_voting_families_come_in_only_for_more_than_noise():
     idle = selection.choose_blend(ground, candidates, same | {"random_forest": same["xgboost"]})
     assert idle.mixing is Mixing.MARGINS
     strong = selection.choose_blend(ground, candidates, same | {"random_forest": seen(0.1)})
-    assert strong.mixing is Mixing.PROBABILITIES
-    assert strong.weights["random_forest"] > 0.3
+    assert strong.weights == {"random_forest": 1.0}
 
 
 def test_what_is_not_better_than_good_by_more_than_noise_is_not_taken():
@@ -337,3 +336,14 @@ def test_what_is_not_better_than_good_by_more_than_noise_is_not_taken():
     assert selection.choose_blend(ground, candidates[:2], outputs).weights == good
     helped = outputs | {"lasso": actual - shared}
     assert selection.choose_blend(ground, candidates, helped).weights["lasso"] > 0.4
+
+
+def test_one_that_is_far_ahead_answers_alone():
+    """What an ensemble begins with is no burden to it."""
+    random = np.random.default_rng(0)
+    actual = random.normal(size=300)
+    candidates = [Candidate(name, name) for name in ("xgboost", "lightgbm", "lasso")]
+    outputs = {one.name: actual + 3 * random.normal(size=300) for one in candidates}
+    outputs["lasso"] = actual + 0.01 * random.normal(size=300)
+    ground = _ground(Kind.REGRESSION, actual, "rmse")
+    assert selection.choose_blend(ground, candidates, outputs).weights == {"lasso": 1.0}

@@ -95,13 +95,22 @@ def choose_blend(
     outputs : mapping of name to array
         What each answered to the rows of the ground.
     """
-    found = _chosen(ground, candidates, outputs)
+    found = _or_alone(ground, _chosen(ground, candidates, outputs), outputs)
     good = Choice(
         dict.fromkeys(GOOD, 1 / len(GOOD)), _exact(ground), good_output(outputs, ground.kind)
     )
     gain = _difference(ground, found, good)
     is_better = gain is not None and gain.gain > gain.error
     return found if is_better and len(candidates) > len(GOOD) else good
+
+
+def _or_alone(ground: Ground, found: Choice, outputs: Mapping[str, Any]) -> Choice:
+    """Return the best candidate by itself, where it is better by more than noise."""
+    every = np.arange(len(ground.actual))
+    best = max(outputs, key=lambda name: ground.score(every, outputs[name]))
+    alone = Choice({best: 1.0}, _exact(ground), np.asarray(outputs[best]))
+    gain = _difference(ground, alone, found)
+    return alone if gain is not None and gain.is_clear else found
 
 
 def _chosen(ground: Ground, candidates: Sequence[Candidate], outputs: Mapping[str, Any]) -> Choice:
