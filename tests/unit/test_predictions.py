@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,10 @@ from baton.chain.events import ModelRef
 from baton.chain.runs import ChainRun
 from baton.cli.answers import Answers, Wish
 from baton.errors import InputError
+from baton.models.deciding import Deciding
+from baton.models.prediction_interval import PredictionInterval
 from baton.models.recipe import Recipe
+from baton.models.threshold import Threshold
 from baton.settings import settings
 from baton.terms import ROW, Kind
 from baton.warning import of_table
@@ -41,12 +45,11 @@ def _rows(n, seed=0):
     return frame.assign(risk=np.where(frame["age"].astype(int) > 45, "high", "low"))
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def _fitted(folder, target, kind):
     """A model of a small table, as a chain keeps it."""
-    path = tmp_path_factory.mktemp("train") / "train.csv"
+    path = folder / "train.csv"
     _rows(300).to_csv(path, index=False)
-    params = problems.parse(TABLE, {"path": str(path), "target": "risk"})
+    params = problems.parse(TABLE, {"path": str(path), "target": target, "kind": kind})
     raw = TABLE.load(params)
     origin = {
         "problem": "table",
@@ -55,13 +58,19 @@ def model(tmp_path_factory):
     }
     recipe = Recipe(
         family="xgboost",
-        kind=Kind.CLASSIFICATION,
-        target="risk",
+        kind=kind,
+        target=target,
         params={"n_estimators": 20, "early_stopping": False},
         seed=0,
         origin=json.loads(json.dumps(origin)),
     )
     return models.fit(TABLE.features(raw, params).drop(columns=ROW), recipe)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model that tells who is at risk."""
+    return _fitted(tmp_path_factory.mktemp("train"), "risk", Kind.CLASSIFICATION)
 
 
 def _plan(model, path, name="x"):
@@ -108,6 +117,25 @@ def test_batches_are_equal_to_one(model, dirty, monkeypatch):
     features = TABLE.new_features(raw, None, model.origin["schema"])
     proba = model.predict_proba(features)
     np.testing.assert_array_equal(predictions["p(high)"].to_numpy(), proba[:, 0])
+
+
+def test_a_batch_is_answered_as_the_model_decides(model, dirty, tmp_path, monkeypatch):
+    """Labels by its threshold; a number between the ends of its interval, in the file too."""
+    monkeypatch.setattr(type(TABLE), "rows_at_once", 100)
+    sure = replace(model, deciding=Deciding(threshold=Threshold(value=0.0, goal="0")))
+    answers = results.read(_predicted(_plan(sure, dirty, "sure")).predictions)
+    assert set(answers["predicted"].to_pylist()) == {"low"}
+    off = PredictionInterval(level=0.9, at=(0.0,), below=(2.0,), above=(3.0,))
+    number = replace(_fitted(tmp_path, "age", Kind.REGRESSION), deciding=Deciding(interval=off))
+    new = tmp_path / "new.csv"
+    _rows(500, seed=2).to_csv(new, index=False)
+    found = results.checked(_predicted(_plan(number, new, "age")).predictions)
+    wish = Wish.of(str(tmp_path / "out.csv"), "id", "", Answers.INTERVALS)
+    assert wish.write(found, "age") == 500
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out) == ["id", "age", "low", "high"]
+    np.testing.assert_allclose(out["age"] - out["low"], 2.0, atol=1e-4)
+    np.testing.assert_allclose(out["high"] - out["age"], 3.0, atol=1e-4)
 
 
 def test_doubtful_cells_are_listed_one_by_one(model, dirty):
