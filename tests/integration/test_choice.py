@@ -111,7 +111,7 @@ def test_what_was_chosen_of_classes_is_kept_and_said(tmp_path):
     assert "recall@precision:0.5" in card
     page = page_of(evaluated)
     assert "Threshold of bad for recall@precision:0.5" in page
-    assert "Calibration" in page and "average_precision, mean" in page
+    assert "Calibration" in page and "Candidates by average precision on rows" in page
 
     pyfunc = mlflow.pyfunc.load_model(evaluated.model.uri)
     new = table[["a", "b", "c"]].head(50)

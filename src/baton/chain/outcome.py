@@ -116,9 +116,9 @@ def _error(chain: ChainRun) -> Json:
 
 def _made(chain: ChainRun, results: _Results) -> Json:
     content: Json = {}
-    warned = chain.evaluated.warnings if chain.evaluated else None
     if data := chain.ready or (chain.evaluated and chain.evaluated.data):
         content["title"] = data.title
+    warned = chain.evaluated.warnings if chain.evaluated else None
     warned = warned or (chain.predicted.warnings if chain.predicted else None)
     if warned := warned or (chain.ready.warnings if chain.ready else None):
         content["warnings"] = _lines(warned, results.folder, _UNREADABLE)
