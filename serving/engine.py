@@ -6,8 +6,11 @@ in ``serving/warm.py``.
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
+
+from baton.parent import die_with
 
 
 def run() -> int:
@@ -43,5 +46,11 @@ def _is_server_up() -> bool:
         return client.is_healthy()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run it in a process that ends with the one it was started for, also during the imports."""
+    die_with(int(os.environ.get("BATON_PARENT_PID", "0")))
     sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

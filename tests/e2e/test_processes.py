@@ -78,7 +78,7 @@ def test_nothing_is_left_running_after_the_command_is_killed(home):
     assert process.returncode == -signal.SIGKILL
     assert "Traceback" not in said
     assert "is cancelled" not in said
-    wait_for(lambda: not home.processes(), 30)
+    home.wait_until_empty()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home, signum):
     assert "Traceback" not in said
     assert "is cancelled; what its stages have made stays" in said
     assert json.loads(out)["state"] == "CANCELLED"
-    wait_for(lambda: not home.processes(), 30)
+    home.wait_until_empty()
     assert states()[0] == "CANCELLED"
 
 
