@@ -27,7 +27,7 @@ def _said(home):
     return (home.path / "up.out").read_text()
 
 
-@pytest.mark.timeout(600)  # five starts of a process, on a machine that may be busy
+@pytest.mark.long  # test_chaos.py kills both, too, and others with them
 def test_a_chain_survives_kill_9_of_the_serve_process_and_of_the_server(home):
     """`baton up` starts them again: the waiting `baton run` completes, with one model version."""
     home.start()

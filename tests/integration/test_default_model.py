@@ -52,7 +52,7 @@ def test_a_table_of_words_and_levels_is_learnt_scored_and_explained(tmp_path, ca
     assert data.options.model == "boosters"
     with caplog.at_level(logging.INFO, logger="tasks.training"):
         assert run(train, data) == "Completed"
-    assert "boosters on 210 rows is fitted here" in caplog.text
+    assert "boosters on 225 rows is fitted here" in caplog.text
     trained = model_trained(TrainingPlan(data))
     assert run(evaluate, trained) == "Completed"
     evaluated = model_evaluated(ReportPlan(EvaluationPlan(trained)))

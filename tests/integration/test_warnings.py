@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import re
-from html import escape
 
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 
 from baton.chain.events import ModelEvaluated
 from baton.settings import settings

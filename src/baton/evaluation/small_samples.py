@@ -94,7 +94,7 @@ def paired_shares(first: Array, second: Array, level: float) -> Range:
     centre = (gained - lost) / n_rows
     deviation = math.sqrt(gained + lost - (gained - lost) ** 2 / n_rows) / n_rows
     reach = float(stats.norm.ppf((1 + level) / 2)) * deviation
-    return max(-1.0, centre - reach), min(1.0, centre + reach)
+    return max(-1.0, float(centre - reach)), min(1.0, float(centre + reach))
 
 
 def _worth(accuracy: float, draws: Array, codes: Array) -> int:

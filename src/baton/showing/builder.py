@@ -60,9 +60,7 @@ def _report(
         created=datetime.now(UTC),
         model=_model(findings),
         data=_data(findings),
-        metrics=report.measured(
-            findings.values, findings.intervals, findings.baseline, findings.champion
-        ),
+        metrics=_metrics(findings),
         command=_command(findings),
         notes=tuple(findings.facts["goal"]["notes"]),
         warnings=tuple(_warnings(findings)),
@@ -75,6 +73,12 @@ def _report(
         leaderboard=_leaderboard(findings, gallery),
         explanations=explanations,
         environment=report.environment(),
+    )
+
+
+def _metrics(findings: Findings) -> tuple[report.Measured, ...]:
+    return report.measured(
+        findings.values, findings.intervals, findings.baseline, findings.champion
     )
 
 
