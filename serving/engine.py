@@ -6,11 +6,11 @@ in ``serving/warm.py``.
 
 from __future__ import annotations
 
-import os
 import runpy
 import sys
 
 from baton.parent import die_with
+from baton.settings import settings
 
 
 def run() -> int:
@@ -48,7 +48,7 @@ def _is_server_up() -> bool:
 
 def main() -> None:
     """Run it in a process that ends with the one it was started for, also during the imports."""
-    die_with(int(os.environ.get("BATON_PARENT_PID", "0")))
+    die_with(settings().parent_pid)
     sys.exit(run())
 
 
