@@ -12,17 +12,19 @@ from baton.terms import Engine
 from flows.trial import trial
 from tasks.platform.cluster import task_runner
 from tasks.platform.events import announce
+from tasks.platform.progress import begin_progress, show_progress
 from tasks.platform.stage import stage
 from tasks.platform.threads import in_thread
 from tasks.reporting import show_search
 from tasks.tuning import (
     SearchPlan,
-    begin_progress,
+    is_in_time,
     keep_trials,
     on_worker,
+    percent,
     plan_search,
     plan_trials,
-    show_progress,
+    said,
     study_finished,
     try_trial,
 )
@@ -33,12 +35,13 @@ async def on_dask(plan: SearchPlan, left: list[int], artifact: UUID) -> None:
     """Run trials as tasks on the cluster of this flow's task runner."""
     for done in [try_trial.submit(plan, number) for number in left]:
         await in_thread(done.wait)
-        await show_progress(plan, artifact)
+        await show_progress(artifact, percent(plan), said(plan))
 
 
 async def run_trials(plan: SearchPlan) -> None:
     """Run the trials that are not over, where the chain asks for it."""
-    left, artifact = plan_trials(plan), await begin_progress(plan)
+    left = plan_trials(plan)
+    artifact = await begin_progress(Stage.TUNE, plan.data.chain, said(plan))
     if plan.engine is Engine.DASK:
         with task_runner(plan.at_once) as runner:
             await on_dask.with_options(task_runner=runner)(plan, left, artifact)
@@ -52,8 +55,9 @@ async def side_by_side(plan: SearchPlan, left: list[int], artifact: UUID) -> Non
 
     async def run(number: int) -> None:
         async with gate:
-            await (on_worker if plan.engine is Engine.WORKERS else trial)(plan.data, number)
-            await show_progress(plan, artifact)
+            if is_in_time(plan):
+                await (on_worker if plan.engine is Engine.WORKERS else trial)(plan.data, number)
+                await show_progress(artifact, percent(plan), said(plan))
 
     await gather(*(run(number) for number in left))
 

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Bring your own table
 #
-# A CSV or Parquet file and the column to predict are enough. This notebook goes through what
+# A table and the column to predict are enough. This notebook goes through what
 # `baton run table` does, step by step and by plain functions: no server, nothing is registered.
 # Set `path` and `target` to your own; empty, it makes a file of 178 Italian wines.
 
 # %% tags=["parameters"]
-path = ""  # a CSV or Parquet file; empty: wines, written to a temporary folder
+path = ""  # a table file; empty: wines, written to a temporary folder
 target = "cultivar"  # the column to predict
 drop = ""  # columns to leave out, a,b
 seed = 0

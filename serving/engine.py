@@ -9,6 +9,9 @@ from __future__ import annotations
 import runpy
 import sys
 
+from baton.parent import die_with
+from baton.settings import settings
+
 
 def run() -> int:
     """Run what the environment names, in this process.
@@ -43,5 +46,11 @@ def _is_server_up() -> bool:
         return client.is_healthy()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run it in a process that ends with the one it was started for, also during the imports."""
+    die_with(settings().parent_pid)
     sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

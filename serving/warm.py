@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from baton.parent import die_with
 from serving import engine
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -54,6 +55,7 @@ _IMPORTS = (
 """What stages import; a module that is not there is left to the run that wants it."""
 
 _LATER = (
+    "lightgbm",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.data",
@@ -65,7 +67,7 @@ _LATER = (
     "jinja2",
     "shap.plots",
 )
-"""What only the last stage imports: done while no run waits to be forked."""
+"""What some models alone, or the last stage, import: done while no run waits to be forked."""
 
 _DECIDING = ("tasks.data", "tasks.training", "tasks.evaluation", "tasks.reporting")
 """Modules whose fingerprints the stages ask for: read then too, source by source."""
@@ -194,7 +196,9 @@ def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
     try:
         _detach(fds)
         os.environ.clear()
-        os.environ.update(environment, BATON_PARENT_PID=str(os.getppid()))
+        template = os.getppid()
+        os.environ.update(environment, BATON_PARENT_PID=str(template))
+        die_with(template)
         _refresh()
         code = engine.run()
         _send_logs()
@@ -266,15 +270,17 @@ def _changed(path: Path) -> float:
 
 def main() -> None:
     """Import everything and fork on demand: ``python -m serving.warm FD PARENT``."""
-    listener = socket.socket(fileno=int(sys.argv[1]))
+    listener, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     importlib.import_module("baton")
     loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
     if not _refresh():
         return  # every run starts cold, as its client finds nobody here
     for name in _IMPORTS:
+        if os.getppid() != parent:
+            return  # nobody is left to ask for a run
         _import(name)
     importlib.import_module("tasks.platform.prefect_internals").share_certificates(are_read=True)
-    Template(listener, int(sys.argv[2]), loaded).serve()
+    Template(listener, parent, loaded).serve()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from baton.chain.events import DatasetReady
 from baton.checks.columns import left_out_of
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
+from baton.relational.account import relations_of
 from baton.warning import as_table, of_table
 from tasks.platform import results
 from tasks.platform.plan import Plan
@@ -78,6 +79,7 @@ def read_sides(data: DatasetReady) -> checks.Sides:
         left_out=left_out,
         parameters=facts.get("parameters", {}),
         seed=data.seed,
+        relations=relations_of(facts.get("schema", {})),
     )
 
 

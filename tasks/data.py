@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 from prefect import task
 
-from baton import problems
+from baton import choice, problems
 from baton.chain.events import DatasetReady
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
 from baton.problems import Goal, Params, Problem
-from baton.terms import GROUP, SPLIT, TIME, Options, Split
+from baton.terms import GROUP, SPLIT, TIME, WEIGHT, Options, Quality, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -191,28 +191,30 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
     log.info("%d rows to train on, %d held out", counts[Split.TRAIN], counts[Split.TEST])
     if n_neither := int(split.isna().sum()):
         log.info("%d rows left out: of groups that are on the other side of time", n_neither)
+    sides = [features.loc[split == side, goal.target] for side in (Split.TRAIN, Split.TEST)]
     facts = {
         "goal": _stated(goal),
+        "choice": choice.facts_of(goal.kind, *sides),
         "n_train": int(counts[Split.TRAIN]),
         "n_test": int(counts[Split.TEST]),
         "raw": plan.table("raw").digest,
         "schema": problem.schema(frame, plan.params),
     }
-    table = pa.Table.from_pandas(
-        features.assign(**_hidden(plan, features, frame, split)), preserve_index=False
-    )
-    return with_lineage(table, plan.lineage | facts)
+    whole = features.assign(**_hidden(plan, features, frame, split))
+    return with_lineage(pa.Table.from_pandas(whole, preserve_index=False), plan.lineage | facts)
 
 
 def _hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str, Any]:
-    """Columns that nobody is shown who reads one side: it, and what rows hang together by."""
-    ways = {GROUP: plan.problem.groups, TIME: plan.problem.times}
+    """Columns that nobody is shown who reads one side: it, what rows hang together by, weights."""
+    problem = plan.problem
+    ways = {GROUP: problem.groups, TIME: problem.times, WEIGHT: problem.weights}
     found = {name: way(features, raw, plan.params) for name, way in ways.items()}
     return {SPLIT: split} | {name: one for name, one in found.items() if one is not None}
 
 
 def _stated(goal: Goal) -> dict[str, Any]:
-    return asdict(goal) | {"kind": goal.kind.value, "notes": list(goal.notes)}
+    settled = {"kind": goal.kind.value, "model": goal.model or Quality.GOOD.family}
+    return asdict(goal) | settled | {"notes": list(goal.notes)}
 
 
 def dataset_ready(plan: DatasetPlan) -> DatasetReady:
@@ -227,18 +229,19 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
         features=features,
         kind=goal["kind"],
         target=goal["target"],
-        headline=goal["headline"],
+        **choice.settled(facts, plan.options),
         n_train=facts["n_train"],
         n_test=facts["n_test"],
         seed=getattr(plan.params, "seed", 0),
         name=plan.problem.model_name(plan.params),
+        source=plan.problem.source_name(plan.params)[:1024],
         options=with_model(plan.options, goal["model"], goal["model_params"]),
     )
 
 
 def with_model(options: Options, model: str, model_params: dict[str, Any]) -> Options:
-    """Options of what comes next; the model is the user's choice, or else the problem's own."""
-    name = options.model or model
+    """Options of what comes next: the user's model or quality, or else the problem's own model."""
+    name = options.model or (options.quality.family if options.quality else model)
     own = model_params if name == model else {}
     settled = {"model": name, "model_params": own | options.model_params, "fresh": False}
     return options.model_copy(update=settled)

@@ -14,24 +14,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
+from baton.choice import nearest, undefined
 from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
+from baton.models import prediction_interval
 from baton.models.answers import answer, output_of
-from baton.terms import ROW, Split
+from baton.models.threshold import precision_recall
+from baton.terms import ROW, Kind, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
-from tasks.rows import features_of, read_bonds, read_rows, read_training_rows
+from tasks.rows import features_of, read_bonds, read_rows, read_training_rows, read_weights
 from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
@@ -40,6 +44,9 @@ ACTUAL = "actual"
 TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
 _BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
+_BY_SAMPLE = models.Explain.ANY
+_SAMPLED_ROWS = 100
+"""Most rows that an ensemble is explained for over a background sample: seconds a row."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,27 @@ class Bench:
         return self.once("rows", lambda: read_rows(self.data, Split.TEST))
 
     @property
+    def answered(self) -> tuple[Kind, Any, Any, tuple[Any, ...]]:
+        """Kind, targets of the held-out rows, the model's output, its classes."""
+        actual = self.rows[self.data.target].to_numpy()
+        return self.data.kind, actual, self.output, self.model.classes
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """Labels that the model says, and weights, as metrics take them."""
+        said = self.model.labels(self.output) if self.model.classes else None
+        return {"y_pred": said, "weights": self.weights}
+
+    @property
+    def weights(self) -> Any:
+        """How much each held-out row counts; None where all count the same."""
+        return self.once("weights", lambda: read_weights(self.data, Split.TEST))
+
+    def weights_of(self, sample: Any) -> Any:
+        """The same of some of the rows, by their index."""
+        return None if self.weights is None else self.weights[sample.index]
+
+    @property
     def train(self) -> Any:
         """Rows that the model was fitted on, likewise."""
         return self.once("train", lambda: read_rows(self.data, Split.TRAIN))
@@ -149,7 +177,9 @@ class Bench:
     @property
     def explained(self) -> Any:
         """Rows whose Shapley values are kept."""
-        return self.sample(self.data.options.explain_rows)
+        most = self.data.options.explain_rows
+        is_slow = isinstance(self.model, models.Ensemble) and self.model.explain is _BY_SAMPLE
+        return self.sample(min(most, _SAMPLED_ROWS) if is_slow else most)
 
     @property
     def shap(self) -> shapley.ShapValues:
@@ -158,7 +188,7 @@ class Bench:
 
     def _explain(self) -> shapley.ShapValues:
         features = features_of(self.explained, self.data)
-        is_exact = models.family(self.model.family).explain is models.Explain.TREE
+        is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self.background
         expected = shapley.estimate_seconds(self.model, features, background=background)
         log.info("explaining %d rows, about %.0f s", len(features), expected)
@@ -219,26 +249,45 @@ def predict_rows(plan: EvaluationPlan) -> pa.Table:
 @result_task("metrics", name="score predictions")
 def score(plan: EvaluationPlan) -> pa.Table:
     """Metrics with their 95 % intervals, beside those of a model that ignores every column."""
-    bench, data = _bench.get(), plan.trained.data
-    actual, classes = bench.rows[data.target].to_numpy(), bench.model.classes
-    found = metrics.evaluate(data.kind, actual, bench.output, classes)
+    bench = _bench.get()
+    found = metrics.evaluate(*bench.answered, **bench.judged)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
+    units, seed = read_bonds(bench.data, Split.TEST).units(), bench.data.seed
     lines = measured.metric_lines(
         found,
-        intervals.bootstrap(
-            data.kind,
-            actual,
-            bench.output,
-            classes,
-            units=read_bonds(data, Split.TEST).units(),
-            seed=data.seed,
-        ),
-        metrics.baseline(data.kind, bench.train[data.target], actual, classes),
+        intervals.bootstrap(*bench.answered, **bench.judged, units=units, seed=seed),
+        _baseline(bench),
         _cross_validated(bench),
     )
-    return with_lineage(measured.as_table(lines), plan.lineage)
+    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench))
+
+
+def _baseline(bench: Bench) -> dict[str, float]:
+    kind, actual, _, classes = bench.answered
+    weights = read_weights(bench.data, Split.TRAIN), bench.weights
+    learned = bench.train[bench.data.target]
+    return metrics.baseline(kind, learned, actual, classes, weights=weights)
+
+
+def _decided(bench: Bench) -> dict[str, Any]:
+    """What intervals hold of the held-out rows, and what a threshold does to them."""
+    model, weights, actual = bench.model, bench.weights, bench.answered[1]
+    if interval := model.deciding.interval:
+        low, high = interval.of(bench.output)
+        held = prediction_interval.coverage(low, high, actual, weights)
+        width = float(np.average(high - low, weights=weights))
+        log.info("%g %% intervals hold %.1f %% of the rows", 100 * interval.level, 100 * held)
+        return {"coverage": {"level": interval.level, "held_out": held, "width": width}}
+    if chosen := model.deciding.threshold:
+        positive = model.classes[1]
+        is_said = bench.judged["y_pred"] == positive
+        rates = precision_recall(actual == positive, is_said, weights)
+        told = dict(zip(("precision", "recall"), rates, strict=True))
+        stated = {"positive": positive, "value": chosen.value, "goal": chosen.goal}
+        return {"threshold": stated | told}
+    return {}
 
 
 def _cross_validated(bench: Bench) -> validation.CrossValidation:
@@ -251,7 +300,7 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
         data.kind,
         folds=data.options.folds,
         seed=data.seed,
-        fit=partial(models.fit, recipe=recipe_of(data, bench.model.family)),
+        fit=models.refitter(bench.model, recipe_of(data, bench.model.family)),
     )
 
 
@@ -269,6 +318,7 @@ def permutation_table(plan: EvaluationPlan) -> pa.Table:
 def _shuffled(bench: Bench) -> importance.Importance:
     data, options = bench.data, bench.data.options
     rows = bench.sample(options.importance_rows)
+    gone = undefined(data.kind, bench.model.classes, rows[data.target])
     # Announced as long: how long it takes is known only once it runs.
     expected = _LONG_SECONDS if rows.size * options.n_repeats > 1_000_000 else 0.0
     with progress(f"shuffle {data.problem}", expected) as report:
@@ -276,9 +326,10 @@ def _shuffled(bench: Bench) -> importance.Importance:
             bench.model,
             features_of(rows, data),
             rows[data.target],
-            data.headline,
+            nearest(data.headline, gone),
             options.n_repeats,
             data.seed,
+            weights=bench.weights_of(rows),
             progress=report,
         )
 

@@ -1,25 +1,33 @@
-"""Predicting rows whose target nobody knows, with a registered model."""
+"""Predicting rows whose target nobody knows, with a registered model, by batches.
+
+What stands in cells that the model cannot read is kept cell by cell, beside the answers.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 from prefect import task
 
 from baton import models, problems
-from baton.chain.events import ModelRef, PredictionsReady
+from baton.chain.events import ModelRef, PredictionsReady, TableRef
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
-from baton.lineage import folder, with_lineage
+from baton.lineage import folder
 from baton.models.answers import answer, output_of
+from baton.models.doubts import Doubts, unknown_categories
 from baton.problems import Params, Problem
+from baton.tables.reading import attrs_of
+from baton.tables.unread import require_readable
 from baton.terms import ROW, SPLIT
+from baton.warning import as_table, left_aside
 from tasks.platform import results
 from tasks.platform.plan import Plan
-from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model, model_for, newest_version
 
 log = logging.getLogger(__name__)
@@ -38,6 +46,8 @@ class PredictionPlan(Plan):
     """Digest of what the new rows are made from."""
     rows: pa.Table | None = field(default=None, repr=False)
     """The rows, if they had to be read to know it."""
+    aside: tuple[str, ...] = ()
+    """Columns of the new rows that the model knows nothing of."""
 
     @property
     def folder(self) -> str:
@@ -53,7 +63,7 @@ class PredictionPlan(Plan):
     @property
     def is_done(self) -> bool:
         """Whether the answer is there, and the rows that it is about."""
-        return self.has("new_rows", "new_predictions")
+        return self.has("new_rows", "new_predictions", "new_doubts", "new_warnings")
 
     @property
     def lineage(self) -> dict[str, Any]:
@@ -93,12 +103,13 @@ def plan_prediction(
     if "parameters" not in model.origin:
         raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
     other = {name: value for name, value in parameters.items() if name not in asked}
-    params = problems.parse(found, model.origin["parameters"] | other)
+    params = problems.parse(found, found.for_new_rows(model.origin["parameters"], other))
     source, rows = found.unseen_fingerprint(params), None
+    aside = found.require_new(params, model.origin["schema"])
     if source is None:
         rows = read_first(found, params)
         source = results.digest_of_table(rows)
-    return PredictionPlan(found, params, chain, reference, model, source, rows)
+    return PredictionPlan(found, params, chain, reference, model, source, rows, aside)
 
 
 @task(name="read the source", persist_result=False, **results.retried())
@@ -107,33 +118,69 @@ def read_first(problem: Problem[Any], params: Params) -> pa.Table:
     return pa.Table.from_pandas(problem.unseen(params), preserve_index=False)
 
 
-@result_task("new_rows", name="read new rows", is_outside=True)
-def read_new_rows(plan: PredictionPlan) -> pa.Table:
-    """Read the rows that are to be predicted."""
-    rows = plan.rows
-    if rows is None:
-        rows = pa.Table.from_pandas(plan.problem.unseen(plan.params), preserve_index=False)
-    log.info("%d rows to predict", len(rows))
-    if not len(rows):
-        raise InputError("there is no row to predict; choose others")
-    return with_lineage(rows, plan.lineage)
+@task(name="read new rows", task_run_name="read new rows", **results.retried())
+def read_new_rows(plan: PredictionPlan) -> TableRef:
+    """Read the rows that are to be predicted, and keep them as they came."""
+    tables = iter([plan.rows]) if plan.rows is not None else _unseen(plan)
+    with results.Written(plan.key("new_rows"), plan.lineage) as kept:
+        for table in tables:
+            kept.write(table)
+        log.info("%d rows to predict", kept.n_rows)
+        if not kept.n_rows:
+            raise InputError("there is no row to predict; choose others")
+    return plan.table("new_rows")
 
 
-@result_task("new_predictions", name="predict new rows")
-def predict_new_rows(plan: PredictionPlan, raw: pa.Table) -> pa.Table:
-    """Answer the model gives for every row, beside the row as it came."""
-    frame = raw.to_pandas()
-    model = plan.model
-    schema = plan.model.origin["schema"]
-    for said in plan.problem.unread(frame, schema):
-        log.warning("%s", said)
+def _unseen(plan: PredictionPlan) -> Iterator[pa.Table]:
+    found: Iterator[pa.Table] = plan.problem.unseen_tables(plan.params)
+    return found
+
+
+@task(name="predict new rows", task_run_name="predict new rows", persist_result=False)
+def predict_new_rows(plan: PredictionPlan, rows: TableRef) -> None:
+    """Answer the model gives for every row, beside the row as it came; and what is doubtful."""
+    doubts, begin = Doubts(), 0
+    with (
+        results.Written(plan.key("new_predictions"), plan.lineage) as answers,
+        results.Written(plan.key("new_doubts"), plan.lineage) as cells,
+    ):
+        for raw in results.batches(rows, plan.problem.rows_at_once):
+            predictions, doubtful = predict_batch(plan, raw, begin, doubts)
+            answers.write(predictions)
+            cells.write(doubtful)
+            begin += len(raw)
+        require_readable(doubts.unread.values())
+    found = [*doubts.warnings(), *left_aside(plan.aside)]
+    for one in found:
+        log.warning("%s: %s", one.kind.value, one.message)
+    with results.Written(plan.key("new_warnings"), plan.lineage) as warnings:
+        warnings.write(as_table(found))
+
+
+def predict_batch(
+    plan: PredictionPlan, raw: pa.Table, begin: int, doubts: Doubts
+) -> tuple[pa.Table, pa.Table]:
+    """Answers for some rows, and their doubtful cells, which are added to what is known of others.
+
+    Parameters
+    ----------
+    plan : PredictionPlan
+    raw : Table of shape (n, k)
+    begin : int
+        Row id of the first of them.
+    doubts : Doubts
+    """
+    frame: pd.DataFrame = raw.to_pandas()
+    frame.attrs |= attrs_of(raw.schema)
+    model, schema = plan.model, plan.model.origin["schema"]
+    unread = list(plan.problem.unread(frame, schema))
     features = plan.problem.new_features(frame, plan.params, schema)
-    columns = {ROW: pa.array(features[ROW])}
-    columns |= answer(model, output_of(model, features))
-    rows = raw.take(pa.array(features[ROW]))
+    places = features[ROW].to_numpy()
+    columns = {ROW: pa.array(places + begin)} | answer(model, output_of(model, features))
+    rows = raw.take(pa.array(places))
     beside = [name for name in rows.column_names if name not in {*columns, SPLIT, model.target}]
-    table = pa.table(columns | {name: rows[name] for name in beside})
-    return with_lineage(table, plan.lineage)
+    found = doubts.add(unread, unknown_categories(model.encoder, features), begin)
+    return pa.table(columns | {name: rows[name] for name in beside}), found
 
 
 def predictions_ready(plan: PredictionPlan) -> PredictionsReady:
@@ -145,4 +192,6 @@ def predictions_ready(plan: PredictionPlan) -> PredictionsReady:
         target=plan.model.target,
         raw=plan.table("new_rows"),
         predictions=plan.table("new_predictions"),
+        doubts=plan.table("new_doubts"),
+        warnings=plan.table("new_warnings"),
     )

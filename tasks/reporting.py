@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,18 +18,23 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from baton import disk, tuning
 from baton.atomic import write_bytes
 from baton.chain import records
-from baton.chain.events import ModelEvaluated, PageRef
+from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelEvaluated, PageRef
+from baton.choice import fallen_back
+from baton.encoding.native import Encoder
 from baton.evaluation.importance import Importance
-from baton.evaluation.shapley import ShapValues
+from baton.evaluation.shapley import Scale, ShapValues, strongest, unit_of
 from baton.evaluation.usefulness import useless
 from baton.fingerprint import fingerprint
-from baton.lineage import digest_of_file, folder, with_lineage
+from baton.lineage import digest_of_file, folder, lineage_of, with_lineage
 from baton.settings import settings
 from baton.showing import plots
 from baton.showing.builder import page_of
+from baton.showing.columns import ColumnLine, column_lines
+from baton.showing.columns import as_table as as_columns
 from baton.showing.findings import Findings
+from baton.showing.summary import SHOWN_DRIVERS, sentences
 from baton.terms import ROW
-from baton.warning import DataWarning, as_table, of_table, sorted_warnings
+from baton.warning import as_table, of_table, sorted_warnings
 from tasks.evaluation import TABLES, Bench, EvaluationPlan
 from tasks.platform import results
 from tasks.platform.plan import Plan
@@ -39,7 +46,6 @@ from tasks.tuning import SearchPlan, lines_of, said
 log = logging.getLogger(__name__)
 
 _SHOWN_TRIALS = 50
-_SHOWN_DRIVERS = 3
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class ReportPlan(Plan):
     def is_done(self) -> bool:
         """Whether everything was made, written and logged, and all of it is whole."""
         run_id = self.evaluation.trained.model.run_id
-        is_made = self.has("warnings") and self._is_written()
+        is_made = self.has("warnings", "columns", "summary") and self._is_written()
         return is_made and self.evaluation.is_done and is_log_whole(run_id)
 
     def _is_written(self) -> bool:
@@ -93,8 +99,10 @@ class ReportPlan(Plan):
 
 
 def show(plan: ReportPlan, bench: Bench) -> None:
-    """Gather the warnings, write the report and log the evaluation."""
+    """Gather the warnings, say what was learnt, write the report and log the evaluation."""
     gather_warnings(plan)
+    tell_columns(plan, bench)
+    sum_up(plan, bench)
     pictures = write_report(plan, bench)
     log_evaluation(model_evaluated(plan), pictures)
     write_bytes(plan.mark, digest_of_file(plan.path).encode())
@@ -104,11 +112,44 @@ def show(plan: ReportPlan, bench: Bench) -> None:
 def gather_warnings(plan: ReportPlan) -> pa.Table:
     """Warnings of the data set, and those that only its model gives cause for."""
     evaluation, data = plan.evaluation, plan.evaluation.trained.data
-    own = useless(data.headline, data.target, evaluation.lines)
+    own = [
+        *useless(data.headline, data.target, evaluation.lines),
+        *fallen_back(facts_of(data), data.options, data.headline),
+    ]
     for one in own:
         log.warning("%s: %s", one.kind.value, one.message)
     of_data = of_table(results.read(data.warnings)) if data.warnings else ()
     return with_lineage(as_table(sorted_warnings([*of_data, *own])), evaluation.lineage)
+
+
+@result_task("columns", name="tell columns")
+def tell_columns(plan: ReportPlan, bench: Bench) -> pa.Table:
+    """What each column was taken for, and what was done with it: a line for each."""
+    found = read_findings(plan, bench).columns
+    return with_lineage(as_columns(found), plan.evaluation.lineage)
+
+
+def _columns(data: DatasetReady, encoder: Encoder) -> list[ColumnLine]:
+    """Lines of all columns; of the raw table only those are read that are no features."""
+    features = results.read(data.features)
+    others = [n for n in results.schema(data.raw).names if n not in features.column_names]
+    raw = results.read(data.raw, columns=others)
+    return column_lines(features, raw, data.target, facts_of(data), encoder)
+
+
+@result_task("summary", name="sum up")
+def sum_up(plan: ReportPlan, bench: Bench) -> pa.Table:
+    """What was learnt, a line for each sentence."""
+    said = list(sentences(read_findings(plan, bench)))
+    log.info("%s", " ".join(said))
+    return with_lineage(
+        pa.table({"sentence": pa.array(said, pa.string())}), plan.evaluation.lineage
+    )
+
+
+def said_of(plan: ReportPlan) -> str:
+    """What was learnt, in one paragraph."""
+    return " ".join(map(str, results.read(plan.table("summary"))["sentence"].to_pylist()))
 
 
 @task(name="write report", persist_result=False)
@@ -120,17 +161,19 @@ def write_report(plan: ReportPlan, bench: Bench) -> dict[str, bytes]:
     dict of file name to PNG
         The pictures, for MLflow.
     """
-    warned = of_table(results.read(plan.table("warnings")))
-    page = page_of(read_findings(plan.evaluation, bench, warned))
+    page = page_of(read_findings(plan, bench), said_of(plan))
     plan.keep(page.html)
     log.info("report %s", plan.path)
     return page.pictures
 
 
-def read_findings(
-    plan: EvaluationPlan, bench: Bench, warnings: tuple[DataWarning, ...] = ()
-) -> Findings:
-    """Read what an evaluation found from its tables."""
+def read_findings(plan: ReportPlan, bench: Bench) -> Findings:
+    """Read what an evaluation found from its tables, once."""
+    return bench.once("findings", partial(_read_findings, plan, bench))  # type: ignore[no-any-return]
+
+
+def _read_findings(page: ReportPlan, bench: Bench) -> Findings:
+    plan = page.evaluation
     trained, data = plan.trained, plan.trained.data
     local = results.read(plan.table("shap_local"))
     return Findings(
@@ -145,10 +188,13 @@ def read_findings(
         shap=ShapValues.of_table(local),
         shap_global=results.read(plan.table("shap_global")).to_pandas(),
         shap_rows=frozenset(local.column(ROW).to_numpy().tolist()),
-        comparison=results.read(trained.comparison) if trained.comparison else None,
+        leaderboard=results.read(trained.leaderboard) if trained.leaderboard else None,
         trials=results.read(data.study) if data.study else None,
         champion=champion_scores(data),
-        warnings=warnings,
+        warnings=of_table(results.read(page.table("warnings"))),
+        columns=tuple(_columns(data, bench.model.encoder)),
+        coverage=coverage_of(plan),
+        threshold=threshold_of(plan),
     )
 
 
@@ -165,16 +211,37 @@ def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
             line.metric: line.baseline for line in evaluation.lines if line.baseline is not None
         },
         drivers=drivers_of(evaluation),
+        drivers_unit=_unit_of(evaluation),
+        coverage=coverage_of(evaluation),
+        threshold=threshold_of(evaluation),
         warnings=plan.table("warnings"),
+        columns=plan.table("columns"),
+        summary=said_of(plan),
     )
+
+
+def coverage_of(plan: EvaluationPlan) -> Coverage | None:
+    """How many held-out rows the intervals of numbers hold, if the model has such."""
+    found = lineage_of(results.schema(plan.table("metrics"))).get("coverage")
+    return Coverage(**found) if found else None
+
+
+def threshold_of(plan: EvaluationPlan) -> DecisionThreshold | None:
+    """Threshold of the model, if it has one, and what it does to the held-out rows."""
+    found = lineage_of(results.schema(plan.table("metrics"))).get("threshold")
+    return DecisionThreshold(**found) if found else None
 
 
 def drivers_of(plan: EvaluationPlan) -> dict[str, float]:
     """Columns of the greatest mean absolute Shapley value over all classes, strongest first."""
-    lines = results.read(plan.table("shap_global")).to_pandas()
-    strength = lines.groupby("feature", sort=False)["mean_abs_shap"].sum()
-    strongest = strength.sort_values(ascending=False, kind="stable")[:_SHOWN_DRIVERS]
-    return {str(name): float(value) for name, value in strongest.items()}
+    found = strongest(results.read(plan.table("shap_global")).to_pandas())
+    return dict(islice(found.items(), SHOWN_DRIVERS))
+
+
+def _unit_of(plan: EvaluationPlan) -> str:
+    """What these values are measured in."""
+    scale = lineage_of(results.schema(plan.table("shap_local")))["scale"]
+    return unit_of(Scale(scale), plan.trained.data.target)
 
 
 @task(name="show search", persist_result=False)
@@ -194,16 +261,17 @@ def show_search(plan: SearchPlan) -> None:
 @task(name="write artifacts", persist_result=False)
 def write_artifacts(evaluated: ModelEvaluated) -> None:
     """Write summary, metrics and the way to the report as artifacts of Prefect."""
+    data = evaluated.data
     slug = f"{evaluated.problem}-{evaluated.chain}".replace("_", "-")
     create_markdown_artifact(
         key=f"summary-{slug}",
         markdown=summary(evaluated),
-        description=f"{evaluated.problem}: model {evaluated.model.version} on held-out rows",
+        description=f"{data.title}: model {evaluated.model.version} on held-out rows",
     )
     create_table_artifact(
         key=f"metrics-{slug}",
         table=[{"metric": name, "value": value} for name, value in evaluated.scores.items()],
-        description=f"{evaluated.problem}: metrics on {evaluated.data.n_test} held-out rows",
+        description=f"{data.title}: metrics on {data.n_test} held-out rows",
     )
     create_link_artifact(
         key=f"report-{slug}",
@@ -222,7 +290,9 @@ def summary(evaluated: ModelEvaluated) -> str:
     )
     headline = evaluated.scores.get(data.headline)
     said = "" if headline is None else f": {data.headline} {headline:.4g}"
-    return f"""# {evaluated.problem}{said}
+    return f"""# {data.title}{said}
+
+{evaluated.summary}
 
 {data.kind.value.capitalize()} of `{data.target}`; {data.n_train} rows to learn from,
 {data.n_test} held out. Model `{evaluated.model.uri}`, MLflow run `{evaluated.model.run_id}`,

@@ -10,7 +10,8 @@ from typing import Any
 from baton.bonds import NONE, Bonds, bonds_of
 from baton.chain.events import DatasetReady
 from baton.lineage import lineage_of
-from baton.terms import GROUP, ROW, SPLIT, TIME, Split, visible
+from baton.terms import GROUP, ROW, SPLIT, TIME, WEIGHT, Split, visible
+from baton.weights import weights_of
 from tasks.platform import results
 
 _EXAMPLE_ROWS = 5
@@ -35,6 +36,14 @@ def read_bonds(data: DatasetReady, side: Split) -> Bonds:
         return NONE
     table = results.read(data.features, columns=there, filters=[(SPLIT, "==", side.value)])
     return bonds_of(table.to_pandas())
+
+
+def read_weights(data: DatasetReady, side: Split) -> Any:
+    """How much each row of one side counts; None where all count the same."""
+    if WEIGHT not in results.schema(data.features).names:
+        return None
+    table = results.read(data.features, columns=[WEIGHT], filters=[(SPLIT, "==", side.value)])
+    return weights_of(table.to_pandas())
 
 
 def example_of(data: DatasetReady) -> Any:

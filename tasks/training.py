@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +14,9 @@ from prefect import task
 from baton import models
 from baton.chain.events import DatasetReady, ModelRef, ModelTrained
 from baton.fingerprint import fingerprint
-from baton.lineage import digest_of, folder
+from baton.lineage import digest_of, folder, lineage_of
 from baton.models import cluster
-from baton.terms import Engine
+from baton.terms import WEIGHT, Engine, Kind
 from tasks.platform import results
 from tasks.platform.cluster import client, cores
 from tasks.platform.plan import Plan
@@ -24,14 +25,25 @@ from tasks.rows import example_of, origin_of, read_training_rows
 
 log = logging.getLogger(__name__)
 
+_ALONE = models.Mixing.NUMBERS
+"""How one model is averaged with itself."""
+
+
+class Comparison(Plan):
+    """What was compared, as far as training asks for it."""
+
+    @abstractmethod
+    def answers_of(self, blend: models.Blend) -> tuple[Any, Any]:
+        """What its members have answered out of fold together: positions of rows, and answers."""
+
 
 @dataclass(frozen=True)
 class TrainingPlan(Plan):
     """Which model is to be fitted."""
 
     data: DatasetReady
-    comparison: Plan | None = None
-    """The comparison whose best family is taken, if one was asked for."""
+    comparison: Comparison | None = None
+    """The comparison whose choice is taken, if one was asked for."""
 
     @cached_property
     def version_key(self) -> str:
@@ -43,6 +55,9 @@ class TrainingPlan(Plan):
             "seed": data.seed,
             "model": data.options.model,
             "model_params": data.options.model_params,
+            "metric": data.options.metric,
+            "positive": data.positive,
+            "wanted": asdict(wanted_of(data)),
             "comparison": self.comparison.folder if self.comparison else None,
             "study": data.study.digest if data.study else None,
             "is_on_cluster": data.options.engine is Engine.DASK,
@@ -66,38 +81,89 @@ class TrainingPlan(Plan):
         return (self.comparison is None or self.comparison.is_done) and self.version is not None
 
     @property
-    def family(self) -> str:
-        """Family to fit: the best of those compared, or the one that was asked for."""
-        if self.comparison:
-            lines = results.read(self.comparison.table("comparison"), columns=["model"])
-            return str(lines["model"][0].as_py())
-        return self.data.options.model or models.DEFAULT
+    def blend(self) -> models.Blend:
+        """What is to be fitted: what a comparison chose, or the one family that was asked for."""
+        if self.comparison is None:
+            recipe = recipe_of(self.data, self.data.options.model or models.DEFAULT)
+            return models.Blend((models.Member(recipe.family, recipe, 1.0),), _ALONE)
+        facts = lineage_of(results.schema(self.comparison.table("leaderboard")))
+        members = tuple(_member(self.data, **one) for one in facts["members"])
+        return models.Blend(members, models.Mixing(facts["mixing"]))
+
+
+def _member(
+    data: DatasetReady, name: str, family: str, params: dict[str, Any], weight: float
+) -> models.Member:
+    return models.Member(name, replace(recipe_of(data, family), params=params), weight)
 
 
 def recipe_of(data: DatasetReady, name: str) -> models.Recipe:
     """What is to be learnt of a family: with the hyperparameters that were given, if for it."""
     params = data.options.model_params if name == data.options.model else {}
-    return models.Recipe(data.target, data.kind, family=name, params=params, seed=data.seed)
+    return models.Recipe(
+        data.target,
+        data.kind,
+        family=name,
+        params=params,
+        seed=data.seed,
+        metric=data.options.metric,
+        positive=data.positive,
+    )
+
+
+def wanted_of(data: DatasetReady) -> models.Wanted:
+    """What is to be found of the model once it is fitted."""
+    options = data.options
+    if data.kind is Kind.REGRESSION:
+        return models.Wanted(interval=options.interval)
+    return models.Wanted(options.threshold, options.calibrate)
 
 
 @task(name="fit model", persist_result=False)
 def fit_model(plan: TrainingPlan) -> models.FittedModel:
-    """Fit a family of models on the training rows."""
+    """Fit a family of models, or several, on the training rows."""
     began = time.perf_counter()
-    data = plan.data
-    recipe = replace(recipe_of(data, plan.family), origin=origin_of(data))
-    if data.options.engine is Engine.DASK and _is_distributed(data, recipe):
-        fitted = _fit_on_cluster(data, recipe)
+    data, blend = plan.data, plan.blend
+    if len(blend.members) > 1:
+        fitted: models.FittedModel = models.fit_blend(
+            read_training_rows(data), blend, origin_of(data)
+        )
     else:
-        fitted = models.fit(read_training_rows(data), recipe)
+        fitted = _fit_one(data, replace(blend.members[0].recipe, origin=origin_of(data)))
+    fitted = _finished(fitted, plan)
     seconds = time.perf_counter() - began
     log.info("fitted %s on %d rows in %.1f s", fitted.family, data.n_train, seconds)
     return fitted
 
 
+def _finished(fitted: models.FittedModel, plan: TrainingPlan) -> models.FittedModel:
+    """Model with its threshold, calibration and intervals; say what was found.
+
+    They are found of what was answered out of fold when candidates were compared, if any were.
+    """
+    data, blend, wanted = plan.data, plan.blend, wanted_of(plan.data)
+    if not wanted.is_of(data.kind):
+        return fitted
+    rows, recipe = read_training_rows(data), blend.members[0].recipe
+    known = None
+    if plan.comparison is not None:
+        known = models.known(rows, recipe, *plan.comparison.answers_of(blend))
+    found = models.finish(fitted, rows, recipe, wanted, known)
+    for said in found.deciding.said():
+        log.info("%s", said)
+    return found
+
+
+def _fit_one(data: DatasetReady, recipe: models.Recipe) -> models.FittedModel:
+    if data.options.engine is Engine.DASK and _is_distributed(data, recipe):
+        return _fit_on_cluster(data, recipe)
+    return models.fit(read_training_rows(data), recipe)
+
+
 def _is_distributed(data: DatasetReady, recipe: models.Recipe) -> bool:
     """Tell whether the cluster is worth asking for this fit, and say so if not."""
-    if cluster.can_fit(recipe, data.n_train):
+    is_weighed = WEIGHT in results.schema(data.features).names
+    if cluster.can_fit(recipe, data.n_train) and not is_weighed:
         return True
     log.info(
         "%s on %d rows is fitted here: the cluster would not help", recipe.family, data.n_train
@@ -148,5 +214,5 @@ def model_trained(plan: TrainingPlan) -> ModelTrained:
         problem=data.problem,
         data=data,
         model=version,
-        comparison=plan.comparison.table("comparison") if plan.comparison else None,
+        leaderboard=plan.comparison.table("leaderboard") if plan.comparison else None,
     )

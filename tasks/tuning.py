@@ -10,25 +10,22 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any
-from uuid import UUID
 
 import pyarrow as pa
 from prefect import task
-from prefect.artifacts import (
-    acreate_progress_artifact,
-    aupdate_progress_artifact,
-)
 
-from baton import models, tuning
+from baton import models, selection, tuning
 from baton.bonds import bonds_of
-from baton.chain.events import TRIAL, DatasetReady, StudyFinished, progress_key
+from baton.chain.events import TRIAL, DatasetReady, StudyFinished
 from baton.chain.recovery import ATTEMPTS
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, lineage_of, with_lineage
 from baton.models.checks import known_parameters
+from baton.models.space import Categorical, Space
 from baton.settings import settings
 from baton.terms import Engine
 from tasks.platform import results
@@ -37,6 +34,7 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.stage import exclusive
 from tasks.rows import facts_of, read_training_rows
+from tasks.training import recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +49,8 @@ class SearchPlan(Plan):
     data: DatasetReady
     search: tuning.Search
     at_once: int
+    began: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Settings of each family beside its defaults, where the search begins."""
 
     @property
     def engine(self) -> Engine:
@@ -65,6 +65,7 @@ class SearchPlan(Plan):
             search=self.search.contract,
             study=self.search.name,
             n_trials=self.search.n_trials,
+            minutes=self.data.options.minutes,
             code=fingerprint(__name__),
         )
 
@@ -85,7 +86,7 @@ class SearchPlan(Plan):
 
 
 def plan_search(data: DatasetReady) -> SearchPlan:
-    """Settle what is searched.
+    """Settle what is searched: one family, or several in one study.
 
     What the user fixed is not searched; what the problem sets by itself is where the search
     begins.
@@ -96,25 +97,76 @@ def plan_search(data: DatasetReady) -> SearchPlan:
         If the space is not the model's, or nothing is left to search.
     """
     options, goal = data.options, facts_of(data)["goal"]
-    name = options.model or models.DEFAULT
-    own = goal["model_params"] if name == goal["model"] else {}
-    fixed = {k: v for k, v in options.model_params.items() if k not in own or own[k] != v}
-    space = tuning.chosen_space(name, data.kind, options.space, fixed)
-    defaults = models.family(name).defaults(data.kind, data.n_train)
+    names = options.compare or (options.model or models.DEFAULT,)
+    fields = [_field(data, name, goal) for name in names]
+    asked = {"positive": data.positive, "stops_by": options.metric}
     search = tuning.Search(
         problem=data.problem,
-        family=name,
+        family="+".join(names),
         kind=data.kind,
-        metric=data.headline,
-        space=space,
+        metric=data.selection or data.headline,
         data=data.features.digest,
         seed=data.seed,
-        n_trials=options.n_trials,
-        start=defaults | own | fixed,
+        n_trials=options.most_trials,
         study=options.study,
+        asked={k: v for k, v in asked.items() if v is not None},
+        **_searched(fields),
     )
     at_once = options.trials_at_once or goal.get("trials_at_once") or cores()
-    return SearchPlan(data, search, at_once=min(at_once, options.n_trials))
+    at_once = min(at_once, options.most_trials)
+    began = {one.name: one.given for one in fields}
+    return SearchPlan(data, search, at_once=at_once, began=began)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is searched of one family."""
+
+    name: str
+    given: dict[str, Any]
+    """Settings beside the family's defaults: the problem's own and the user's."""
+    defaults: dict[str, Any]
+    space: Space
+    firsts: list[dict[str, Any]]
+    """Settings that are worth the first trials."""
+
+
+def _field(data: DatasetReady, name: str, goal: dict[str, Any]) -> Field:
+    options = data.options
+    is_own = name == goal["model"]
+    own, searched = (goal["model_params"], goal.get("space", {})) if is_own else ({}, {})
+    asked = recipe_of(data, name).params
+    fixed = {k: v for k, v in asked.items() if k not in own or own[k] != v}
+    left = {k: v for k, v in searched.items() if k not in fixed}
+    return Field(
+        name=name,
+        given=own | fixed,
+        defaults=models.family(name, data.kind).defaults(data.kind, data.n_train),
+        space=tuning.chosen_space(name, data.kind, options.space or left, fixed),
+        firsts=selection.settings_of(name, data.kind),
+    )
+
+
+def _searched(fields: list[Field]) -> dict[str, Any]:
+    """Space, start and first trials of a search of one family, or of several together."""
+    first = fields[0]
+    if len(fields) == 1:
+        start = first.defaults | first.given
+        return {"space": first.space, "start": start, "firsts": ({}, *first.firsts)}
+    names = tuple(one.name for one in fields)
+    spaces = tuning.several({one.name: dict(one.space) for one in fields})
+    begun = [{tuning.MODEL: name} for name in names]
+    later = [
+        {tuning.MODEL: one.name, **tuning.several({one.name: settings})}
+        for settings_of_all in zip_longest(*(one.firsts for one in fields))
+        for one, settings in zip(fields, settings_of_all, strict=True)
+        if settings
+    ]
+    return {
+        "space": {tuning.MODEL: Categorical(names), **spaces},
+        "start": tuning.several({one.name: one.defaults | one.given for one in fields}),
+        "firsts": (*begun, *later),
+    }
 
 
 _studies: dict[str, tuning.Study] = {}
@@ -149,8 +201,9 @@ def plan_trials(plan: SearchPlan) -> list[int]:
 
 @task(name="try hyperparameters", persist_result=False)
 def try_trial(plan: SearchPlan, number: int) -> None:
-    """Run one trial of the study, unless it is over."""
-    run_trial(plan, number)
+    """Run one trial of the study, unless it is over or no time is left for it."""
+    if is_in_time(plan):
+        run_trial(plan, number)
 
 
 def run_trial(plan: SearchPlan, number: int) -> tuning.Outcome:
@@ -164,13 +217,13 @@ def run_trial(plan: SearchPlan, number: int) -> tuning.Outcome:
 def objective(plan: SearchPlan) -> Callable[[dict[str, Any]], Iterator[float]]:
     """Return the way from hyperparameters to the score after each step."""
     data, search = plan.data, plan.search
-    known = known_parameters(models.family(search.family), data.kind)
 
     def scores(params: dict[str, Any]) -> Iterator[float]:
-        if plan.threads and "n_jobs" in known:
-            params = {"n_jobs": plan.threads} | params
+        name, own = search.settings(params)
+        if plan.threads and "n_jobs" in known_parameters(models.family(name), data.kind):
+            own = {"n_jobs": plan.threads} | own
 
-        recipe = models.Recipe(data.target, data.kind, search.family, params, data.seed)
+        recipe = replace(recipe_of(data, name), params=own)
         rows, validation = _arena(data)
         fit = partial(models.fit, recipe=recipe)
         return validation.scores(rows, data.target, search.metric, fit)
@@ -195,17 +248,26 @@ def _arena(data: DatasetReady) -> tuple[Any, tuning.Validation]:
         return found
 
 
-async def begin_progress(plan: SearchPlan) -> UUID:
-    """Show how far the search is, as an artifact of the run."""
-    key = progress_key(plan.data.chain)
-    return await acreate_progress_artifact(0.0, key=key, description=said(plan))
+def percent(plan: SearchPlan) -> float:
+    """How far the search is, by trials or by time, whichever is nearer to its end."""
+    over = open_study(plan).outcomes()
+    of_trials = len(over) / max(plan.search.n_trials, len(over))
+    minutes = plan.data.options.minutes
+    of_time = _spent(over) / plan.at_once / (60 * minutes) if minutes else 0.0
+    return 100.0 * min(1.0, max(of_trials, of_time))
 
 
-async def show_progress(plan: SearchPlan, artifact: UUID) -> None:
-    """Bring the artifact up to date."""
-    over = len(open_study(plan).outcomes())
-    percent = 100.0 * over / max(plan.search.n_trials, over)
-    await aupdate_progress_artifact(artifact, percent, description=said(plan))
+def _spent(over: list[tuning.Outcome]) -> float:
+    return sum(one.seconds or 0.0 for one in over)
+
+
+def is_in_time(plan: SearchPlan) -> bool:
+    """Tell whether one more trial is expected to end in time; the first one always is."""
+    minutes, over = plan.data.options.minutes, open_study(plan).outcomes()
+    if minutes is None or not over:
+        return True
+    budget = selection.Budget(60 * minutes, plan.at_once)
+    return budget.fits(_spent(over), _spent(over) / len(over))
 
 
 def said(plan: SearchPlan) -> str:
@@ -231,6 +293,7 @@ def lines_of(plan: SearchPlan) -> pa.Table:
         "value": best.value,
         "params": best.params,
         "given": plan.data.options.model_params,
+        "began": plan.began,
         **{name: plan.search.contract[name] for name in ("direction", "space", "data", "seed")},
     }
     return with_lineage(tuning.as_table(study.outcomes(), plan.search.space), facts)
@@ -245,9 +308,9 @@ def keep_trials(plan: SearchPlan) -> pa.Table:
 def study_finished(plan: SearchPlan) -> StudyFinished:
     """Announcement of a search, once its trials can be read back."""
     table, data = plan.table("trials"), plan.data
-    best = lineage_of(results.schema(table))["params"]
-    chosen = data.options.model_params | best
-    options = data.options.model_copy(update={"model_params": chosen})
+    name, best = plan.search.settings(lineage_of(results.schema(table))["params"])
+    chosen = {"model": name, "model_params": plan.began[name] | best}
+    options = data.options.model_copy(update=chosen)
     changed = data.model_copy(update={"options": options, "study": table})
     return StudyFinished(chain=data.chain, problem=data.problem, data=changed)
 

@@ -310,7 +310,7 @@ def primitives() -> str:
     """Every primitive of relational features."""
     known = [("of a related table's rows", AGGREGATIONS), ("of one value", TRANSFORMS)]
     rows = [
-        [code(one.name), made, one.takes.value if one.takes else "rows", one.gives.value]
+        [code(one.name), made, " or ".join(one.takes) or "rows", one.gives.value]
         for made, group in known
         for one in group.values()
     ]

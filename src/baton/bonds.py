@@ -73,11 +73,6 @@ def bonds_of(table: pd.DataFrame) -> Bonds:
     return Bonds(*(table[one].to_numpy() if one in table else None for one in (GROUP, TIME)))
 
 
-def without_bonds(table: pd.DataFrame) -> pd.DataFrame:
-    """Table without its hidden columns."""
-    return table.drop(columns=[one for one in (GROUP, TIME) if one in table])
-
-
 def held_apart(bonds: Bonds, part: float, seed: int, classes: Any = None) -> Parts:
     """Hold out a part of the rows: later ones, other groups, or both.
 

@@ -18,13 +18,16 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from baton import mlflow_internals, models
+from baton.bonds import bonds_of
 from baton.chain import records, stored
 from baton.errors import InputError
 from baton.evaluation import shapley
 from baton.evaluation.importance import Importance
+from baton.evaluation.intervals import differences
 from baton.evaluation.metrics import Scores
 from baton.settings import Settings, settings
-from baton.terms import ROW, SPLIT, Kind, Split, visible
+from baton.showing.compared import ChainFacts, Compared, compared
+from baton.terms import ROW, SPLIT, Kind, Options, Quality, Split, visible
 from baton.warning import DataWarning, of_table
 from baton.words import display
 
@@ -159,6 +162,12 @@ class Chain:
         return frame
 
     @cached_property
+    def units(self) -> Any:
+        """Number of the unit that each held-out row is of; None where each is by itself."""
+        table = self._arrow("features", filters=[(SPLIT, "==", Split.TEST.value)])
+        return bonds_of(table.to_pandas()).units()
+
+    @cached_property
     def model(self) -> models.FittedModel:
         """The model, from MLflow's files in this home.
 
@@ -167,15 +176,49 @@ class Chain:
         InputError
             If it is not there, or was altered.
         """
+        return models.load(self._model_folder())
+
+    def _model_folder(self) -> Path:
         wanted = self.evaluated.model
         for card in mlflow_internals.model_cards(self.settings, wanted.run_id):
             folder = stored.model_folder(card)
             if stored.digest_of_folder(folder) == wanted.digest:
-                return models.load(folder)
+                return folder
         raise InputError(
             f"model {wanted.uri} is not in {self.settings.mlflow}, or not as it was announced:"
             f" load it by MLflow, mlflow.pyfunc.load_model({wanted.uri!r})"
         )
+
+    @cached_property
+    def choices(self) -> dict[str, dict[str, Any]]:
+        """What was chosen for the chain: ``parameters``, ``options`` and the ``model``'s settings.
+
+        Of a model whose files are not in this home, only the settings that were asked for.
+        """
+        data = self.evaluated.data
+        reference = data.features
+        given = stored.lineage(self.settings.results, reference).get("parameters", {})
+        options = data.options.model_dump(mode="json", exclude={"model", "model_params"})
+        try:
+            family, settings = models.settings_of(self._model_folder())
+        except InputError:
+            family, settings = data.options.model or "", data.options.model_params
+        return {"parameters": given, "options": options, "model": {"family": family} | settings}
+
+    @property
+    def title(self) -> str:
+        """What it is about: the target, and the file or the problem."""
+        return self.evaluated.data.title
+
+    @property
+    def summary(self) -> str:
+        """What was learnt, in one paragraph of plain words; empty of an earlier Baton's chain."""
+        return self.evaluated.summary
+
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """What each column was taken for, and what was done with it."""
+        return self.table("columns").set_index("name")
 
     @property
     def report(self) -> Path:
@@ -203,7 +246,7 @@ class Chain:
         data = self.evaluated.data
         facts = {
             "predicts": f"{self.target} ({self.kind.value})",
-            "model": f"{self.evaluated.model.uri}, {data.options.model or 'the best of several'}",
+            "model": f"{self.evaluated.model.uri}, {_family(data.options)}",
             "rows": f"{data.n_train} to train on, {data.n_test} held out",
             "tables": ", ".join(self.tables),
             "report": self.report,
@@ -217,6 +260,12 @@ class Chain:
         title = f"{self.problem}, chain {self.id}"
         beware = [display.table(("warning", ""), warned)] if warned else []
         return display.card(title, facts, *beware, display.table(headings, rows))
+
+
+def _family(options: Options) -> str:
+    """What was trained, as far as the chain's options say it."""
+    is_best = options.quality is Quality.BEST
+    return "the best of several" if is_best or not options.model else options.model
 
 
 def _range(ends: tuple[float, float] | None) -> str:
@@ -243,6 +292,119 @@ def find(chain_id: str = "", problem: str = "", home: str | Path = "") -> Chain:
     """
     where = Settings(home=_home(home))
     return Chain(records.find(where, chain_id=chain_id, problem=problem), where)
+
+
+def named(name: str, home: str | Path = "") -> Chain:
+    """Find a chain as the command does: by id or first digits, else the latest of that name.
+
+    Parameters
+    ----------
+    name : str
+        Of a chain, of a problem, or of what is learnt where a problem has several models.
+    home : str or Path
+        As of :func:`find`.
+
+    Raises
+    ------
+    InputError
+        If there is none such.
+    """
+    where = Settings(home=_home(home))
+    return Chain(records.named(where, name), where)
+
+
+def compare(a: str | Chain, b: str | Chain, home: str | Path = "") -> Compared:
+    """Set two chains side by side: what was chosen, and their scores.
+
+    Parameters
+    ----------
+    a, b : str or Chain
+        Chains, or what :func:`named` finds.
+    home : str or Path
+        As of :func:`find`.
+
+    Raises
+    ------
+    InputError
+        If one is not there, both are the same, or they predict different things.
+    """
+    first, second = (one if isinstance(one, Chain) else named(one, home) for one in (a, b))
+    _require_comparable(first, second)
+    apart = _why_apart(first, second)
+    differ = {} if apart else _differences(first, second)
+    return compared(_facts(first), _facts(second), differ, apart)
+
+
+def _require_comparable(first: Chain, second: Chain) -> None:
+    if first.id == second.id:
+        raise InputError(f"both are chain {first.id}: give two chains")
+    if first.kind is not second.kind:
+        raise InputError(
+            f"chain {first.id} is a {first.kind.value} and {second.id} a {second.kind.value}: they"
+            " have no metric in common"
+        )
+
+
+def _facts(chain: Chain) -> ChainFacts:
+    data = chain.evaluated.data
+    return ChainFacts(
+        id=chain.id,
+        title=chain.title,
+        headline=chain.headline,
+        model=chain.evaluated.model.uri,
+        choices=chain.choices,
+        data={
+            "rows to learn from": data.n_train,
+            "rows held out": data.n_test,
+            "raw table, SHA-256": data.raw.digest[:12],
+            "features, SHA-256": data.features.digest[:12],
+        },
+        scores=dict(chain.scores),
+        intervals=chain.intervals,
+    )
+
+
+def _why_apart(first: Chain, second: Chain) -> str:
+    """Why rows held out are not the same; empty if they are."""
+    if first.target != second.target:
+        return "they predict different columns"
+    one, other = first.predictions, second.predictions
+    if not one.index.equals(other.index):
+        both = len(one.index.intersection(other.index))
+        return f"{both:,} of {len(one):,} and {len(other):,} held-out rows have the same place"
+    if not one["actual"].equals(other["actual"]):
+        return "the rows at these places have other targets"
+    if first.evaluated.data.raw != second.evaluated.data.raw:
+        rows = [chain.raw.iloc[one.index] for chain in (first, second)]
+        common = [name for name in rows[0] if name in rows[1]]
+        if not rows[0][common].equals(rows[1][common]):
+            return "the rows at these places are others"
+    return ""
+
+
+def _differences(first: Chain, second: Chain) -> dict[str, tuple[float, float]]:
+    """Interval of each metric's difference on the rows that both were scored on."""
+    outputs, classes = zip(*(_answers(chain) for chain in (first, second)), strict=True)
+    units = (chain.units for chain in (first, second))
+    return differences(
+        first.kind,
+        first.predictions["actual"].to_numpy(),
+        outputs,
+        classes,
+        units=next((one for one in units if one is not None), None),
+        seed=first.evaluated.data.seed,
+    )
+
+
+def _answers(chain: Chain) -> tuple[Any, tuple[Any, ...]]:
+    """Probabilities and their classes, or predicted numbers."""
+    found = chain.predictions
+    if chain.kind is Kind.REGRESSION:
+        return found["predicted"].to_numpy(), ()
+    shares = found.drop(columns=["actual", "predicted"])
+    known = {f"p({label})": label for label in found["actual"].drop_duplicates()}
+    known |= {f"p({label})": label for label in found["predicted"].drop_duplicates()}
+    return shares.to_numpy(), tuple(known.get(str(name), name) for name in shares)
 
 
 def run(problem: str, *, home: str | Path = "", **parameters: Any) -> Chain:

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from baton import models
+from baton import metric, models
+from baton.choice import threshold_goal
 from baton.errors import InputError
 from baton.models.checks import known_parameters
 from baton.problems import Problem, breach
-from baton.terms import Engine, Options
+from baton.terms import Engine, Options, Quality
 from baton.words.text import did_you_mean
 
 
@@ -44,6 +45,13 @@ def parse(problem: Problem[Any] | None, values: dict[str, Any]) -> dict[str, Any
         raise InputError("fresh reads the source again: give it to `baton run`, or drop it")
     for name in (*checked.compare, *([checked.model] if checked.model else [])):
         models.family(name)
+    if checked.metric:
+        metric.parse(checked.metric)
+    if checked.threshold:
+        threshold_goal(checked.threshold)
+    if checked.quality and (checked.model or checked.compare):
+        raise InputError("quality chooses the model: leave out model and compare, or quality")
+    _refuse_best_beside(checked)
     _refuse_misspelt(checked)
     if checked.compare and (checked.model or checked.model_params):
         _require_compared(checked)
@@ -66,14 +74,25 @@ def _refuse_misspelt(options: Options) -> None:
             raise InputError(f"{given!r} is no hyperparameter of {whose}; {hint}{there}")
 
 
+def _refuse_best_beside(options: Options) -> None:
+    """Refuse what would be passed over in silence beside an ensemble, or without one."""
+    is_best = options.quality is Quality.BEST
+    if is_best and options.tune:
+        raise InputError("quality=best brings settings of its own: leave out tune, or quality")
+    if is_best and options.model_params:
+        raise InputError("quality=best brings settings of its own: leave out model_params")
+    if options.minutes and not (is_best or options.tune):
+        raise InputError("minutes is for quality=best or tune=true: add one of them, or drop it")
+
+
 _OF_TUNING = ("n_trials", "trials_at_once", "space", "study")
 
 
 def _refuse_idle(options: Options, given: dict[str, Any]) -> None:
-    """Refuse what would be passed over in silence without a search, or beside a comparison."""
+    """Refuse what would be passed over in silence without a search, or in one of several models."""
     if options.tune:
-        if options.compare:
-            raise InputError("tune searches one model, compare several: ask for one of them")
+        if options.compare and options.space:
+            raise InputError("space is of one model: leave it out, or compare")
         return
     idle = [name for name in _OF_TUNING if name in given]
     if options.engine is Engine.WORKERS:

@@ -28,10 +28,13 @@ GROUP = "_group"
 TIME = "_time"
 """Column of some feature tables: when each row was, where folds are to learn from earlier rows."""
 
-RESERVED = (ROW, SPLIT, GROUP, TIME)
+WEIGHT = "_weight"
+"""Column of some feature tables: how much each row counts, in fitting, stopping and metrics."""
+
+RESERVED = (ROW, SPLIT, GROUP, TIME, WEIGHT)
 """Columns that Baton keeps for itself: no feature, and no column of a user's, has such a name."""
 
-HIDDEN = (SPLIT, GROUP, TIME)
+HIDDEN = (SPLIT, GROUP, TIME, WEIGHT)
 """Those that whoever reads the rows of one side is not shown."""
 
 
@@ -49,6 +52,7 @@ class ColumnType(StrEnum):
     FLAG = "flag"
     CATEGORY = "category"
     DATETIME = "datetime"
+    TEXT = "text"
 
 
 class Split(StrEnum):
@@ -108,6 +112,30 @@ class Engine(StrEnum):
     """On a Dask cluster: trials, and the fit of a model that can."""
 
 
+class Quality(StrEnum):
+    """How much a first answer may cost, where neither the user nor the problem names a model."""
+
+    FAST = "fast"
+    """One booster."""
+    GOOD = "good"
+    """Two boosters whose margins are averaged."""
+    BEST = "best"
+    """An ensemble of what does best out of fold; at least those two."""
+
+    @property
+    def family(self) -> str:
+        """Family of models that is trained; of the best, the one that it begins with."""
+        return "xgboost" if self is Quality.FAST else "boosters"
+
+
+DEFAULT_MINUTES = 5.0
+"""Minutes of `quality=best`."""
+
+_TRIALS = 20
+_MOST_TRIALS = 200
+"""Trials of a search that time ends."""
+
+
 class Options(BaseModel):
     """What a chain may be asked for whatever its problem is."""
 
@@ -116,19 +144,74 @@ class Options(BaseModel):
     model: Annotated[
         str | None, Field(description="family of models; by default the problem's own")
     ] = None
+    quality: Annotated[
+        Quality | None,
+        Field(
+            description="fast (one booster), good (two, averaged) or best (an ensemble of several"
+            " families and settings), in place of the problem's own model; good where it has none"
+        ),
+    ] = None
+    minutes: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=10_000,
+            description="time for quality=best, 5 if not given, or for the search of tune=true",
+        ),
+    ] = None
     model_params: Annotated[
         dict[str, Any],
         BeforeValidator(_settings),
         Field(description="hyperparameters of the model, as a JSON object"),
     ] = {}
+    metric: Annotated[
+        str | None,
+        Field(
+            description="metric that decides: where to stop, what is best of several, the headline;"
+            " by default the problem's own"
+        ),
+    ] = None
+    positive: Annotated[
+        str | None,
+        Field(description="the positive one of two classes; by default the rare or the second one"),
+    ] = None
+    threshold: Annotated[
+        str | None,
+        Field(
+            description="probability from which on a row is positive: a number, or a goal it is"
+            " tuned for out of fold: f1, recall@precision:0.9, precision@recall:0.9 or cost:FP,FN;"
+            " by default the more probable class is said"
+        ),
+    ] = None
+    calibrate: Annotated[
+        bool, Field(description="bring probabilities to what is seen out of fold, by a temperature")
+    ] = False
+    interval: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="part of the rows that a predicted number's interval holds; 0 for none",
+        ),
+    ] = 0.9
     compare: Annotated[
         tuple[str, ...],
         BeforeValidator(names_in),
         AfterValidator(_once),
-        Field(description="families to cross-validate side by side, a,b; the best is trained"),
+        Field(
+            description="families to cross-validate side by side, a,b; the best is trained; with"
+            " tune=true, families to search together"
+        ),
     ] = ()
     tune: Annotated[bool, Field(description="search hyperparameters before training")] = False
-    n_trials: Annotated[int, Field(ge=1, le=10_000, description="trials of the search")] = 20
+    n_trials: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=10_000,
+            description="trials of the search; by default 20, or 200 where minutes end it",
+        ),
+    ] = None
     trials_at_once: Annotated[
         int | None,
         Field(ge=1, le=1_000, description="trials that run at the same time; by default the cores"),
@@ -173,6 +256,11 @@ class Options(BaseModel):
     explain_rows: Annotated[
         int, Field(ge=1, description="held-out rows whose Shapley values are kept, at most")
     ] = 1_000
+
+    @property
+    def most_trials(self) -> int:
+        """Trials of the search, if time does not end it before."""
+        return self.n_trials or (_MOST_TRIALS if self.minutes else _TRIALS)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from baton.words.text import quoted
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -35,8 +37,18 @@ class WarningKind(StrEnum):
     """Labels that look wrong."""
     IMBALANCE = "imbalance"
     """A class of few rows."""
+    METRIC = "metric"
+    """A metric that is not defined on the held-out rows, so that another one decides."""
+    KEYS = "keys"
+    """Rows that name a row of another table which is not there."""
     COLUMNS = "columns"
     """Columns that are constant, all different, or were lost in reading."""
+    UNREAD = "unread"
+    """Cells of new rows that are not what their column was."""
+    UNKNOWN = "unknown"
+    """Categories of new rows that the model does not know."""
+    ASIDE = "aside"
+    """Columns of new rows that the model did not learn from."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,14 @@ def sorted_warnings(found: Iterable[DataWarning]) -> list[DataWarning]:
     """Put what matters most first."""
     order = list(WarningKind)
     return sorted(found, key=lambda one: order.index(one.kind))
+
+
+def left_aside(columns: tuple[str, ...]) -> list[DataWarning]:
+    """Say that the model knows nothing of some columns of new rows."""
+    if not columns:
+        return []
+    said = f"left aside: {quoted(columns)}; the table that the model learnt from had no such column"
+    return [DataWarning(WarningKind.ASIDE, columns, said)]
 
 
 def as_table(found: Iterable[DataWarning]) -> pa.Table:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
 
+import prefect
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import Task, task
@@ -32,7 +33,7 @@ from baton.atomic import write_bytes
 from baton.chain import stored
 from baton.chain.events import Key, ReportKey, TableRef
 from baton.errors import StorageError
-from baton.lineage import digest_of_file
+from baton.lineage import digest_of_file, with_lineage
 from baton.settings import settings
 
 P = ParamSpec("P")
@@ -178,6 +179,53 @@ class ByPlan(CachePolicy):
         return _new(inputs["plan"].key(self.table.format_map(inputs)))
 
 
+class Written:
+    """A table that is written by batches to its place, where it stands once it is whole."""
+
+    def __init__(self, key: str, lineage: dict[str, Any]) -> None:
+        self.key = _KEY.validate_python(key)
+        self.n_rows = 0
+        self._lineage = lineage
+        self._writer: pq.ParquetWriter | None = None
+        self._new = settings().results / _new(key)
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows; the first ones say what the columns are."""
+        with _remembered():
+            disk.require_room(settings().home, table.nbytes)
+            if self._writer is None:
+                self._new.parent.mkdir(parents=True, exist_ok=True)
+                self._schema = with_lineage(table.slice(0, 0), self._lineage).schema
+                self._writer = pq.ParquetWriter(
+                    self._new, self._schema, compression="zstd", compression_level=1
+                )
+            self._writer.write_table(table.cast(self._schema))
+        self.n_rows += len(table)
+
+    def __enter__(self) -> Written:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with _remembered():
+            if self._writer is not None:
+                self._writer.close()
+            if kind is None and self._writer is not None:
+                _ledger().write_path(_new(self.key), _metadata(path_of(self.key)))
+        self._new.unlink(missing_ok=True)
+
+
+def _metadata(data: Path) -> bytes:
+    """What Prefect would write of a result."""
+    return json.dumps(
+        {
+            "storage_key": str(data),
+            "expiration": None,
+            "serializer": {"type": _SERIALIZER_NAME},
+            "prefect_version": prefect.__version__,
+        }
+    ).encode()
+
+
 def _ledger() -> Ledger:
     return Ledger(basepath=str(settings().results))
 
@@ -278,6 +326,13 @@ def head(reference: TableRef, n_rows: int) -> pa.Table:
     with pq.ParquetFile(checked(reference)) as file:
         batches = list(itertools.islice(file.iter_batches(n_rows), 1))
         return pa.Table.from_batches(batches, file.schema_arrow)
+
+
+def batches(reference: TableRef, n_rows: int | None) -> Iterator[pa.Table]:
+    """Rows of a table, so many at a time, or all at once; the file is checked first."""
+    with pq.ParquetFile(checked(reference)) as file:
+        for batch in file.iter_batches(n_rows or max(reference.n_rows, 1)):
+            yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
 
 
 def schema(reference: TableRef) -> pa.Schema:

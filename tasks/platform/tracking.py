@@ -51,6 +51,9 @@ _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEE
 _DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
 """What the addresses of stores begin with that keep no artifacts."""
 
+_NOTE_TAG = "mlflow.note.content"
+"""What MLflow's pages show as a run's description."""
+
 _PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
     "baton",
@@ -63,6 +66,9 @@ _REQUIREMENTS = (
     "skops",
     "xgboost",
 )
+
+_EXTRAS = ("catboost",)
+"""Families whose library is an extra of that name."""
 
 
 def pages() -> Callable[..., Awaitable[None]]:
@@ -442,8 +448,15 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
             data_path=str(path),
             signature=signature_of(fitted, example),
             input_example=serving_example(example),
-            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=[f"{name}=={version(name)}" for name in _required(fitted)],
         )
+
+
+def _required(fitted: models.FittedModel) -> list[str]:
+    """Distributions that answering takes; an extra's only where it is used."""
+    members = fitted.members if isinstance(fitted, models.Ensemble) else (fitted,)
+    extra = {one.family for one in members} & set(_EXTRAS)
+    return [*_REQUIREMENTS, *sorted(extra)]
 
 
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:
@@ -457,6 +470,7 @@ def signature_of(fitted: models.FittedModel, example: Any) -> Any:
         ColumnType.NUMBER: DataType.double,
         ColumnType.FLAG: DataType.boolean,
         ColumnType.CATEGORY: DataType.string,
+        ColumnType.TEXT: DataType.string,
         ColumnType.DATETIME: DataType.datetime,
     }
     inputs: list[ColSpec | TensorSpec] = [
@@ -585,6 +599,7 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
 
     client, run_id, data = _client(), evaluated.model.run_id, evaluated.data
     _log_metrics(client, run_id, evaluated)
+    client.set_tag(run_id, _NOTE_TAG, f"**{data.title}**\n\n{evaluated.summary}")
     for name, value in evaluated.scores.items():
         client.set_model_version_tag(
             evaluated.model.name, str(evaluated.model.version), name, f"{value:.6g}"
@@ -626,6 +641,7 @@ def _log_tables(client: Any, run_id: str, evaluated: ModelEvaluated) -> None:
         "metrics": evaluated.metrics,
         "permutation_importance": evaluated.permutation_importance,
         "shap_global": evaluated.shap_global,
+        **({"leaderboard": evaluated.leaderboard} if evaluated.leaderboard else {}),
     }
     with tempfile.TemporaryDirectory() as folder:  # log_table would append to an earlier one
         for name, table in tables.items():

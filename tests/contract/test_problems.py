@@ -66,6 +66,9 @@ def case(request, tmp_path):
             "order_time": "ordered",
             "customer_key": "customer",
         }
+    if request.param == "relational":
+        shop = make_shop(tmp_path / "shop.sqlite")
+        values = {"url": str(shop), "table": "orders", "target": "total", "time": "ordered"}
     is_readme = request.param.startswith("moons")
     if request.param == "taxi":
         values = _trips(tmp_path)
@@ -91,6 +94,8 @@ def test_a_misspelt_parameter_is_refused_with_the_known_ones(case):
     problem, _ = case
     with pytest.raises(InputError, match=r"unknown parameter 'sede'.*it has: .*seed"):
         values = {"path": "x.csv", "target": "y"} if problem.name == "table" else {}
+        if problem.name == "relational":
+            values = {"url": "x.sqlite", "table": "x", "target": "y"}
         problems.parse(problem, values | {"sede": 1})
 
 

@@ -178,6 +178,14 @@ class Home:
         wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": conditions or None}
         return self.post("flow_runs/filter", {k: v for k, v in wanted.items() if v})
 
+    def wait_until_empty(self, seconds=30):
+        """Wait until no process of this home is left; name those that are."""
+        try:
+            wait_for(lambda: not self.processes(), seconds)
+        except AssertionError:
+            left = [_command(pid) for pid in self.processes()]
+            raise AssertionError(f"after {seconds} s there were still {left}") from None
+
     def processes(self):
         """Ids of the living processes whose environment names this home."""
         mark = f"BATON_HOME={self.path}".encode()
@@ -188,6 +196,13 @@ class Home:
                 if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
                     found.append(int(place.name))
         return found
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
 
 
 def wait_for(what, seconds=120, step=0.3):

@@ -67,52 +67,75 @@ def _prefect(home, *arguments, cwd=ROOT):
     return done.stdout
 
 
-def test_deploying_twice_leaves_no_twin_and_a_worker_runs_the_chain(server, tmp_path):
-    """Every deployment and automation stands once, and the chain completes under a worker.
-
-    Until there is one, the command says so; files of the worker's home are named as its own.
-    """
+@pytest.fixture(scope="module")
+def deployed(server):
+    """The server after two deploys of what prefect.yaml declares."""
     _prefect(server, "work-pool", "create", "baton", "--type", "process")
     for _ in range(2):
         _prefect(server, "deploy", "--all")
+    return server
+
+
+def test_deploying_twice_leaves_no_twin(deployed):
+    """Every deployment and automation stands once."""
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    found = [d["name"] for d in server.post("deployments/filter", {})]
+    found = [d["name"] for d in deployed.post("deployments/filter", {})]
     assert sorted(found) == sorted(d["name"] for d in declared)
-    automations = [a["name"] for a in server.post("automations/filter", {})]
+    automations = [a["name"] for a in deployed.post("automations/filter", {})]
     assert sorted(automations) == sorted(declared_automations())
 
-    client = subprocess.Popen(
+
+def test_a_run_that_no_worker_takes_says_so(deployed, tmp_path):
+    """Until there is one: after some seconds, with the name of the work pool."""
+    with _running(deployed, tmp_path) as client:
+        _check_that_nobody_takes_it(client)
+        client.terminate()
+        client.communicate(timeout=60)
+
+
+@pytest.mark.long  # a process for every stage, each with all imports
+def test_a_worker_runs_the_chain(deployed, tmp_path):
+    """It completes once there is a worker; files of the worker's home are named as its own."""
+    with _running(deployed, tmp_path) as client:
+        _check_that_nobody_takes_it(client)
+        worker = subprocess.Popen(
+            [BIN / "prefect", "worker", "start", "--pool", "baton", "--type", "process"],
+            cwd=ROOT,
+            env=_environment(deployed) | {"PREFECT_WORKER_QUERY_SECONDS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            out, said = client.communicate(timeout=600)
+            assert client.returncode == 0, said
+            made = json.loads(out)
+            assert made["state"] == "COMPLETED"
+            assert made["report"].startswith("<BATON_HOME of the workers>/results/spheres/")
+            assert not (tmp_path / "other").exists()
+        finally:
+            worker.terminate()
+            worker.wait(30)
+
+
+def _running(server, folder):
+    """`baton run` against that server, begun."""
+    return subprocess.Popen(
         [BIN / "baton", "run", "spheres", "-p", "rows=500", "--json"],
         cwd=ROOT,
-        env=_environment(server) | {"BATON_HOME": str(tmp_path / "other")},
+        env=_environment(server) | {"BATON_HOME": str(folder / "other")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def _check_that_nobody_takes_it(client):
     told = client.stderr.readline()
     assert told.startswith("baton: nobody has taken the run for 8 s")
     assert "no worker of work pool 'baton' is online" in told
 
-    worker = subprocess.Popen(
-        [BIN / "prefect", "worker", "start", "--pool", "baton", "--type", "process"],
-        cwd=ROOT,
-        env=_environment(server) | {"PREFECT_WORKER_QUERY_SECONDS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        out, said = client.communicate(timeout=240)
-        assert client.returncode == 0, said
-        made = json.loads(out)
-        assert made["state"] == "COMPLETED"
-        assert made["report"].startswith("<BATON_HOME of the workers>/results/spheres/")
-        assert not (tmp_path / "other").exists()
-    finally:
-        worker.terminate()
-        worker.wait(30)
 
-
-def test_pruning_removes_what_is_no_longer_declared(server, tmp_path):
+def test_pruning_removes_what_is_no_longer_declared(deployed, tmp_path):
     """A deployment that left prefect.yaml goes, and so does the automation it leaves behind."""
     for folder in ("flows", "serving", "tasks", "src"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
@@ -120,14 +143,11 @@ def test_pruning_removes_what_is_no_longer_declared(server, tmp_path):
     old = next(d for d in content["deployments"] if d["name"] == "evaluate")
     content["deployments"] = [old | {"name": "evaluate-old"}]
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(content))
-    if not server.post("deployments/filter", {}):  # this test runs alone
-        _prefect(server, "work-pool", "create", "baton", "--type", "process")
-        _prefect(server, "deploy", "--all")
-    _prefect(server, "deploy", "--all", cwd=tmp_path)
-    answer = server.baton("prune", PREFECT_API_URL=server.api)
+    _prefect(deployed, "deploy", "--all", cwd=tmp_path)
+    answer = deployed.baton("prune", PREFECT_API_URL=deployed.api)
     assert answer.code == 0, answer.err
     assert "removed deployment evaluate-old" in answer.out
     assert "removed automation evaluate-old__automation_1" in answer.out
-    left = {a["name"] for a in server.post("automations/filter", {})}
+    left = {a["name"] for a in deployed.post("automations/filter", {})}
     assert left == declared_automations()
-    assert "removed" not in server.baton("prune", PREFECT_API_URL=server.api).out
+    assert "removed" not in deployed.baton("prune", PREFECT_API_URL=deployed.api).out

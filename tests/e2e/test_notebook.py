@@ -158,7 +158,7 @@ def test_its_tables_are_frames_and_its_scores_are_those_announced(toured, chain)
     """Each table by name; the usual ones ready for use."""
     for name, path in toured["results"].items():
         assert chain.table(name).equals(pd.read_parquet(path))
-    with pytest.raises(InputError, match="there are: warnings, raw, features"):
+    with pytest.raises(InputError, match="there are: warnings, columns, raw, features"):
         chain.table("feature")
     assert chain.scores == toured["metrics"]
     assert chain.metrics["value"].to_dict() == pytest.approx(toured["metrics"])

@@ -7,6 +7,7 @@ import pytest
 
 from baton.lineage import lineage_of
 from tests.e2e.conftest import BRIEFLY
+from tests.shops import make_shop
 
 pytestmark = pytest.mark.e2e
 
@@ -42,10 +43,20 @@ def test_science_starts_later_on_what_engineering_has_kept(up, iris):
     assert again["chain"] != iris["chain"]
     assert [stage["stage"] for stage in again["stages"]] == ["train", "evaluate"]
     assert again["results"]["features"] == iris["results"]["features"]
-    compared = pd.read_parquet(again["results"]["comparison"])
-    assert set(compared["model"]) == {"decision_tree", "logistic_regression"}
-    assert compared["mean"].is_monotonic_decreasing
-    assert compared["model"][0] in Path(again["report"]).read_text("utf-8")
+    compared = pd.read_parquet(again["results"]["leaderboard"])
+    assert set(compared["candidate"]) == {"decision_tree", "logistic_regression"}
+    assert compared["score"].is_monotonic_decreasing
+    assert compared["weight"].tolist() == [1.0, 0.0]
+    assert (compared["low"] < compared["score"]).all()
+    assert compared[["fit_seconds", "rows_per_second", "n_bytes"]].gt(0).all(axis=None)
+    assert again["leaderboard"][0]["candidate"] == compared["candidate"][0]
+    side_by_side = up.baton("compare", iris["chain"], again["chain"], "--json")
+    assert side_by_side.code == 0, side_by_side.err
+    assert side_by_side.json["is_paired"]
+    assert any(one["name"] == "compare" for one in side_by_side.json["differs"])
+    page = Path(again["report"]).read_text("utf-8")
+    assert '<h2 id="leaderboard">' in page
+    assert compared["candidate"][0] in page
     subflows = [r for r in up.runs("candidate") if r["name"].endswith(" iris")]
     assert len(subflows) == 2
     assert max(r["start_time"] for r in subflows) < min(r["end_time"] for r in subflows)
@@ -99,20 +110,42 @@ def test_churn_is_learnt_from_a_database(up, shared):
     assert table["SalesOrderID"].is_unique
 
 
+def test_a_table_among_others_is_learnt_and_its_open_rows_are_predicted(up, tmp_path):
+    """By name, with the broken key warned of and the tables drawn in the report."""
+    shop = make_shop(tmp_path / "shop.sqlite", orders=400)
+    asked = ("-p", f"url={shop}", "-p", "table=orders", "-p", "target=total", "-p", "time=ordered")
+    model = ("-p", "model=decision_tree", "-p", "max_features=40")
+    ran = up.baton("run", "relational", *asked, *model, *BRIEFLY, "--json")
+    assert ran.code == 0, ran.err
+    assert "keys" in {one["kind"] for one in ran.json["warnings"]}
+    assert "Tables and keys" in Path(ran.json["report"]).read_text()
+    answer = up.baton("predict", "relational", "-p", "name=shop-orders-total", "--json")
+    assert answer.code == 0, answer.err
+    table = pd.read_parquet(answer.json["results"]["new_predictions"])
+    assert 0 < len(table) < 400
+    assert table["id"].is_unique
+    assert table["predicted"].notna().all()
+
+
 def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):
-    """A file of one row, without the target."""
+    """A file without the target, one cell of it bad; the answers beside the ids, in a file."""
     rows = [f"{i},${i % 70},{'yes' if i % 70 > 30 else 'no'}" for i in range(300)]
     train, new = tmp_path / "train.csv", tmp_path / "new.csv"
     train.write_text("\n".join(["id,price,dear", *rows]))
-    new.write_text("id,price\n1,$65\n")
+    new.write_text("id,price\n007,$65\n008,dear\n")
     asked = ("-p", f"path={train}", "-p", "target=dear", "-p", "model=decision_tree")
     ran = up.baton("run", "table", *asked, *BRIEFLY, "--json")
     assert ran.code == 0, ran.err
-    answer = up.baton("predict", "table", "-p", f"path={new}", "-p", "name=train-dear", "--json")
+    named, out = ("-p", f"path={new}", "-p", "name=train-dear"), tmp_path / "answers.csv"
+    answer = up.baton("predict", "table", *named, "--out", str(out), "--id", "id", "--json")
     assert answer.code == 0, answer.err
     table = pd.read_parquet(answer.json["results"]["new_predictions"])
-    assert table["predicted"].tolist() == ["yes"]
-    assert table["price"].tolist() == ["$65"]
+    assert table["predicted"][0] == "yes"
+    assert table["price"].tolist() == ["$65", "dear"]
+    assert out.read_text() == f"id,dear\n007,yes\n008,{table['predicted'][1]}\n"
+    assert [one["kind"] for one in answer.json["warnings"]] == ["unread"]
+    doubts = pd.read_parquet(answer.json["results"]["new_doubts"])
+    assert doubts[["_row", "column", "value"]].to_numpy().tolist() == [[1, "price", "dear"]]
 
 
 BAD = [

@@ -27,7 +27,7 @@ def _said(home):
     return (home.path / "up.out").read_text()
 
 
-@pytest.mark.timeout(600)  # five starts of a process, on a machine that may be busy
+@pytest.mark.long  # test_chaos.py kills both, too, and others with them
 def test_a_chain_survives_kill_9_of_the_serve_process_and_of_the_server(home):
     """`baton up` starts them again: the waiting `baton run` completes, with one model version."""
     home.start()
@@ -78,7 +78,7 @@ def test_nothing_is_left_running_after_the_command_is_killed(home):
     assert process.returncode == -signal.SIGKILL
     assert "Traceback" not in said
     assert "is cancelled" not in said
-    wait_for(lambda: not home.processes(), 30)
+    home.wait_until_empty()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home, signum):
     assert "Traceback" not in said
     assert "is cancelled; what its stages have made stays" in said
     assert json.loads(out)["state"] == "CANCELLED"
-    wait_for(lambda: not home.processes(), 30)
+    home.wait_until_empty()
     assert states()[0] == "CANCELLED"
 
 

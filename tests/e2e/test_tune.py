@@ -109,7 +109,7 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
 
     def first():
         running = up.runs("trial", state={"type": {"any_": ["RUNNING"]}})
-        pids = [_process_of(up, run["id"]) for run in running if run["id"] not in before]
+        pids = [process_of(up, run["id"]) for run in running if run["id"] not in before]
         return next(filter(None, pids), None)
 
     os.kill(wait_for(first, 60, step=0.05), signal.SIGKILL)
@@ -137,7 +137,7 @@ def test_trials_and_fit_run_on_a_dask_cluster(up):
     assert answer.json["metrics"]["accuracy"] > 0.9
 
 
-def _process_of(home, run_id):
+def process_of(home, run_id):
     """Process that stands for a run."""
     mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
     for pid in home.processes():

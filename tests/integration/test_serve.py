@@ -1,7 +1,16 @@
-"""What serving/serve.py makes of prefect.yaml."""
+"""What serving/serve.py makes of prefect.yaml, and the processes of its runs."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -80,3 +89,47 @@ def test_a_missing_dependency_is_not_called_a_missing_flow(code, said, tmp_path,
     with pytest.raises(InputError, match=r"flow flows/needy\.py:run cannot be imported") as refused:
         flow_of(entry)
     assert said in str(refused.value)
+
+
+STARTER = """
+import os, subprocess, sys, time
+os.environ["BATON_PARENT_PID"] = str(os.getpid())
+print(subprocess.Popen([sys.executable, "-m", "serving.engine"]).pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_run_on_its_way_ends_with_the_process_that_started_it():
+    """Also while it imports, or waits for a server that says nothing, before its first line."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        run = {"PREFECT_API_URL": api, "PREFECT__FLOW_RUN_ID": str(uuid4())}
+        command = [sys.executable, "-c", STARTER]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, env=os.environ | run, cwd=ROOT
+        ) as starter:
+            pid = int(starter.stdout.readline())
+            silent.settimeout(120)
+            asking, _ = silent.accept()  # its imports are done
+            starter.kill()
+        try:
+            with asking:
+                _wait_until_gone(pid)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _wait_until_gone(pid, seconds=20):
+    end = time.monotonic() + seconds
+    while _is_alive(pid):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _is_alive(pid):
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

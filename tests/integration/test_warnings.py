@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 
 from baton.chain.events import ModelEvaluated
 from baton.settings import settings
@@ -18,8 +19,8 @@ from flows.train import train
 from tasks.checking import ChecksPlan
 from tasks.data import dataset_ready, plan_dataset
 from tasks.evaluation import EvaluationPlan
-from tasks.platform import results
-from tasks.reporting import ReportPlan, model_evaluated
+from tasks.platform import results, tracking
+from tasks.reporting import ReportPlan, model_evaluated, summary
 from tasks.training import TrainingPlan, model_trained
 
 pytestmark = pytest.mark.usefixtures("prefect")
@@ -88,6 +89,21 @@ def test_a_leak_is_said_in_the_log_the_event_and_the_page(tmp_path, caplog):
     assert page.index("<li>leak") < page.index('<h2 id="metrics">')
     assert ModelEvaluated.model_validate(evaluated.payload()) == evaluated
     assert set(evaluated.drivers) >= {"one", "two"}
+    assert evaluated.drivers_unit == "the unit of 'y'"
+    assert "Predictions of 'y' are typically off by" in evaluated.summary
+    assert re.search("But '(one|two)', '(one|two)' give 'y' away", evaluated.summary)
+    assert "<h1>y from t.csv</h1>" in page
+    assert page.index(escape(evaluated.summary)) < page.index('<h2 id="metrics">')
+    described = results.read(evaluated.columns).to_pylist()
+    assert [(one["name"], one["role"]) for one in described[:2]] == [
+        ("y", "target"),
+        ("a", "number"),
+    ]
+    assert page.index("Columns, as they were read") < page.index('<h2 id="metrics">')
+    note = tracking._client().get_run(evaluated.model.run_id).data.tags["mlflow.note.content"]
+    assert note == f"**y from t.csv**\n\n{evaluated.summary}"
+    assert "# y from t.csv: rmse" in summary(evaluated)
+    assert evaluated.summary in summary(evaluated)
     assert evaluated.baseline["rmse"] > evaluated.scores["rmse"]
 
 

@@ -139,9 +139,8 @@ def test_units_are_groups_or_runs_of_time():
 
 
 def test_bonds_are_read_from_hidden_columns():
-    """And taken out of what a model sees."""
+    """Of some of the rows, or of none."""
     table = pd.DataFrame({"x": [1, 2, 3], GROUP: ["a", "b", "b"], TIME: [3, 1, 2]})
     found = bonds.bonds_of(table).take(np.array([0, 2]))
     assert found.groups.tolist() == ["a", "b"] and found.times.tolist() == [3, 2]
-    assert list(bonds.without_bonds(table)) == ["x"]
     assert not bonds.bonds_of(table[["x"]])

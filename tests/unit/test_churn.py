@@ -347,3 +347,26 @@ def test_a_date_that_is_none_is_said_in_one_line(shop, value):
     change(shop, f"alter table orders add column due date; update orders set due = {value};")
     with pytest.raises(InputError, match="not of its column's type"):
         CHURN.load(parsed(shop))
+
+
+def test_the_published_space_is_searched():
+    """Names, ranges and steps are those of the churn on AdventureWorks, whatever LightGBM's are."""
+    from baton.models.space import Float, Int
+    from baton.problems.churn import HYPERPARAMETERS, SPACE
+    from baton.terms import Kind
+    from baton.tuning import chosen_space
+
+    assert chosen_space("lightgbm", Kind.CLASSIFICATION, SPACE, {}) == {
+        "n_estimators": Int(20, 150),
+        "learning_rate": Float(0.01, 0.2),
+        "num_leaves": Int(20, 50, step=10),
+        "max_depth": Int(6, 12),
+        "min_data_in_leaf": Int(20, 50, step=5),
+        "max_bin": Int(200, 300),
+        "lambda_l1": Float(0, 10),
+        "lambda_l2": Float(0, 10),
+        "min_gain_to_split": Float(0, 15),
+        "bagging_fraction": Float(0.2, 0.95, step=0.05),
+        "feature_fraction": Float(0.2, 0.95, step=0.05),
+    }
+    assert not HYPERPARAMETERS["early_stopping"]

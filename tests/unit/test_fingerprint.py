@@ -102,14 +102,19 @@ EVERYTHING = FITTED | CHECKED | {"data"}
 @pytest.mark.parametrize(
     ("file", "old", "new", "keys"),
     [
-        ("baton/models/xgb.py", '"n_estimators": 300', '"n_estimators": 301', FITTED),
+        ("baton/models/xgb.py", '"n_estimators": 1000', '"n_estimators": 1001', FITTED),
         (
             "baton/evaluation/metrics.py",
             "classification(y_true, output,",
             "classification(y_true, 1 * output,",
             JUDGED,
         ),
-        ("tasks/comparison.py", "_FOLDS = 5", "_FOLDS = 6", {"comparison"}),
+        (
+            "baton/selection/greedy.py",
+            "MOST_STEPS = 12",
+            "MOST_STEPS = 9",
+            {"comparison", "study", "report"},
+        ),
         ("tasks/evaluation.py", "_ROWS = 1000", "_ROWS = 500", {"evaluation", "report"}),
         ("tasks/rows.py", '"=="', '"!="', FITTED - {"prediction"} | CHECKED),
         ("baton/checks/suspect.py", "_ALMOST = 0.95", "_ALMOST = 0.96", CHECKED),

@@ -16,7 +16,7 @@ from xgboost import XGBClassifier
 from baton import models
 from baton.errors import InputError
 from baton.evaluation.importance import SCORERS, permutation_importance
-from baton.evaluation.metrics import INFO, Metric
+from baton.metric import INFO, Metric
 from baton.terms import Kind
 
 

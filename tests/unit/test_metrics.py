@@ -14,7 +14,7 @@ from scipy import stats
 from baton import models
 from baton.errors import InputError
 from baton.evaluation import curves, intervals, metrics, validation
-from baton.evaluation.metrics import Metric
+from baton.metric import Metric
 from baton.terms import GROUP, Kind
 
 
@@ -456,3 +456,62 @@ def test_folds_keep_groups_together():
         validation.cross_validate(hanging, "y", kind, folds=5, fit=fit)
         assert set.union(*seen) == set(groups)
         assert sum(map(len, seen)) == len(set(groups))
+
+
+def test_differences_are_of_the_same_resamples():
+    """What is hard for both cancels out: the interval is narrower than those of each apart."""
+    random = np.random.default_rng(0)
+    y = random.normal(size=300)
+    hard = 3 * random.normal(size=300)
+    one, other = y + hard, y + hard + 0.5 * random.normal(size=300)
+    low, high = intervals.differences(Kind.REGRESSION, y, (one, other))["rmse"]
+    apart = intervals.bootstrap(Kind.REGRESSION, y, one)["rmse"]
+    truth = metrics.regression(y, other)["rmse"] - metrics.regression(y, one)["rmse"]
+    assert low < truth < high
+    assert high - low < 0.5 * (apart[1] - apart[0])
+
+
+@pytest.mark.parametrize("is_by_unit", [False, True])
+def test_intervals_of_differences_cover(is_by_unit):
+    """Of two models that are equally good, at least nine of ten intervals hold zero."""
+    held = {"accuracy": 0, "log_loss": 0}
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        units = np.repeat(np.arange(40), 5) if is_by_unit else None
+        shared = np.repeat(random.normal(size=40), 5) if is_by_unit else 0.0
+        y = (random.normal(size=200) + shared > 0).astype(int)
+        answers = []
+        for _ in range(2):
+            noise = np.repeat(random.normal(size=40), 5) if is_by_unit else random.normal(size=200)
+            chance = 1 / (1 + np.exp(-(y - 0.5) - noise))
+            answers.append(np.column_stack([1 - chance, chance]))
+        found = intervals.differences(
+            Kind.CLASSIFICATION, y, tuple(answers), ([0, 1], [0, 1]), units=units, seed=seed
+        )
+        for name in held:
+            held[name] += found[name][0] <= 0 <= found[name][1]
+    assert min(held.values()) >= 54
+
+
+def test_two_models_without_a_mistake_may_yet_differ():
+    """That both are right on fifty rows is no proof; of other metrics nothing is made up."""
+    y = np.arange(50) % 2
+    both = (np.eye(2)[y], np.eye(2)[y])
+    found = intervals.differences(Kind.CLASSIFICATION, y, both, ([0, 1], [0, 1]))
+    assert found["accuracy"] == pytest.approx((-0.038, 0.038), abs=1e-3)
+    assert found["log_loss"] == (0, 0)
+
+
+def test_differences_take_classes_of_another_order():
+    """Each model has its own; a class that one does not know counts as wrong."""
+    y = np.asarray(["a", "b", "c"] * 30)
+    full = np.eye(3)[np.arange(90) % 3]
+    found = intervals.differences(
+        Kind.CLASSIFICATION, y, (full, full[:, [2, 0, 1]]), (list("abc"), list("cab"))
+    )
+    assert found["accuracy"][0] < 0 < found["accuracy"][1]
+    assert found["brier"] == (0, 0)
+    found = intervals.differences(
+        Kind.CLASSIFICATION, y, (full, full[:, :2] + 0.01), (list("abc"), list("ab"))
+    )
+    assert found["accuracy"][1] < -0.2

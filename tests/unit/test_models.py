@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,6 @@ from sklearn.preprocessing import FunctionTransformer
 
 from baton import models
 from baton.errors import InputError
-from baton.models.space import Float, Int
 from baton.terms import Kind
 
 QUICK = {"n_estimators": 12, "n_jobs": 1}
@@ -184,24 +184,6 @@ def test_one_model_per_class_is_scikit_learns():
         np.testing.assert_allclose(model.predict_proba(table), expected, atol=1e-4)
 
 
-def test_lightgbm_searches_the_published_space():
-    """Names, ranges and steps are those of the churn on AdventureWorks."""
-    space = models.family("lightgbm").space(Kind.CLASSIFICATION)
-    assert space == {
-        "n_estimators": Int(20, 150),
-        "learning_rate": Float(0.01, 0.2),
-        "num_leaves": Int(20, 50, step=10),
-        "max_depth": Int(6, 12),
-        "min_data_in_leaf": Int(20, 50, step=5),
-        "max_bin": Int(200, 300),
-        "lambda_l1": Float(0, 10),
-        "lambda_l2": Float(0, 10),
-        "min_gain_to_split": Float(0, 15),
-        "bagging_fraction": Float(0.2, 0.95, step=0.05),
-        "feature_fraction": Float(0.2, 0.95, step=0.05),
-    }
-
-
 def test_what_a_library_refuses_is_said_in_one_line():
     """A value of the right type that the library has no use for names it and its reason."""
     table = table_of()
@@ -297,23 +279,136 @@ def fits(monkeypatch):
 
 
 def test_stopping_early_watches_training_rows_alone(fits):
-    """Fitted and watched rows part the table that was given: no other row is ever seen."""
+    """Fitted and watched rows part the table that was given, then all of it is fitted."""
     table = table_of(3000)
     train, test = table[:2100], table[2100:]
     model = fit(train)
-    ((fitted, _, watched, _),) = fits
+    (fitted, _, watched, _), (whole, *_) = fits
     assert len(fitted) == 1785 and len(watched) == 315
-    both = np.concatenate([fitted, watched])
     given = model.matrix(train)
+    np.testing.assert_array_equal(whole, given)
+    both = np.concatenate([fitted, watched])
     assert {row.tobytes() for row in both} == {row.tobytes() for row in given}
     assert len(both) == len(given)
     assert not {row.tobytes() for row in both} & {row.tobytes() for row in model.matrix(test)}
 
 
+def test_lightgbm_fits_all_rows_with_the_trees_that_a_part_found(monkeypatch):
+    """Fifteen in a hundred rows say when to stop; the model has seen them too."""
+    import lightgbm
+
+    seen, original = [], lightgbm.train
+
+    def spy(settings, rows, n_trees, **options):
+        found = original(settings, rows, n_trees, **options)
+        seen.append((rows.num_data(), n_trees, found.best_iteration))
+        return found
+
+    monkeypatch.setattr(lightgbm, "train", spy)
+    recipe = models.Recipe("label", Kind.CLASSIFICATION, "lightgbm", {"n_jobs": 1})
+    model = models.fit(table_of(2100), recipe)
+    (part, most, best), (whole, n_trees, _) = seen
+    assert (part, most, whole, n_trees) == (1785, 1000, 2100, best)
+    assert 1 < best < 1000
+    assert model.estimator.booster_.current_iteration() == best
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("n_rows", [600, 2400])
+def test_noise_stops_either_engine(name, n_rows):
+    """Nothing can be learnt: a few trees of a thousand are kept, by folds and by a part."""
+    table = table_of(n_rows)
+    table["label"] = np.random.default_rng(0).permutation(table["label"])
+    model = models.fit(table, models.Recipe("label", Kind.CLASSIFICATION, name, {"n_jobs": 1}))
+    estimator = model.estimator
+    trees = (
+        estimator.get_booster().num_boosted_rounds()
+        if name == "xgboost"
+        else estimator.booster_.current_iteration()
+    )
+    assert trees < 50
+
+
+def test_rare_classes_leave_the_log_loss_finite():
+    """One row in five hundred is of a class; no other row is all but excluded from it."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(6000, 3))
+    rare = random.random(6000) < 0.002
+    label = np.where(rare, "rare", np.where(x[:, 0] + random.normal(size=6000) > 0, "yes", "no"))
+    table = pd.DataFrame(x, columns=list("abc")).assign(label=label)
+    model = models.fit(table[:4000], models.Recipe("label", Kind.CLASSIFICATION, "xgboost"))
+    held = table[4000:]
+    proba = model.predict_proba(held)
+    places = [model.classes.index(one) for one in held["label"]]
+    assert -np.log(proba[np.arange(len(held)), places]).mean() < 0.75
+
+
+def test_a_users_objective_is_kept():
+    """Poisson's, in the folds and in the fit: no prediction is negative."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=300)
+    table = pd.DataFrame({"x": x, "label": random.poisson(np.exp(x)).astype(float)})
+    params = {"objective": "count:poisson", "n_jobs": 1}
+    model = models.fit(table, models.Recipe("label", Kind.REGRESSION, "xgboost", params))
+    assert model.estimator.get_params()["objective"] == "count:poisson"
+    assert model.predict(table).min() >= 0
+
+
+def test_the_margins_of_both_boosters_are_averaged(tmp_path):
+    """Log-odds of each, read from its own file, have the mean that the model answers."""
+    table = table_of(400, n_classes=2)
+    params = {"n_estimators": 20, "n_jobs": 1}
+    model = models.fit(table, models.Recipe("label", Kind.CLASSIFICATION, "boosters", params))
+    model.save(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "model.json", "model.txt", "model.ubj",
+    ]  # fmt: skip
+    each = [
+        models.family(name).load(tmp_path, model.kind).predict_proba(model.matrix(table))
+        for name in ("xgboost", "lightgbm")
+    ]
+    margins = [np.log(one[:, 1] / one[:, 0]) for one in each]
+    expected = 1 / (1 + np.exp(-np.mean(margins, axis=0)))
+    np.testing.assert_allclose(model.predict_proba(table)[:, 1], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_rows", [300, 2400])
+def test_boosters_at_the_same_time_are_those_one_after_the_other(n_rows, monkeypatch):
+    """One thread each, and the same bits; a given number of threads is for one at a time."""
+    table, here, both, begun = table_of(n_rows), threading.get_ident(), threading.Barrier(2), []
+    for family in map(models.family, ("xgboost", "lightgbm")):
+        fit_it = type(family).fit
+
+        def noted(self, X, y, spec, fit_it=fit_it):
+            begun.append((threading.get_ident() == here, spec.params["n_jobs"]))
+            if not begun[-1][0]:
+                both.wait(60)
+            return fit_it(self, X, y, spec)
+
+        monkeypatch.setattr(type(family), "fit", noted)
+
+    def answers(**params):
+        params = {"n_estimators": 20} | params
+        recipe = models.Recipe("label", Kind.CLASSIFICATION, "boosters", params)
+        return models.fit(table, recipe).predict_proba(table)
+
+    together, apart = answers(), answers(n_jobs=1)
+    np.testing.assert_array_equal(together, apart)
+    assert begun == [(False, 1)] * 2 + [(True, 1)] * 2
+
+
+def test_what_a_booster_refuses_at_the_same_time_is_said_in_one_line():
+    """An error of one of two threads reaches the user as any other does."""
+    recipe = models.Recipe("label", Kind.CLASSIFICATION, "boosters", {"lightgbm__num_leaves": -3})
+    with pytest.raises(InputError, match=r"boosters .*num_leaves"):
+        models.fit(table_of(300), recipe)
+
+
 def test_few_rows_are_all_fitted(fits):
     """Below 2,000 rows none is spent on watching."""
     fit(table_of(1999))
-    assert len(fits[0][0]) == 1999 and len(fits[0][2]) == 0
+    ((fitted, _, watched, _),) = fits
+    assert len(fitted) == 1999 and len(watched) == 0
 
 
 @pytest.mark.parametrize("n_rows", [600, 2400])
@@ -331,7 +426,7 @@ def test_a_class_of_one_row_is_fitted_not_watched(fits):
     table.loc[5, "label"] = "once"
     model = fit(table)
     assert model.classes == ("class 00", "class 01", "class 02", "once")
-    ((_, y, _, watched),) = fits
+    (_, y, _, watched), _ = fits
     assert 3 in y and 3 not in watched
 
 

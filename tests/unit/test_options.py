@@ -19,6 +19,9 @@ def test_a_comparison_names_each_family_once():
     [
         ({"compare": "lasso,xgboost", "model_params": '{"alpha": 1}'}, "which family"),
         ({"compare": "lasso,xgboost", "model": "adaboost"}, "not among those to compare"),
+        ({"compare": "lasso,xgboost", "quality": "fast"}, "quality chooses the model"),
+        ({"model": "lasso", "quality": "good"}, "quality chooses the model"),
+        ({"quality": "perfect"}, "quality"),
         ({"model": "perceptron"}, "unknown model 'perceptron'"),
         ({"model": "xgbost"}, "did you mean 'xgboost'"),
         ({"compar": "lasso,xgboost"}, "did you mean 'compare'"),
@@ -42,6 +45,23 @@ def test_a_problem_keeps_the_settings_of_its_own_model():
     assert with_model(Options(model="xgboost"), "lightgbm", own).model_params == {}
 
 
+def test_a_quality_takes_the_place_of_the_problems_own_model():
+    """Fast is one booster, good is two, best begins with these; none takes over other settings."""
+    own = {"n_estimators": 5}
+    for quality, family in (("fast", "xgboost"), ("good", "boosters"), ("best", "boosters")):
+        found = with_model(Options(quality=quality), "lightgbm", own)
+        assert (found.model, found.model_params) == (family, {})
+
+
+def test_a_table_is_learnt_by_two_boosters():
+    """Where the problem has no model of its own the default quality decides."""
+    from baton.problems import Goal
+    from baton.terms import Kind
+    from tasks.data import _stated
+
+    assert _stated(Goal(Kind.REGRESSION, "y", "rmse"))["model"] == "boosters"
+
+
 def test_sources_of_any_name_have_places_of_their_own():
     """Names of other scripts, of other case, of any length."""
     problem = problems.get("spheres")
@@ -57,7 +77,15 @@ def test_sources_of_any_name_have_places_of_their_own():
         ({"space": '{"max_depth": [2, 8]}'}, "add -p tune=true"),
         ({"engine": "workers"}, "add -p tune=true"),
         ({"engine": "spark"}, "engine"),
-        ({"tune": "true", "compare": "xgboost,lightgbm"}, "ask for one of them"),
+        (
+            {"tune": "true", "compare": "xgboost,lightgbm", "space": '{"max_depth": [2, 8]}'},
+            "space is of one model",
+        ),
+        ({"tune": "true", "quality": "best"}, "quality=best brings settings of its own"),
+        ({"quality": "best", "model_params": '{"max_depth": 3}'}, "leave out model_params"),
+        ({"minutes": "2"}, "minutes is for quality=best or tune=true"),
+        ({"quality": "good", "minutes": "2"}, "minutes is for quality=best or tune=true"),
+        ({"quality": "best", "minutes": "0"}, "minutes"),
         ({"tune": "true", "study": "../mine"}, "study"),
         ({"tune": "true", "n_trials": "0"}, "n_trials"),
         ({"tune": "true", "trials_at_once": "0"}, "trials_at_once"),
@@ -71,6 +99,13 @@ def test_a_search_that_makes_no_sense_is_refused_at_the_door(values, said):
         options.parse(problems.get("spheres"), values)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_search_has_more_trials_where_time_ends_it():
+    """Twenty by default; what was asked for stays."""
+    assert Options(tune=True).most_trials == 20
+    assert Options(tune=True, minutes=2).most_trials == 200
+    assert Options(tune=True, minutes=2, n_trials=7).most_trials == 7
 
 
 def test_fresh_is_for_a_chain_that_reads_its_source():

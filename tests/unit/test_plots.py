@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from baton import selection
 from baton.errors import InputError
 from baton.evaluation import curves, metrics
 from baton.evaluation.importance import Importance
@@ -111,7 +112,33 @@ def regression(n_rows, scale=1.0):
         "fit": plots.predicted_vs_actual(actual, predicted, "duration_min", "min"),
         "residuals": plots.residuals(actual, predicted, "duration_min", "min"),
         "metrics": plots.metric_intervals(values, {}, {}, unit="min"),
+        "leaderboard": plots.leaderboard(candidates(values["rmse"]), "rmse", "min"),
     }
+
+
+def candidates(score):
+    """Lines of a leaderboard; of one nothing is known but that it answered."""
+    ends = [(score, score * 0.9, score * 1.1), (score * 1.5, None, None), (None, None, None)]
+    return tuple(
+        selection.Line(
+            candidate=f"xgboost_{place}",
+            model="xgboost",
+            metric="rmse",
+            score=value,
+            low=low,
+            high=high,
+            behind=None,
+            behind_low=None,
+            behind_high=None,
+            is_behind=place == 1,
+            fit_seconds=0.1,
+            rows_per_second=1e4,
+            n_bytes=1000,
+            weight=1.0 - min(place, 1),
+            params="{}",
+        )
+        for place, (value, low, high) in enumerate(ends)
+    )
 
 
 def explanations(table, found):

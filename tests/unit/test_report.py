@@ -102,7 +102,9 @@ def full(image, text=EVIL):
     return minimal(
         problem=text,
         target=text,
+        title=text,
         summary=text,
+        columns=lines,
         chain=text,
         command=text,
         model=Model(uri=text, version=2, family=text, params={text: text}, digest=text),
@@ -200,11 +202,15 @@ def test_what_comes_from_outside_is_shown_as_text(image):
 def test_the_first_screen_is_a_model_card():
     """What, the headline metric with its interval against the baseline, model and data."""
     found = measured({"accuracy": 0.9}, {"accuracy": (0.8, 0.95)}, {"accuracy": 0.5})
-    text = Page(render(minimal(metrics=found, summary="Flowers."))).text
+    columns = ReportTable(caption="Columns", columns=("column", "role"), rows=(("a", "number"),))
+    more = {"title": "species from iris.csv", "summary": "Flowers.", "columns": columns}
+    text = Page(render(minimal(metrics=found, **more))).text
+    assert text.index("Columns column role a number") < text.index("Metrics on the")
     card = text[text.index("Model card") : text.index("held out")]
     for wanted in (
         "iris",
-        "Classification of species . Flowers.",
+        "species from iris.csv",
+        "Classification of species , problem iris. Flowers.",
         "accuracy 0.900",
         "95 % interval 0.800 to 0.950",
         "Baseline 0.500",

@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from baton import selection
 from baton.chain import manifest, outcome, runs
 from baton.chain.events import Stage, TableRef
 from baton.cli import show
 from baton.cli.following import Queue, Silence
 from baton.lineage import with_lineage
+from baton.showing.columns import ColumnLine
+from baton.showing.columns import as_table as as_columns
 from baton.warning import DataWarning, WarningKind, as_table
 from tests.conftest import ROOT
 
@@ -189,11 +192,16 @@ WARNED = [
 
 def _with_warnings(event, tmp_path):
     """The event with a reference to a table of warnings that stands in the folder."""
-    key = "spheres/0123456789abcdef/warnings.parquet"
-    (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(as_table(WARNED), tmp_path / key)
-    digest = hashlib.sha256((tmp_path / key).read_bytes()).hexdigest()
-    return event.model_copy(update={"warnings": TableRef(key=key, digest=digest, n_rows=2)})
+    return event.model_copy(update={"warnings": _kept(as_table(WARNED), "warnings", tmp_path)})
+
+
+def _kept(table, name, folder):
+    """Reference to a table that is kept in a folder of results."""
+    key = f"spheres/0123456789abcdef/{name}.parquet"
+    (folder / key).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / key)
+    digest = hashlib.sha256((folder / key).read_bytes()).hexdigest()
+    return TableRef(key=key, digest=digest, n_rows=table.num_rows)
 
 
 def test_the_object_of_a_chain_holds_its_warnings(tmp_path):
@@ -222,10 +230,46 @@ def test_warnings_that_were_altered_are_not_believed(tmp_path):
     assert outcome.of_chain(chain, tmp_path)["warnings"] == []
 
 
+_COSTS = {"fit_seconds": 0.5, "rows_per_second": 1000.0, "n_bytes": 12_000, "params": "{}"}
+LEADERBOARD = [
+    selection.Line(
+        "xgboost",
+        "xgboost",
+        "log_loss",
+        0.9,
+        0.88,
+        0.92,
+        0.0,
+        None,
+        None,
+        False,
+        weight=1.0,
+        **_COSTS,
+    ),
+    selection.Line(
+        "lasso", "lasso", "log_loss", 0.8, 0.77, 0.83, 0.1, 0.05, 0.15, True, weight=0.0, **_COSTS
+    ),
+]
+
+
 def test_the_terminal_shows_warnings_baseline_and_drivers(tmp_path):
     """Warnings before the score, the baseline beside it, what drives it below."""
     chain = runs.with_events(_chain(), EVENTS, CHAIN)
-    more = {"baseline": {"accuracy": 0.25}, "drivers": {"x": 2.0, "y": 1.0}}
+    more = {
+        "baseline": {"accuracy": 0.25},
+        "drivers": {"x": 2.0, "y": 1.0},
+        "drivers_unit": "the model's margin",
+        "summary": "It is of use.",
+        "columns": _kept(
+            as_columns(
+                [ColumnLine("y", "target", "a, b", 0, "")]
+                + [ColumnLine(f"[c{n}]", "number", "0 to 1", n, "as it is") for n in range(30)]
+            ),
+            "columns",
+            tmp_path,
+        ),
+        "leaderboard": _kept(selection.as_table(LEADERBOARD), "leaderboard", tmp_path),
+    }
     evaluated = _with_warnings(chain.evaluated, tmp_path).model_copy(update=more)
     chain = replace(chain, evaluated=evaluated)
     console = Console(file=io.StringIO(), width=100)
@@ -233,7 +277,14 @@ def test_the_terminal_shows_warnings_baseline_and_drivers(tmp_path):
     said = console.file.getvalue()
     lines = [" ".join(line.split()) for line in said.splitlines()]
     assert "warning leak: leave out: -p drop=casual,registered" in lines
-    assert "strongest drivers x (1), y (0.5)" in lines
+    assert "strongest drivers x 2, y 1 (mean |SHAP value|, in the model's margin)" in lines
+    assert "It is of use." in lines
+    assert any(line.startswith("│ [c18] │ number │ 0 to 1 │ 18 │ as it is") for line in lines)
+    assert "and 11 more" in lines
+    assert any(line.startswith("┃ candidate ┃ log_loss ┃ 95 % interval") for line in lines)
+    assert "│ xgboost │ 0.9 │ 0.88 to 0.92 │ │ 0.5 │ 1,000 │ 12 │ 1.00 │" in lines
+    assert "│ lasso │ 0.8 │ 0.77 to 0.83 │ 0.1 │ 0.5 │ 1,000 │ 12 │ │" in lines
+    assert chain.evaluated.data.title in lines
     assert said.index("leak") < said.index("metrics on held-out rows")
     assert any(line.startswith("│ accuracy") and line.endswith("0.25 │") for line in lines)
 

@@ -37,6 +37,16 @@ def test_however_much_is_held_out_every_class_is_trained_on(test_size):
         assert (sides == "test").mean() == pytest.approx(test_size, abs=0.03)
 
 
+@pytest.mark.parametrize("test_size", [0.98, 0.99, 0.999999])
+def test_a_row_of_every_class_stays_to_learn_from(test_size):
+    """Also where the part held out would leave fewer rows than there are classes."""
+    for n_classes, n_rows in [(2, 10), (3, 150), (3, 6), (5, 11)]:
+        target = pd.Series(np.arange(n_rows) % n_classes)
+        sides = stratified(target, test_size, 0)
+        assert target[sides == "train"].nunique() == n_classes
+        assert (sides == "test").sum() >= n_rows - 2 * n_classes
+
+
 def test_what_classes_are_called_does_not_matter():
     """Texts part as the integers do that have their order; a row without a class is trained on."""
     codes = pd.Series(np.random.default_rng(0).integers(0, 4, 200))

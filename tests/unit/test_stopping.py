@@ -23,10 +23,11 @@ def customers(n_groups, size, kind):
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("n_groups", [60, 300])
-def test_xgboost_does_not_learn_customers_by_heart(kind, n_groups):
+@pytest.mark.parametrize("family", ["xgboost", "lightgbm"])
+def test_boosters_do_not_learn_customers_by_heart(family, kind, n_groups):
     """A random part of known customers never says stop; other customers do, few rows or many."""
     table, groups = customers(n_groups, 10, kind)
-    recipe = models.Recipe("y", kind, family="xgboost")
+    recipe = models.Recipe("y", kind, family=family)
     alone = models.fit(table, recipe)
     together = models.fit(table.assign(**{GROUP: groups}), recipe)
     assert _n_trees(alone) > 100
@@ -47,6 +48,8 @@ def test_xgboost_watches_later_rows():
 
 
 def _n_trees(model):
+    if model.family == "lightgbm":
+        return model.estimator.booster_.current_iteration()
     return model.estimator.get_booster().num_boosted_rounds()
 
 
@@ -64,10 +67,10 @@ def test_every_class_is_among_the_fitted(bonds):
     """Also where a class is of one group or of the latest rows; something is watched always."""
     y = np.arange(60) // 20
     spec = models.FitSpec(Kind.CLASSIFICATION, n_classes=3, bonds=bonds)
-    fitted, watched = stopping.parted(y, spec, 0.15)
+    fitted, watched = stopping.parted(y, spec)
     assert set(y[fitted]) == {0, 1, 2}
     assert len(watched) and not set(fitted) & set(watched)
-    for learned, held in stopping.folds(y, spec, 5):
+    for learned, held in stopping.folds(y, spec):
         assert len(learned) and len(held) and not set(learned) & set(held)
 
 

@@ -16,6 +16,7 @@ from sklearn import datasets
 from baton.errors import InputError
 from baton.problems import parse
 from baton.problems.table import TableParams, problem
+from baton.tables.unread import require_readable, tallied
 from baton.terms import ROW, SPLIT, Kind
 
 
@@ -144,8 +145,8 @@ def test_relative_paths_and_home_become_absolute(tmp_path, monkeypatch):
     """Another process with another working directory reads the same file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert params("t.csv").path == tmp_path / "t.csv"
-    assert params("~/t.csv").path == tmp_path / "home" / "t.csv"
+    assert params("t.csv").path == str(tmp_path / "t.csv")
+    assert params("~/t.csv").path == str(tmp_path / "home" / "t.csv")
     dumped = params("t.csv", test_path="u.csv").model_dump(mode="json")
     monkeypatch.chdir("/")
     assert parse(problem, dumped) == TableParams.model_validate(dumped)
@@ -170,7 +171,7 @@ def test_drop_with_odd_names(drop, names):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"path": "s3://bucket/t.csv"}, "only local files can be read"),
+        ({"path": "s3://bucket/t.csv"}, "files and http addresses are read, not s3"),
         ({"path": "~nobody_here/t.csv"}, "no such home directory"),
         ({"target": ""}, "'target'"),
         ({"kind": "clustering"}, "'kind'"),
@@ -221,7 +222,7 @@ def test_fingerprint_follows_the_content(people, tmp_path):
         ({"drop": "cty"}, "drop 'cty' is not a column .* did you mean 'city'"),
         ({"drop": "city,risk"}, "target 'risk' is in drop"),
         ({"path": "people.cvs"}, "no file .* did you mean people.csv"),
-        ({"path": "."}, "is a directory"),
+        ({"path": "empty"}, "is a directory without files"),
         ({"test_path": "none.csv"}, "no file"),
         ({"test_path": "other.csv"}, "lacks 8 of the columns of people.csv: 'Unnamed: 0'"),
         ({"test_path": "people.csv"}, "has the same content as path"),
@@ -231,6 +232,7 @@ def test_preflight_refuses_in_one_line(people, monkeypatch, values, message):
     """What does not fit the file's head is refused before a run starts."""
     monkeypatch.chdir(people.parent)
     Path("other.csv").write_text("risk\nlow\n")
+    Path("empty").mkdir()
     given = params(**({"path": "people.csv"} | values))
     with pytest.raises(InputError, match=message) as caught:
         problem.fingerprint(given)
@@ -313,13 +315,18 @@ def test_cells_that_cannot_be_read_are_counted(people, tmp_path):
     given = params(people)
     raw = problem.load(given)
     schema = problem.schema(raw, given)
-    assert problem.unread(raw, schema) == ()
+    assert not any(one.n_unread for one in tallied(problem.unread(raw, schema)).values())
     new = pd.read_csv(people).drop(columns="risk")[:20]
     some = new.assign(**{"age [years]": ["heavy", "?", *map(str, range(20, 38))]})
-    (said,) = problem.unread(read_again(some, tmp_path), schema)
+    lost = list(problem.unread(read_again(some, tmp_path), schema))
+    (age,) = [one for one in lost if len(one.rows)]
+    assert (age.rows.tolist(), age.values.to_pylist()) == ([0], ["heavy"])
+    said = str(tallied(lost)["age [years]"])
     assert said.startswith("'age [years]' was a number: 1 of 19 values, such as 'heavy'")
+    require_readable(tallied(lost).values())
+    none = tallied(problem.unread(read_again(new.assign(salary="heavy"), tmp_path), schema))
     with pytest.raises(InputError, match=r"none of its 20 values can be read so .such as 'heavy'"):
-        problem.unread(read_again(new.assign(salary="heavy"), tmp_path), schema)
+        require_readable(none.values())
 
 
 def read_again(frame, folder):

@@ -154,6 +154,56 @@ def test_the_same_seed_gives_the_same_trials(tmp_path):
     assert params("a", 7) != params("c", 8)
 
 
+def test_the_first_trials_are_settings_that_are_known_to_do_well(tmp_path):
+    """After the family's own; what the space lacks is left as it is where nothing is searched."""
+    firsts = ({}, {"max_depth": 8, "min_samples_leaf": 4}, {"max_depth": 99})
+    study = _run(tmp_path, _search(n_trials=4, firsts=firsts))
+    params = [one.params for one in study.outcomes()]
+    assert params[:2] == [{"max_depth": 3}, {"max_depth": 8}]
+    assert all(set(one) == {"max_depth", "max_features"} for one in params[2:])
+
+
+def test_several_families_are_searched_in_one_study(tmp_path):
+    """Each begins with its own; a trial has one family, and no hyperparameter of another's."""
+    space = {
+        "model": Categorical(("decision_tree", "lasso")),
+        "decision_tree.max_depth": Int(1, 9),
+        "lasso.alpha": Float(0.1, 1.0),
+    }
+    search = _search(
+        family="decision_tree+lasso",
+        space=space,
+        start={"decision_tree.max_depth": 3, "lasso.alpha": 0.5, "lasso.max_iter": 9},
+        firsts=({"model": "decision_tree"}, {"model": "lasso"}),
+        n_trials=12,
+    )
+
+    def objective(params):
+        name, own = search.settings(params)
+        assert set(own) == ({"max_depth"} if name == "decision_tree" else {"alpha", "max_iter"})
+        yield own.get("max_depth", 0) / 10
+
+    study = _run(tmp_path, search, objective)
+    over = study.outcomes()
+    assert not any(one.error for one in over)
+    assert over[0].params == {"model": "decision_tree", "decision_tree.max_depth": 3}
+    assert over[1].params == {"model": "lasso", "lasso.alpha": 0.5}
+    assert search.settings(study.best().params)[0] == "decision_tree"
+    table = tuning.as_table(over, search.space)
+    assert table["param_lasso.alpha"][0].as_py() is None
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_does_well_on_many_tables_fits_into_every_familys_search(name):
+    """Each of the portfolio's settings changes a hyperparameter that is searched."""
+    from baton import models, selection
+
+    for kind in models.family(name).kinds:
+        space = models.family(name).space(kind)
+        for given in selection.settings_of(name, kind):
+            assert set(given) & set(space)
+
+
 def test_a_study_that_was_interrupted_goes_on_without_repeating_what_is_over(tmp_path):
     """The same trials as without the interruption, each run once."""
     began = []

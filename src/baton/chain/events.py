@@ -89,9 +89,9 @@ TRIAL = "trial"
 """Flow of one trial of a search: a subflow of `tune`, or a run of its own on a worker."""
 
 
-def progress_key(chain: str) -> str:
-    """Key of the artifact that shows how far a chain's search is."""
-    return f"tune-{chain}"
+def progress_key(stage: Stage, chain: str) -> str:
+    """Key of the artifact that shows how far a stage of a chain is."""
+    return f"{stage.value}-{chain}"
 
 
 class _Frozen(BaseModel):
@@ -201,6 +201,10 @@ class DatasetReady(Event):
     """Column that is predicted."""
     headline: Text
     """Metric that decides."""
+    selection: Annotated[str, Field(max_length=1024)] = ""
+    """Metric by which the best of several is chosen; empty where it is the headline."""
+    positive: bool | int | float | str | None = None
+    """The positive one of two classes; none where it is the second in their order."""
     n_train: PositiveInt
     """Rows to learn from."""
     n_test: PositiveInt
@@ -211,6 +215,8 @@ class DatasetReady(Event):
     """What the chain was asked for whatever its problem is."""
     name: ModelName = ""
     """Name of what is learnt, where the problem has several models."""
+    source: Annotated[str, Field(max_length=1024)] = ""
+    """What the rows are from, for people: such as the name of a file."""
     study: TableRef | None = None
     """Trials of the search that found the options' hyperparameters, if there was one."""
     warnings: TableRef | None = None
@@ -221,6 +227,11 @@ class DatasetReady(Event):
         """Id of the resource: what is to be searched first is nothing to train on yet."""
         labels = self.options.labels if self.study is None else {}
         return f"baton.{subject_of(self.event, labels)}.{self.problem}"
+
+    @property
+    def title(self) -> str:
+        """What the chain is about, in a few words."""
+        return f"{self.target} from {self.source or self.problem}"
 
     @property
     def model_name(self) -> str:
@@ -248,8 +259,34 @@ class ModelTrained(Event):
     """What it was learnt from."""
     model: ModelRef
     """The registered version."""
-    comparison: TableRef | None = None
-    """Scores of the families that were compared, if any were."""
+    leaderboard: TableRef | None = None
+    """Scores and costs of the candidates that were compared, if any were."""
+
+
+class Coverage(_Frozen):
+    """What the intervals of predicted numbers hold."""
+
+    level: FiniteFloat
+    """Part of the rows that they are to hold."""
+    held_out: FiniteFloat
+    """Part of the held-out rows that they do hold."""
+    width: FiniteFloat
+    """Mean width on the held-out rows, in the target's unit."""
+
+
+class DecisionThreshold(_Frozen):
+    """From when on a row is said to be positive."""
+
+    positive: bool | int | float | str
+    """The positive class."""
+    value: FiniteFloat
+    """Probability of it."""
+    goal: Text
+    """What it was chosen by."""
+    precision: FiniteFloat | None = None
+    """Part of the held-out rows said to be positive that are; none where none is said to be."""
+    recall: FiniteFloat | None = None
+    """Part of the positive held-out rows that are said to be."""
 
 
 class ModelEvaluated(Event):
@@ -262,8 +299,8 @@ class ModelEvaluated(Event):
     """What it was learnt from."""
     model: ModelRef
     """The registered version."""
-    comparison: TableRef | None = None
-    """Scores of the families that were compared, if any were."""
+    leaderboard: TableRef | None = None
+    """Scores and costs of the candidates that were compared, if any were."""
     predictions: TableRef
     """Prediction of every held-out row."""
     metrics: TableRef
@@ -284,6 +321,16 @@ class ModelEvaluated(Event):
     """Value of each metric for a model that ignores every column."""
     drivers: dict[str, FiniteFloat] = {}
     """Columns that drive the model most, by their mean absolute Shapley value, strongest first."""
+    drivers_unit: str = ""
+    """What these values are measured in, in words."""
+    summary: str = ""
+    """What was learnt, in one paragraph of plain words."""
+    columns: TableRef | None = None
+    """What each column was taken for, and what was done with it."""
+    coverage: Coverage | None = None
+    """What the intervals of predicted numbers hold, if the model has such."""
+    threshold: DecisionThreshold | None = None
+    """From when on a row is said to be positive, if that was chosen."""
     warnings: TableRef | None = None
     """What a colleague would warn of, in data and model."""
 
@@ -291,9 +338,10 @@ class ModelEvaluated(Event):
     def tables(self) -> dict[str, TableRef]:
         """Every table of the chain by name."""
         optional = {
-            "comparison": self.comparison,
+            "leaderboard": self.leaderboard,
             "trials": self.data.study,
             "warnings": self.warnings,
+            "columns": self.columns,
         }
         return {name: table for name, table in optional.items() if table} | {
             "raw": self.data.raw,
@@ -336,6 +384,10 @@ class PredictionsReady(Event):
     """The new rows as they came."""
     predictions: TableRef
     """A prediction for each of them."""
+    doubts: TableRef | None = None
+    """Cells that the model could not read, or whose category it does not know, one by one."""
+    warnings: TableRef | None = None
+    """What is to be said of the new rows."""
 
 
 class ChainFailed(Event):

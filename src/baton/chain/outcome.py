@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from baton.chain import stored
-from baton.chain.events import ModelEvaluated, ModelRef, PageRef, PredictionsReady, TableRef
+from baton.chain.events import (
+    Coverage,
+    DecisionThreshold,
+    ModelEvaluated,
+    ModelRef,
+    PageRef,
+    PredictionsReady,
+    TableRef,
+)
 from baton.chain.runs import ChainRun, Json, StageRun
 from baton.errors import InputError
 
 THEIRS = "<BATON_HOME of the workers>"
 """What stands for a folder of which this machine does not know where it is."""
 
+_FIRST = 5
+"""Rows of an answer that are shown."""
+
 _NOTHING: Json = {
+    "title": None,
+    "summary": "",
+    "columns": [],
     "metrics": {},
     "intervals": {},
     "baseline": {},
+    "headline": None,
+    "coverage": None,
+    "threshold": None,
     "drivers": {},
+    "drivers_unit": "",
+    "leaderboard": [],
     "warnings": [],
     "model": None,
     "results": {},
@@ -26,6 +47,9 @@ _NOTHING: Json = {
     "notebook": None,
 }
 """What a chain has made before it ends."""
+
+_UNREADABLE: Json = {"kind": "unreadable", "columns": []}
+"""A warning in place of those that were altered."""
 
 
 def never_begun(problem: str, error: str) -> Json:
@@ -92,9 +116,12 @@ def _error(chain: ChainRun) -> Json:
 
 def _made(chain: ChainRun, results: _Results) -> Json:
     content: Json = {}
+    if data := chain.ready or (chain.evaluated and chain.evaluated.data):
+        content["title"] = data.title
     warned = chain.evaluated.warnings if chain.evaluated else None
+    warned = warned or (chain.predicted.warnings if chain.predicted else None)
     if warned := warned or (chain.ready.warnings if chain.ready else None):
-        content["warnings"] = _warnings(warned, results.folder)
+        content["warnings"] = _lines(warned, results.folder, _UNREADABLE)
     if chain.evaluated:
         content |= _evaluated(chain.evaluated, results)
     if chain.predicted:
@@ -111,7 +138,14 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "metrics": evaluated.scores,
         "intervals": {name: list(ends) for name, ends in evaluated.intervals.items()},
         "baseline": evaluated.baseline,
+        "headline": evaluated.data.headline,
+        "coverage": _stated(evaluated.coverage),
+        "threshold": _stated(evaluated.threshold),
         "drivers": evaluated.drivers,
+        "drivers_unit": evaluated.drivers_unit,
+        "summary": evaluated.summary,
+        "columns": _lines(evaluated.columns, results.folder),
+        "leaderboard": _lines(evaluated.leaderboard, results.folder),
         "model": _model(evaluated.model),
         "results": {name: results.place_of(table) for name, table in tables},
         "report": results.place_of(evaluated.report),
@@ -119,14 +153,21 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
     }
 
 
-def _warnings(reference: TableRef, results: Path) -> list[Json]:
-    """What to beware of; nothing where its table is on another machine."""
-    if not stored.path_of(results, reference).is_file():
+def _stated(found: Coverage | DecisionThreshold | None) -> Json | None:
+    return None if found is None else found.model_dump(mode="json")
+
+
+def _lines(reference: TableRef | None, results: Path, unreadable: Json | None = None) -> list[Json]:
+    """Lines of a small table; none where it is on another machine, or was altered.
+
+    What stands for one that was altered is given, but for its ``message``.
+    """
+    if reference is None or not stored.path_of(results, reference).is_file():
         return []
     try:
         lines: list[Json] = stored.read_table(results, reference).to_pylist()
     except InputError as error:
-        return [{"kind": "unreadable", "columns": [], "message": str(error)}]
+        return [] if unreadable is None else [{**unreadable, "message": str(error)}]
     return lines
 
 
@@ -147,12 +188,40 @@ def _searched(study: TableRef, results: Path) -> Json:
 
 
 def _predicted(ready: PredictionsReady, results: _Results) -> Json:
-    tables = {"new_rows": ready.raw, "new_predictions": ready.predictions}
+    tables = {
+        "new_rows": ready.raw,
+        "new_predictions": ready.predictions,
+        "new_doubts": ready.doubts,
+    }
     return {
         "model": _model(ready.model),
-        "results": {name: results.place_of(ref) for name, ref in tables.items()},
+        "results": {name: results.place_of(ref) for name, ref in tables.items() if ref},
         "n_rows": ready.predictions.n_rows,
+        "n_doubts": ready.doubts.n_rows if ready.doubts else 0,
+        "first_rows": _first_rows(ready.predictions, results.folder),
     }
+
+
+def _first_rows(reference: TableRef, results: Path) -> list[Json]:
+    """First rows of a table, ready for JSON; none where it is on another machine."""
+    path = stored.path_of(results, reference)
+    if not path.is_file():
+        return []
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(stored.checked(results, reference)) as file:
+            rows = next(file.iter_batches(_FIRST)).to_pylist()
+    except (InputError, StopIteration):
+        return []
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Value of a cell, ready for JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _model(model: ModelRef) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from baton.chain.events import ModelEvaluated
 from baton.errors import InputError
 from baton.lineage import digest_of
 from baton.settings import Settings
+from baton.words.text import did_you_mean, listed
 
 _CHECKSUM = "sha256"
+_DIGITS = re.compile(r"[0-9a-f]{1,12}")
 
 
 def keep(settings: Settings, evaluated: ModelEvaluated) -> None:
@@ -48,6 +51,32 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     of = f" of problem {problem!r}" if problem else ""
     what = f"chain {chain_id!r}{of}" if chain_id else f"chain{of}"
     raise InputError(f"no {what} has ended in {settings.home}; `baton run` starts one")
+
+
+def named(settings: Settings, name: str) -> ModelEvaluated:
+    """Chain whose id begins so; else the latest of the problem, or of the model, of this name.
+
+    Raises
+    ------
+    InputError
+        If there is none; with what is near.
+    """
+    if _DIGITS.fullmatch(name):
+        with suppress(InputError):
+            return find(settings, chain_id=name)
+    files = filter(Path.is_file, settings.chains.glob("*.json"))
+    known: dict[str, ModelEvaluated] = {}
+    for path in sorted(files, key=lambda path: path.stat().st_mtime):
+        if found := _read(path):
+            names = (found.problem, found.data.name, found.model.name)
+            known |= dict.fromkeys(filter(None, names), found)
+    if name in known:
+        return known[name]
+    if _DIGITS.fullmatch(name):
+        return find(settings, chain_id=name)  # which says why it is none
+    hint = did_you_mean(name, known)
+    there = f"; {hint}there are: {listed(sorted(known), 20, last=', ')}" if known else ""
+    raise InputError(f"no chain, problem or model {name!r} in {settings.home}{there}")
 
 
 def names_of_models(settings: Settings, problem: str) -> frozenset[str]:

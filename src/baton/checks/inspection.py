@@ -13,6 +13,7 @@ from baton.checks.dates import dates
 from baton.checks.duplicates import duplicates
 from baton.checks.groups import repeated_keys
 from baton.checks.imbalance import imbalance
+from baton.checks.keys import broken_keys
 from baton.checks.labels import wrong_labels
 from baton.checks.leak import leaks
 from baton.checks.shift import shifts
@@ -31,6 +32,7 @@ CHECKS: dict[WarningKind, Callable[[Sides], list[DataWarning]]] = {
     WarningKind.SHIFT: shifts,
     WarningKind.LABELS: wrong_labels,
     WarningKind.IMBALANCE: imbalance,
+    WarningKind.KEYS: broken_keys,
     WarningKind.COLUMNS: columns,
 }
 """Check of each kind that stands by itself; `leak` and `suspect` go together."""

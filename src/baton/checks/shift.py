@@ -7,6 +7,7 @@ its noise level is that of the rank-sum statistic where both sides are alike.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +30,21 @@ MOST_ROWS = 3_000
 _SIGMAS, _LEAST = 4.0, 0.06
 _FEWEST_ROWS = 20
 _NAMED, _GAIN = 3, 0.5
+_CALENDAR = re.compile(
+    r"^(year|yr|yyyy|quarter|qtr|season|month|mnth|mon|mm|week|(week|day)_?of_?year|yday)$",
+    re.IGNORECASE,
+)
 
 
 def shifts(sides: Sides) -> list[DataWarning]:
     """Warn if a model can tell which rows are held out.
 
-    Dates are not shown to it: that later rows are later says nothing.
+    Dates are not shown to it, and where later rows are held out, neither is what else says the
+    date: that later rows are later says nothing.
     """
     table = sides.features.select_dtypes(exclude=["datetime", "datetimetz"])
+    if sides.times is not None:
+        table = table.drop(columns=[one for one in table if _says_date(sides, table[one])])
     places = _drawn(sides)
     is_test = sides.is_test[places]
     n_test = int(is_test.sum())
@@ -51,6 +59,18 @@ def shifts(sides: Sides) -> list[DataWarning]:
     if auc < 0.5 + max(_LEAST, _SIGMAS * noise):
         return []
     return [_warned(sides, _best(shown, matrix, gain), auc, noise)]
+
+
+def _says_date(sides: Sides, column: pd.Series) -> bool:
+    """Tell whether a column is a part of the calendar by its name, or only goes up with time."""
+    if _CALENDAR.match(str(column.name)):
+        return True
+    if column.dtype.kind not in "iuf" or column.nunique() < 2:
+        return False
+    places = sides.sample[column.iloc[sides.sample].notna().to_numpy()]
+    values = column.to_numpy()[places]
+    ordered = values[np.lexsort((values, np.asarray(sides.times)[places]))]
+    return bool((ordered[1:] >= ordered[:-1]).all())
 
 
 def _drawn(sides: Sides) -> Array:

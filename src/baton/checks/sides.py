@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.terms import GROUP, RESERVED, ROW, SPLIT, Kind, Split
+from baton.terms import GROUP, RESERVED, ROW, SPLIT, TIME, Kind, Split
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from baton.relational.account import Relations
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,6 +44,8 @@ class Sides:
     """Id of each row: its position in the raw table."""
     groups: Array | None = None
     """Which rows belong together, where the problem says so."""
+    times: Array | None = None
+    """When each row was, where held-out rows are the later ones."""
     raw: pd.DataFrame | None = None
     """The table as it came."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -49,6 +53,8 @@ class Sides:
     parameters: Collection[str] = ()
     """Names of what the problem may be asked for: what to do is said by them."""
     seed: int = 0
+    relations: Relations | None = None
+    """Tables that the raw table was made from, where it was."""
 
     @classmethod
     def of(cls, table: pd.DataFrame, target: str, kind: Kind, **more: Any) -> Sides:
@@ -60,6 +66,7 @@ class Sides:
             is_test=(table[SPLIT] == Split.TEST.value).to_numpy(dtype=bool),
             rows=table[ROW].to_numpy(),
             groups=table[GROUP].to_numpy() if GROUP in table else None,
+            times=table[TIME].to_numpy() if TIME in table else None,
             **more,
         )
 

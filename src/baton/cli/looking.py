@@ -1,8 +1,14 @@
-"""Commands that look at what is there: ``status``, ``report``, ``explain``, ``models`` and more."""
+"""Commands that look at what is there: ``status``, ``report``, ``compare``, ``models`` and more."""
 
 from __future__ import annotations
 
-from baton import problems
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from baton import chains, problems
+from baton.atomic import write_bytes
 from baton.chain import outcome, records, stored
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
@@ -14,8 +20,11 @@ from baton.cli.following import with_events
 from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
+from baton.showing.compared import Compared, side_by_side
 from serving.embedded import private
 from tasks.platform.places import MANIFEST
+
+OutFile = Parameter(name="--out", help="HTML page to write it to as well.")
 
 
 @app.command
@@ -83,6 +92,52 @@ def report(chain: str = "", /) -> int:
         raise InputError(f"report {path} is gone; run its chain again")
     OUT.print(str(path), soft_wrap=True, highlight=False, markup=False)
     return 0
+
+
+@app.command
+def compare(
+    a: str, b: str, /, *, as_json: AsJson = False, out: Annotated[Path | None, OutFile] = None
+) -> int:
+    """Set two chains side by side: what was chosen otherwise, and by how much their scores differ.
+
+    Differences are of the same held-out rows, with a 95 % interval; where the rows differ, that is
+    said instead.
+
+    Examples
+    --------
+    `baton compare 3f9c1a 7d20b4`
+
+    `baton compare wine-quality wine-quality-2`
+
+    Parameters
+    ----------
+    a
+        Id of a chain or its first digits, or a problem's or model's name: its latest chain.
+    b
+        The other one; its differences are B less A.
+    """
+    found = chains.compare(a, b, home=settings().home)
+    if out is not None:
+        write_page(out, found)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        show.compared(OUT, found)
+    return 0
+
+
+def write_page(path: Path, found: Compared) -> None:
+    """Write a comparison as a page.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    """
+    try:
+        write_bytes(path, side_by_side(found).encode())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @app.command

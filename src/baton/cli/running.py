@@ -11,13 +11,14 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from baton import options, problems, terms
-from baton.chain import outcome, records
+from baton import choice, options, problems, terms
+from baton.chain import outcome, records, stored
 from baton.chain.events import DatasetReady, Stage, registered_name
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli import show
+from baton.cli.answers import Answers, Wish
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
 from baton.cli.connection import Reached, away, connected, noticed, server_at
 from baton.cli.following import Patience, follow
@@ -26,6 +27,8 @@ from baton.cli.server import Order
 from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from baton.showing import notebooks
+from baton.sources import piped as piping
+from baton.sources.places import PIPED
 from baton.sources.secrets import SecretOutOfReachError
 from serving.embedded import Addresses, private
 from tasks.platform.api import ApiError
@@ -79,6 +82,7 @@ def run(
 def _order(problem: str, given: dict[str, str]) -> Order:
     """Chain of a problem by what ``-p`` was given, after checking what can be checked here."""
     chosen = problems.get(problem)
+    given = _piped(chosen, given)
     asked = options.parse(chosen, given)
     _check_notebook(asked)
     params = problems.parse(chosen, {k: v for k, v in given.items() if k not in asked})
@@ -87,6 +91,10 @@ def _order(problem: str, given: dict[str, str]) -> Order:
             chosen.fingerprint(params)
     except OSError as error:
         raise InputError(str(error)) from None
+    if any(asked.get(name) for name in ("metric", "positive", "threshold", "calibrate")):
+        kind = chosen.kind(params)
+        if kind is not None:
+            choice.refuse_other_kind(asked, kind)
     content = {"parameters": params.model_dump(mode="json"), "options": asked}
     labels = terms.Options.model_validate(asked).labels
     return Order(problem, Stage.GENERATE, {"problem": problem, **content}, labels)
@@ -123,16 +131,29 @@ def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
 
     Another model, or a search, takes over nothing of the first one's choice of hyperparameters.
     """
-    is_fresh = "model" in asked or asked.get("tune", False)
+    is_fresh = "model" in asked or "quality" in asked or asked.get("tune", False)
     forgotten: dict[str, Any] = {"model_params": {}, "compare": ()} if is_fresh else {}
+    is_other = is_fresh or "compare" in asked
+    if is_other:
+        forgotten |= {"quality": None, "minutes": None}
+    if "quality" in asked:
+        forgotten["model"] = terms.Quality(asked["quality"]).family
     found = data.options.model_dump() | {"tune": False} | forgotten | asked
     _check_notebook(found)
     merged = terms.Options.model_validate(found)
     chain_id = uuid.uuid4().hex[:12]
-    changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_fresh else {})
+    changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_other else {})
+    changes |= _decided(data, merged)
     content = {"data": data.model_copy(update=changes).payload()}
     first = Stage.TUNE if merged.tune else Stage.TRAIN
     return Order(data.problem, first, content, merged.labels, chain_id)
+
+
+def _decided(data: DatasetReady, asked: terms.Options) -> dict[str, Any]:
+    """What decides, settled anew by what is asked for; as it was where the tables are not here."""
+    choice.refuse_other_kind(asked.model_dump(), data.kind)
+    facts = stored.lineage(settings().results, data.features)
+    return choice.settled(facts, asked) if "goal" in facts else {}
 
 
 @app.command
@@ -142,6 +163,10 @@ def predict(
     *,
     parameters: Values = [],  # noqa: B006
     version: int | None = None,
+    out: str = "",
+    id: str = "",
+    like: str = "",
+    answers: Answers | None = None,
     as_json: AsJson = False,
 ) -> int:
     """Predict new rows with the newest model of PROBLEM.
@@ -149,9 +174,15 @@ def predict(
     The rows are read as the training rows were, by the same parameters but for those given. Of
     several tables' models, `-p name=` or `-p target=` says which; `baton models` lists them.
 
+    The terminal shows the first answers and warns of cells that cannot be read as their column
+    and of categories that the model does not know; the table new_doubts lists them by row. `--out`
+    writes the answers to a file, a row for each row of the input, in its order.
+
     Examples
     --------
     `baton predict table -p path=new.csv -p name=wine-quality`
+
+    `baton predict table -p path=new.csv --out answers.csv --id wine --answers probabilities`
 
     `baton predict taxi -p month=2021-03`
 
@@ -159,11 +190,36 @@ def predict(
     ----------
     version
         Version of the registered model; the newest if not given.
+    out
+        File to write the answers to: .csv, .tsv or .parquet.
+    id
+        Column of the new rows to carry into that file; the row's number if not given.
+    like
+        File whose header the answers take, such as a competition's sample submission. A column of
+        it is one of the new rows, the target, or a class, whose probability it takes.
+    answers
+        labels, the default; probabilities: of every class, or of the second of two in one column
+        of `--like`; intervals: a number between its low and high.
     """
-    given = problems.partial(problems.get(problem), pairs(parameters))
+    wish = Wish.of(out, id, like, answers)
+    chosen = problems.get(problem)
+    given = problems.partial(chosen, _piped(chosen, pairs(parameters)))
     _require_model(problem, given, version)
+    if wish:
+        wish.require_id(chosen.new_columns(given), str(given.get("path", "the new rows")))
     content = {"problem": problem, "parameters": given, "version": version}
-    return _carry_out(Order(problem, Stage.PREDICT, content), _console(as_json), as_json)
+    order = Order(problem, Stage.PREDICT, content)
+    return _carry_out(order, _console(as_json), as_json, wish)
+
+
+def _piped(chosen: problems.Problem[Any], given: dict[str, str]) -> dict[str, str]:
+    """Parameters, what a pipe sends kept as a file that a stage's process can read."""
+    piped = [name for name in chosen.piped if given.get(name) == PIPED]
+    if not piped:
+        return given
+    with private():
+        place = piping.keep(sys.stdin.buffer, settings().home)
+    return given | {piped[0]: str(place)}
 
 
 def _require_model(problem: str, given: dict[str, Any], version: int | None) -> None:
@@ -210,7 +266,7 @@ def _console(as_json: bool, is_watched: bool = False) -> Console:
     return Console(stderr=True, quiet=not (is_watched or sys.stderr.isatty()))
 
 
-def _carry_out(order: Order, console: Console, as_json: bool) -> int:
+def _carry_out(order: Order, console: Console, as_json: bool, wish: Wish | None = None) -> int:
     """Begin a chain, watch it to its end, and say what came of it."""
     manifest = read_manifest(MANIFEST)
     with connected(console) as (addresses, check):
@@ -225,6 +281,10 @@ def _carry_out(order: Order, console: Console, as_json: bool) -> int:
             _cancel(reached.addresses, begun, manifest, as_json)
             raise
     made = outcome.of_chain(seen, settings().results, is_elsewhere=not addresses.pid)
+    if wish and seen.predicted:
+        predictions = stored.checked(settings().results, seen.predicted.predictions)
+        wish.write(predictions, seen.predicted.target)
+        made["answers"] = str(wish.out)
     if as_json:
         print_json(made)
     else:

@@ -213,10 +213,10 @@ class Server:
         return self.flows
 
     def _with_progress(self, chain_id: str, run: StageRun) -> StageRun:
-        """Add how far a search is; nothing before it says so."""
-        if run.stage is not Stage.TUNE or run.state != "RUNNING":
+        """Add how far a search or a comparison is; nothing before it says so."""
+        if run.stage not in {Stage.TUNE, Stage.TRAIN} or run.state != "RUNNING":
             return run
-        wanted = {"key": {"any_": [progress_key(chain_id)]}}
+        wanted = {"key": {"any_": [progress_key(run.stage, chain_id)]}}
         found = self.client.post("artifacts/filter", {"artifacts": wanted, "limit": 1})
         if not found:
             return run

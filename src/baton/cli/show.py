@@ -15,13 +15,18 @@ from rich.table import Table
 
 from baton import problems
 from baton.terms import Options
+from baton.words.text import counted, elide, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from baton.chain.runs import ChainRun, Json, StageRun
+    from baton.showing.compared import Compared
     from tasks.explaining import ExplainedRow
     from tasks.platform.tracking import Registered
+
+_SHOWN_COLUMNS = 20
+_SHOWN_CANDIDATES = 5
 
 _COLOURS = {
     "WAITING": "dim",
@@ -33,6 +38,10 @@ _COLOURS = {
     "CRASHED": "red",
     "CANCELLED": "magenta",
 }
+
+
+_COLUMNS = 8
+"""Columns of a table of predictions that a terminal has room for."""
 
 
 def stage_table(chain: ChainRun) -> Table:
@@ -89,21 +98,64 @@ def _state_of(run: StageRun) -> str:
 def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]) -> None:
     """Print how a chain ended and where everything is."""
     console.print(stage_table(chain))
+    if made["title"]:
+        console.print(made["title"], style="bold", highlight=False, markup=False, soft_wrap=True)
+    if made["columns"]:
+        console.print(_columns(made["columns"]))
     for one in made["warnings"]:
         _warn(console, one["kind"], one["message"])
-    if made["metrics"]:
-        console.print(_metrics(made["metrics"], made["intervals"], made["baseline"]))
+    if made.get("first_rows"):
+        console.print(_first_rows(made))
+        _say(console, "doubtful cells", f"{made['n_doubts']:,}")
+    _judgement(console, made)
     if made["drivers"]:
-        _say(console, "strongest drivers", _drivers(made["drivers"]))
+        _say(console, "strongest drivers", _drivers(made["drivers"], made["drivers_unit"]))
+    if made["summary"]:
+        console.print(made["summary"], highlight=False, markup=False)
     if made.get("search"):
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
         model = made["model"]
         _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
-    places = made["results"] | {name: made[name] for name in ("report", "notebook")} | pages
+    others = {name: made.get(name) for name in ("answers", "report", "notebook")}
+    places = made["results"] | others | pages
     for name, place in places.items():
         if place:
             _say(console, name, place)
+
+
+def _judgement(console: Console, made: Json) -> None:
+    """Print how good the model is, by what it was chosen, and what its answers keep to."""
+    if made["metrics"]:
+        ordered = first(made["metrics"], made.get("headline"))
+        console.print(_metrics(ordered, made["intervals"], made["baseline"]))
+    if held := made.get("coverage"):
+        _say(console, "intervals", _coverage(held))
+    if chosen := made.get("threshold"):
+        _say(console, "threshold", _threshold(chosen))
+    if made["leaderboard"]:
+        console.print(_leaderboard(made["leaderboard"]))
+
+
+def _first_rows(made: Json) -> Table:
+    """First rows of a prediction: the answer, and what there is room for of the row."""
+    rows = made["first_rows"]
+    table = Table(
+        title=f"first {len(rows)} of {counted(made['n_rows'], 'row')} predicted",
+        title_justify="left",
+    )
+    shown = list(rows[0])[:_COLUMNS]
+    for name in shown:
+        table.add_column(escape(elide(name)))
+    for row in rows:
+        table.add_row(*(escape(_cell(row[name])) for name in shown))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else elide(value)
 
 
 def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
@@ -120,10 +172,84 @@ def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
     return table
 
 
-def _drivers(drivers: Json) -> str:
-    """Columns, strongest first, with their share of the strongest one's mean |Shapley value|."""
-    most = max(drivers.values()) or 1.0
-    return ", ".join(f"{name} ({value / most:.2g})" for name, value in drivers.items())
+def _columns(lines: list[Json]) -> Table:
+    """What each column was taken for, the first of many."""
+    table = Table(title="columns, as they were read", title_justify="left")
+    for heading in ("column", "role", "examples"):
+        table.add_column(heading)
+    table.add_column("missing", justify="right")
+    table.add_column("what was done with it")
+    for line in lines[:_SHOWN_COLUMNS]:
+        missing = f"{line['missing']:,}" if line["missing"] else ""
+        name = elide(line["name"])
+        cells = (name, line["role"], line["examples"], missing, elide(line["done"], 80))
+        table.add_row(*map(escape, cells))
+    if len(lines) > _SHOWN_COLUMNS:
+        table.caption = f"and {len(lines) - _SHOWN_COLUMNS} more"
+    return table
+
+
+def _leaderboard(lines: list[Json]) -> Table:
+    """The first few candidates, and what answers."""
+    hidden = [one for one in lines[_SHOWN_CANDIDATES:] if not one["weight"]]
+    caption = f"and {len(hidden)} more" if hidden else ""
+    table = Table(title="leaderboard, out of fold", title_justify="left", caption=caption)
+    table.add_column("candidate")
+    for heading in (
+        lines[0]["metric"],
+        "95 % interval",
+        "behind",
+        "fit, s",
+        "rows/s",
+        "kB",
+        "weight",
+    ):
+        table.add_column(heading, justify="right")
+    for one in lines:
+        if one not in hidden:
+            table.add_row(*map(escape, _candidate(one)))
+    return table
+
+
+def _candidate(one: Json) -> tuple[str, ...]:
+    """Cells of a line; what is behind by no more than noise is in brackets."""
+    behind = "" if not one["behind"] else f"{one['behind']:.3g}"
+    return (
+        one["candidate"],
+        "" if one["score"] is None else f"{one['score']:.4g}",
+        "" if one["low"] is None else f"{one['low']:.4g} to {one['high']:.4g}",
+        behind if one["is_behind"] or not behind else f"({behind})",
+        f"{one['fit_seconds']:.2g}",
+        f"{one['rows_per_second']:,.0f}",
+        f"{one['n_bytes'] / 1000:,.0f}",
+        f"{one['weight']:.2f}" if one["weight"] else "",
+    )
+
+
+def _drivers(drivers: Json, unit: str) -> str:
+    """Columns, strongest first, with their mean |Shapley value| as the report has it."""
+    said = ", ".join(f"{name} {number(value)}" for name, value in drivers.items())
+    return f"{said} (mean |SHAP value|{f', in {unit}' if unit else ''})"
+
+
+def first(values: Json, headline: str | None) -> Json:
+    """Metrics with the one that decides before the others."""
+    return {name: values[name] for name in sorted(values, key=lambda name: name != headline)}
+
+
+def _coverage(held: Json) -> str:
+    """What the intervals of predicted numbers hold."""
+    level, share = held["level"], held["held_out"]
+    return (
+        f"of {level:.0%} hold {share:.1%} of the held-out rows, {held['width']:.4g} wide on average"
+    )
+
+
+def _threshold(chosen: Json) -> str:
+    """From when on a row is said to be positive, and what that does."""
+    rates = [f"{name} {chosen[name]:.3g}" for name in ("precision", "recall") if chosen[name]]
+    said = f"{chosen['positive']} from {chosen['value']:.3g} on ({chosen['goal']})"
+    return ", ".join([said, *rates])
 
 
 def _warn(console: Console, kind: str, message: str) -> None:
@@ -226,6 +352,27 @@ def _list(
     for line in lines:
         table.add_row(*line)
     console.print(table)
+
+
+def compared(console: Console, found: Compared) -> None:
+    """Print two chains side by side."""
+    for name, one in (("A", found.a), ("B", found.b)):
+        said = f"{name}  {one.title}, chain {one.id}, {one.model}"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+    choices = Table(title="what differs", title_justify="left")
+    for heading in ("of", "", "A", "B"):
+        choices.add_column(heading, overflow="fold")
+    for choice in found.choice_lines():
+        choices.add_row(*map(escape, choice))
+    if found.choices:
+        console.print(choices)
+    metrics = Table(title="metrics on held-out rows, with 95 % intervals", title_justify="left")
+    for heading in ("metric", "A", "B", *([] if found.apart else ["B less A", ""])):
+        metrics.add_column(heading)
+    for line in found.lines():
+        metrics.add_row(*line[: len(metrics.columns)])
+    console.print(metrics)
+    console.print(found.summary, highlight=False, markup=False)
 
 
 def waterfall(console: Console, row: ExplainedRow) -> None:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel
 
+from baton.encoding.precision import offset_and_knots, told_apart
+from baton.encoding.statistics import looked_up
+from baton.encoding.words import LOOKS, is_prose, vocabulary, word_columns
 from baton.errors import InputError
 from baton.terms import ColumnType
 
@@ -47,12 +50,34 @@ class ColumnEncoding(BaseModel, frozen=True, extra="forbid"):
     """Whether a last level `OTHER` stands for every level that is not listed."""
     parts: tuple[str, ...] = ()
     """Parts of a datetime that vary in training."""
+    averages: tuple[tuple[float, ...], ...] = ()
+    """The target's averages of each level, where they stand for its code."""
+    prior: tuple[float, ...] = ()
+    """The same of a missing level, or one that is not listed; empty where codes are used."""
+    words: tuple[str, ...] = ()
+    """Words, and pairs of words, of a text that become columns."""
+    weights: tuple[float, ...] = ()
+    """Their inverse document frequencies."""
+    offset: float = 0.0
+    """What is subtracted from a number, or from a datetime's days."""
+    knots: tuple[float, ...] = ()
+    """Numbers whose places stand for the values, where float32 would make several of them one."""
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether it becomes one column of codes."""
+        return self.role is ColumnType.CATEGORY and not self.prior
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns that it becomes."""
         if self.role is ColumnType.DATETIME:
             return tuple(f"{self.name} ({part})" for part in self.parts)
+        if self.role is ColumnType.TEXT:
+            looks = (f"{self.name} ({one})" for one in LOOKS)
+            return (*(f"{self.name}: {word}" for word in self.words), *looks)
+        if len(self.prior) > 1:
+            return tuple(f"{self.name} (share of class {n})" for n in range(len(self.prior)))
         return (self.name,)
 
 
@@ -113,11 +138,7 @@ class Encoder(BaseModel, frozen=True, extra="forbid"):
     @property
     def feature_types(self) -> list[str]:
         """XGBoost's type of every column of the matrix: ``c`` for a category, else ``q``."""
-        return [
-            "c" if column.role is ColumnType.CATEGORY else "q"
-            for column in self.columns
-            for _ in column.names
-        ]
+        return ["c" if column.is_coded else "q" for column in self.columns for _ in column.names]
 
     def transform(self, table: pd.DataFrame) -> Matrix:
         """Encode rows.
@@ -186,10 +207,29 @@ def _encoding(values: pd.Series) -> ColumnEncoding:
     if types.is_bool_dtype(values.dtype):
         return ColumnEncoding(name=name, role=ColumnType.FLAG)
     if types.is_numeric_dtype(values.dtype):
-        return ColumnEncoding(name=name, role=ColumnType.NUMBER)
+        offset, knots = offset_and_knots(_numbers(values))
+        return ColumnEncoding(name=name, role=ColumnType.NUMBER, offset=offset, knots=knots)
     if types.is_datetime64_any_dtype(values.dtype):
-        return ColumnEncoding(name=name, role=ColumnType.DATETIME, parts=_varying_parts(values))
+        parts = _varying_parts(values)
+        (days,) = _date_parts(values, ("days",))
+        offset, knots = offset_and_knots(days)
+        return ColumnEncoding(
+            name=name, role=ColumnType.DATETIME, parts=parts, offset=offset, knots=knots
+        )
+    if _is_text(values):
+        words, weights = vocabulary(values)
+        return ColumnEncoding(name=name, role=ColumnType.TEXT, words=words, weights=weights)
     return ColumnEncoding(name=name, role=ColumnType.CATEGORY, levels=_levels(values))
+
+
+def _is_text(values: pd.Series) -> bool:
+    """Whether it is free text; what was made a category is none."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return False
+    known = values.dropna().astype(str)
+    return is_prose(known.unique().tolist(), len(known))
 
 
 def level_counts(values: pd.Series) -> pd.Series:
@@ -219,13 +259,18 @@ def encode(values: pd.Series, column: ColumnEncoding) -> Iterator[Any]:
     """Yield what a column becomes, float64, NaN where a value is missing or unseen."""
     match column.role:
         case ColumnType.NUMBER:
-            yield _numbers(values)
+            yield told_apart(_numbers(values), column.offset, column.knots)
         case ColumnType.FLAG:
             yield _numbers(_flags(values))
+        case ColumnType.CATEGORY if column.prior:
+            yield from looked_up(places_of(values, column), column.averages, column.prior).T
         case ColumnType.CATEGORY:
             yield _codes(values, column.levels, keeps_rest=column.keeps_rest)
         case ColumnType.DATETIME:
-            yield from _date_parts(values, column.parts)
+            *parts, days = _date_parts(values, column.parts)
+            yield from (*parts, told_apart(days, column.offset, column.knots))
+        case ColumnType.TEXT:
+            yield from word_columns(values, column.words, column.weights)
 
 
 def _numbers(values: pd.Series) -> Any:
@@ -247,6 +292,12 @@ def _flags(values: pd.Series) -> pd.Series:
         return values
     known = {"true": 1, "false": 0}
     return values.astype(object).map(lambda one: known.get(str(one).strip().lower(), one))
+
+
+def places_of(values: pd.Series, column: ColumnEncoding) -> Any:
+    """Place of every row's level among those listed, −1 for none: int array of shape (n,)."""
+    codes = _codes(values, column.levels, keeps_rest=column.keeps_rest)
+    return np.where(np.isnan(codes), -1, codes).astype(np.intp)
 
 
 def _codes(values: pd.Series, levels: tuple[str, ...], *, keeps_rest: bool) -> Any:

@@ -27,6 +27,8 @@ class Classified:
     predicted: Array
     classes: tuple[Any, ...]
     n_present: int
+    weights: Array | None = None
+    """How much each row counts; None where all count the same."""
 
     @property
     def n_classes(self) -> int:
@@ -45,9 +47,17 @@ class Estimated:
 
     actual: Array
     predicted: Array
+    weights: Array | None = None
+    """How much each row counts; None where all count the same."""
 
 
-def classified(y_true: Any, proba: Any, classes: Sequence[Any], y_pred: Any = None) -> Classified:
+def classified(
+    y_true: Any,
+    proba: Any,
+    classes: Sequence[Any],
+    y_pred: Any = None,
+    weights: Any = None,
+) -> Classified:
     """Labels as places among the classes, probabilities scaled to sum to 1.
 
     Parameters
@@ -58,6 +68,7 @@ def classified(y_true: Any, proba: Any, classes: Sequence[Any], y_pred: Any = No
     classes : sequence
     y_pred : array-like of shape (n,), optional
         Predicted labels; the most probable ones if not given.
+    weights : array-like of shape (n,), optional
 
     Raises
     ------
@@ -70,7 +81,7 @@ def classified(y_true: Any, proba: Any, classes: Sequence[Any], y_pred: Any = No
     with np.errstate(invalid="ignore", divide="ignore"):
         padded[:, : len(classes)] = given / given.sum(axis=1, keepdims=True)
     predicted = padded.argmax(axis=1) if y_pred is None else coded(y_pred, labels)[0]
-    return Classified(codes, padded, predicted, labels, len(np.unique(codes)))
+    return Classified(codes, padded, predicted, labels, len(np.unique(codes)), _weights(weights))
 
 
 def coded(values: Any, classes: Sequence[Any]) -> tuple[Array, tuple[Any, ...]]:
@@ -103,9 +114,13 @@ def coded(values: Any, classes: Sequence[Any]) -> tuple[Array, tuple[Any, ...]]:
     return codes, (*classes, *others.tolist())
 
 
-def estimated(y_true: Any, y_pred: Any) -> Estimated:
-    """Actual and predicted numbers, each of shape (n,)."""
-    return Estimated(floats(y_true), floats(y_pred))
+def estimated(y_true: Any, y_pred: Any, weights: Any = None) -> Estimated:
+    """Actual and predicted numbers, and how much each row counts, each of shape (n,)."""
+    return Estimated(floats(y_true), floats(y_pred), _weights(weights))
+
+
+def _weights(values: Any) -> Array | None:
+    return None if values is None else floats(values)
 
 
 def floats(values: Any) -> Array:

@@ -16,9 +16,11 @@ import numpy as np
 
 from baton.errors import InputError
 from baton.evaluation import metrics
-from baton.evaluation.metrics import Metric
 from baton.lineage import lineage_of
-from baton.models import FittedModel
+from baton.metric import Metric
+from baton.models import Ensemble, FittedModel
+from baton.models.boosters import MeanMargin
+from baton.models.lgbm import Boosted
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def permutation_importance(
     n_repeats: int = N_REPEATS,
     seed: int = 0,
     *,
+    weights: Any = None,
     progress: Progress | None = None,
 ) -> Importance:
     """Permutation importance of every column.
@@ -123,6 +126,8 @@ def permutation_importance(
         A name of :class:`baton.evaluation.metrics.Metric`; for a plain estimator also a
         scikit-learn scorer or its name.
     n_repeats, seed : int
+    weights : array of shape (n,), optional
+        How much each row counts for a `FittedModel`; all the same if not given.
     progress : callable, optional
         Called with the predictions done and the predictions in all.
 
@@ -139,7 +144,7 @@ def permutation_importance(
     if len(X) == 0:
         raise InputError("no rows to compute the permutation importance on")
     if isinstance(model, FittedModel):
-        subject = _fitted_subject(model, X, y, metric)
+        subject = _fitted_subject(model, X, y, metric, weights)
     else:
         subject = _plain_subject(model, X, y, metric)
     whole = subject.score(subject.columns.table)
@@ -205,6 +210,30 @@ class _Sparse:
 
 
 @dataclass(frozen=True)
+class _Several:
+    """The matrices of several models of the same rows."""
+
+    each: tuple[_Matrix | _Sparse, ...]
+
+    @property
+    def table(self) -> Any:
+        return [one.table for one in self.each]
+
+    def copy(self) -> _Several:
+        return _Several(tuple(one.copy() for one in self.each))
+
+    def take(self, feature: int, rows: Array | slice) -> Any:
+        return [one.take(feature, rows) for one in self.each]
+
+    def put(self, feature: int, values: Any) -> None:
+        for one, own in zip(self.each, values, strict=True):
+            one.put(feature, own)
+
+    def __len__(self) -> int:
+        return len(self.each[0])
+
+
+@dataclass(frozen=True)
 class _Frame:
     """The same for a DataFrame, whose columns keep their types."""
 
@@ -259,36 +288,50 @@ def _orders(n_rows: int, n_repeats: int, seed: int) -> Iterator[Array]:
         yield order
 
 
-def _fitted_subject(model: FittedModel, X: pd.DataFrame, y: Any, metric: Any) -> _Subject:
+def _fitted_subject(
+    model: FittedModel, X: pd.DataFrame, y: Any, metric: Any, weights: Any
+) -> _Subject:
     name = metrics.parse(metric)
     if metrics.INFO[name].kind is not model.kind:
         raise InputError(f"metric {metric!r} does not go with a {model.kind.value}")
-    matrix, actual = model.matrix(X), np.asarray(y)
+    actual, known = np.asarray(y), np.ones(len(y), dtype=bool)
     if model.kind is Kind.CLASSIFICATION:
         codes = _known_codes(actual, model.classes)
-        matrix, actual = matrix[codes >= 0], codes[codes >= 0]
+        known = codes >= 0
+        actual = codes[known]
+    counts = None if weights is None else weights[known]
     classes, sign = range(len(model.classes)), 1 if metrics.GREATER_IS_BETTER[name] else -1
 
     def score(rows: Any) -> float:
-        value = metrics.score(name, actual, _output(model, rows), classes)
+        output, said = _answer(model, rows)
+        value = metrics.score(name, actual, output, classes, y_pred=said, weights=counts)
         if value is None:
             raise InputError(
                 f"metric {metric!r} is not defined on these {len(actual)} rows; choose another"
             )
         return sign * value
 
-    groups = _groups(model.encoder.sources, len(model.encoder.columns))
-    split_on = _split_on(model.estimator, matrix.shape[1])
-    used = tuple(bool(split_on[group].any()) for group in groups)
-    is_dense = isinstance(matrix, np.ndarray)
-    columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
+    columns, used = _columns_of(model, X, known)
     return _Subject(columns, tuple(model.encoder.column_names), used, score)
 
 
-def _output(model: FittedModel, matrix: Any) -> Array:
-    if model.kind is Kind.CLASSIFICATION:
-        return np.asarray(model.estimator.predict_proba(matrix))
-    return np.asarray(model.estimator.predict(matrix))
+def _columns_of(model: FittedModel, X: pd.DataFrame, known: Any) -> tuple[Any, tuple[bool, ...]]:
+    """Columns as the model sees them, and whether each can change a prediction."""
+    if isinstance(model, Ensemble):
+        each, used = zip(*(_columns_of(one, X, known) for one in model.members), strict=True)
+        return _Several(each), tuple(map(any, zip(*used, strict=True)))
+    matrix = model.matrix(X)[known]
+    groups = _groups(model.encoder.sources, len(model.encoder.columns))
+    split_on = _split_on(model.estimator, matrix.shape[1])
+    is_dense = isinstance(matrix, np.ndarray)
+    columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
+    return columns, tuple(bool(split_on[group].any()) for group in groups)
+
+
+def _answer(model: FittedModel, matrix: Any) -> tuple[Array, Array | None]:
+    """Output for encoded rows, and the codes of the classes that are said."""
+    output = model.output(matrix)
+    return output, model.deciding.codes(output) if model.classes else None
 
 
 def _known_codes(labels: Array, classes: tuple[Any, ...]) -> Array:
@@ -338,7 +381,12 @@ def _scorer(metric: Any) -> Any:
 
 
 def _split_on(estimator: Any, n_features: int) -> Array:
-    """Whether a column can change a prediction: False where no tree of XGBoost splits on it."""
+    """Whether a column can change a prediction: False where no tree of a booster splits on it."""
+    if isinstance(estimator, MeanMargin):
+        of_each = [_split_on(one, n_features) for one in estimator.members]
+        return np.asarray(np.any(of_each, axis=0))
+    if isinstance(estimator, Boosted):
+        return np.asarray(estimator.booster_.feature_importance("split") > 0)
     everything = np.ones(n_features, dtype=bool)
     if not _is_xgboost(estimator):
         return everything

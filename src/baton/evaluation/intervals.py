@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation.held_out import Classified, Estimated, classified, estimated
-from baton.evaluation.metrics import Metric, names
-from baton.evaluation.small_samples import expanded, unseen_ends, wilson
+from baton.evaluation.small_samples import expanded, paired_shares, unseen_ends, wilson
+from baton.metric import Metric, names
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def bootstrap(
     output: Any,
     classes: Sequence[Any] = (),
     *,
+    y_pred: Any = None,
+    weights: Any = None,
     units: Any = None,
     n_resamples: int = N_RESAMPLES,
     level: float = 0.95,
@@ -51,7 +53,7 @@ def bootstrap(
 
     Parameters
     ----------
-    kind, y_true, output, classes
+    kind, y_true, output, classes, y_pred, weights
         As in :func:`baton.evaluation.metrics.evaluate`.
     units : array-like of shape (n,), optional
         Number of the unit that each row is of, such as a customer: 0, 1, … Whole units are drawn;
@@ -85,27 +87,85 @@ def bootstrap(
     if n_rows == 0 or (codes is not None and n_units < 2):
         return {}
     if kind is Kind.CLASSIFICATION:
-        found: Classified | Estimated = classified(y_true, output, classes)
+        found: Classified | Estimated = classified(y_true, output, classes, y_pred, weights)
     else:
-        found = estimated(y_true, output)
+        found = estimated(y_true, output, weights)
     draws = _draws(found, codes, n_drawn, seed)
     ranges = {name: _range(draws[name], n_units, level) for name in names(kind) if name in draws}
     ranges |= unseen_ends(found, draws, codes, level)
-    if Metric.ACCURACY in ranges:
+    if Metric.ACCURACY in ranges and weights is None:
         ranges[Metric.ACCURACY] = wilson(found, draws[Metric.ACCURACY], codes, level)
     return {name.value: one for name, one in ranges.items() if one is not None}
+
+
+def differences(
+    kind: Kind,
+    y_true: Any,
+    outputs: tuple[Any, Any],
+    classes: tuple[Sequence[Any], Sequence[Any]] = ((), ()),
+    *,
+    units: Any = None,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Paired bootstrap interval of every metric's difference between two models on the same rows.
+
+    Parameters
+    ----------
+    kind, y_true, units, n_resamples, level, seed
+        As in :func:`bootstrap`.
+    outputs : (array-like, array-like)
+        What each of the two answers.
+    classes : (sequence, sequence)
+        Classes of each.
+
+    Returns
+    -------
+    dict of metric name to (low, high)
+        Of the second one's value less the first one's.
+
+    Notes
+    -----
+    Each resample is scored for both, so what is hard for both cancels out. The accuracy's interval
+    of rows by themselves also holds that of Agresti and Min (2005), which is not zero wide where
+    both err on the same rows.
+    """
+    n_rows, n_drawn = len(y_true), resamples(len(y_true), n_resamples)
+    codes = np.arange(n_rows) if units is None else np.asarray(units)
+    n_units = len(np.unique(codes))
+    if n_units < 2:
+        return {}
+    held = [
+        classified(y_true, output, labels)
+        if kind is Kind.CLASSIFICATION
+        else estimated(y_true, output)
+        for output, labels in zip(outputs, classes, strict=True)
+    ]
+    first, second = (_draws(one, codes, n_drawn, seed) for one in held)
+    both = [name for name in names(kind) if name in first and name in second]
+    ranges = {name: _range(second[name] - first[name], n_units, level) for name in both}
+    if units is None and (ends := ranges.get(Metric.ACCURACY)):
+        wide = paired_shares(_is_right(held[0]), _is_right(held[1]), level)
+        ranges[Metric.ACCURACY] = (min(ends[0], wide[0]), max(ends[1], wide[1]))
+    return {name.value: one for name, one in ranges.items() if one is not None}
+
+
+def _is_right(held: Any) -> Array:
+    """Whether each row's label is predicted."""
+    found: Array = held.codes == held.predicted
+    return found
 
 
 def _draws(
     held: Classified | Estimated, codes: Array | None, n_drawn: int, seed: int
 ) -> dict[Metric, Array]:
     """Each metric of each resample."""
-    n_rows = len(held.predicted)
     if isinstance(held, Estimated):
-        return _row_draws(_regression_kernel(held), n_rows, codes, n_drawn, seed)
+        return _row_draws(_regression_kernel(held), held, codes, n_drawn, seed)
     rng, kernel = np.random.default_rng(seed), _classification_kernel(held, n_drawn)
     draws = _confusion_draws(held, codes, n_drawn, rng)
-    return draws | _row_draws(kernel, n_rows, codes, n_drawn, seed)
+    return draws | _row_draws(kernel, held, codes, n_drawn, seed)
 
 
 def _range(values: Array, n_units: int, level: float) -> tuple[float, float] | None:
@@ -117,7 +177,11 @@ def _range(values: Array, n_units: int, level: float) -> tuple[float, float] | N
 
 
 def _row_draws(
-    kernel: Kernel, n_rows: int, codes: Array | None, n_drawn: int, seed: int
+    kernel: Kernel,
+    held: Classified | Estimated,
+    codes: Array | None,
+    n_drawn: int,
+    seed: int,
 ) -> dict[Metric, Array]:
     """Metrics of every resample; each has a random stream of its own, so threads change nothing."""
     import os
@@ -126,8 +190,10 @@ def _row_draws(
     def draw(child: np.random.SeedSequence) -> dict[Metric, float]:
         drawn = np.random.default_rng(child).integers(0, n_units, n_units)
         counts = np.bincount(drawn, minlength=n_units)
-        return kernel(counts if codes is None else counts[codes])
+        of_rows = counts if codes is None else counts[codes]
+        return kernel(of_rows if held.weights is None else of_rows * held.weights)
 
+    n_rows = len(held.predicted)
     n_units = n_rows if codes is None else int(codes.max()) + 1
     children = np.random.SeedSequence([seed, 1]).spawn(n_drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -147,21 +213,25 @@ def _confusion_draws(
     cells, places, counts = np.unique(
         held.codes * size + held.predicted, return_inverse=True, return_counts=True
     )
-    if codes is None:
+    if codes is None and held.weights is None:
         drawn = rng.multinomial(n_rows, counts / n_rows, size=n_drawn)
     else:
-        drawn = _drawn_by_unit(places, codes, n_drawn, rng)
+        units = np.arange(n_rows) if codes is None else codes
+        weights = np.ones(n_rows) if held.weights is None else held.weights
+        drawn = _drawn_by_unit(places, units, weights, n_drawn, rng)
     matrices = np.zeros((n_drawn, size * size))
     matrices[:, cells] = drawn
     return _of_confusion(matrices.reshape(n_drawn, size, size))
 
 
-def _drawn_by_unit(places: Array, codes: Array, n_drawn: int, rng: np.random.Generator) -> Array:
-    """How often each cell is drawn with the units: array of shape (n_drawn, n_cells)."""
+def _drawn_by_unit(
+    places: Array, codes: Array, weights: Array, n_drawn: int, rng: np.random.Generator
+) -> Array:
+    """Weight of each cell as the units are drawn: array of shape (n_drawn, n_cells)."""
     from scipy.sparse import coo_array
 
     n_units = int(codes.max()) + 1
-    of_units = coo_array((np.ones(len(codes)), (codes, places))).tocsr()
+    of_units = coo_array((weights, (codes, places))).tocsr()
     every = (rng.integers(0, n_units, n_units) for _ in range(n_drawn))
     return np.stack([np.bincount(one, minlength=n_units) @ of_units for one in every])
 
@@ -201,12 +271,16 @@ def _classification_kernel(held: Classified, n_drawn: int) -> Kernel:
         log_loss, brier = _weighted(losses, counts)
         found = {Metric.LOG_LOSS: float(log_loss), Metric.BRIER: float(brier)}
         if rankings:
-            few = counts.astype(np.uint8 if counts.max() < 256 else np.int64)
+            few = counts if counts.dtype.kind == "f" else _narrowed(counts)
             areas = np.mean([ranking.areas(few) for ranking in rankings], axis=0)
             found |= {Metric.ROC_AUC: float(areas[0]), Metric.AVERAGE_PRECISION: float(areas[1])}
         return found
 
     return kernel
+
+
+def _narrowed(counts: Array) -> Array:
+    return counts.astype(np.uint8 if counts.max() < 256 else np.int64)
 
 
 def _losses(held: Classified) -> Array:
@@ -253,18 +327,22 @@ class _Ranking:
 
     def areas(self, counts: Array) -> tuple[float, float]:
         """ROC AUC and average precision when row i counts `counts[i]` times."""
-        until = np.empty(len(self.order) + 1, dtype=np.int32)  # half the memory, half the time
+        is_whole = counts.dtype.kind != "f"
+        dtype, least = (np.int32, 1) if is_whole else (np.float64, np.finfo(np.float64).tiny)
+        until: Any = np.empty(
+            len(self.order) + 1, dtype=dtype
+        )  # int32: half the memory, half the time
         until[0] = 0
         np.cumsum(counts.take(self.order), out=until[1:])
         begun, ended = until.take(self.starts), until.take(self.tied)
         gained = until.take(self.ends)
         gained -= begun
-        hits = np.cumsum(gained, dtype=np.int32)
-        n_positive = int(hits[-1])
-        n_negative = int(until[-1]) - n_positive
-        if n_positive == 0 or n_negative == 0:
+        hits = np.cumsum(gained, dtype=dtype)
+        n_positive = hits[-1].item()
+        n_negative = until[-1].item() - n_positive
+        if n_positive <= 0 or n_negative <= 0:
             return math.nan, math.nan
-        precision = hits / np.maximum(ended, 1)
+        precision = hits / np.maximum(ended, least)
         above = begun - hits
         above += gained
         ended -= hits
@@ -295,8 +373,7 @@ def _regression_kernel(held: Estimated) -> Kernel:
     def kernel(counts: Array) -> dict[Metric, float]:
         square, absolute, part, first, second = _weighted(sums, counts)
         until = np.cumsum(counts[order])
-        middle = [(until[-1] - 1) // 2 + 1, until[-1] // 2 + 1]
-        ranks = np.searchsorted(until, middle)
+        ranks = np.searchsorted(until, _middle(until[-1]))
         variance = second - first**2
         return {
             Metric.RMSE: math.sqrt(square),
@@ -307,3 +384,9 @@ def _regression_kernel(held: Estimated) -> Kernel:
         }
 
     return kernel
+
+
+def _middle(total: Any) -> list[float]:
+    """Where the median is among rows that count so much together: at both ends of the middle."""
+    is_whole = isinstance(total, np.integer)
+    return [(total - 1) // 2 + 1, total // 2 + 1] if is_whole else [total / 2, total / 2]

@@ -9,93 +9,43 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.errors import InputError
 from baton.evaluation.held_out import Classified, Estimated, classified, coded, estimated, floats
+from baton.metric import GREATER_IS_BETTER, INFO, Metric, MetricInfo, names, parse
 from baton.terms import Kind
 from baton.words import display
-from baton.words.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class Metric(StrEnum):
-    """Every metric's name, as it stands in results, MLflow and ``--json``."""
-
-    ACCURACY = "accuracy"
-    BALANCED_ACCURACY = "balanced_accuracy"
-    MCC = "mcc"
-    F1_MACRO = "f1_macro"
-    LOG_LOSS = "log_loss"
-    ROC_AUC = "roc_auc"
-    AVERAGE_PRECISION = "average_precision"
-    BRIER = "brier"
-    RMSE = "rmse"
-    MAE = "mae"
-    MEDIAN_AE = "median_ae"
-    R2 = "r2"
-    MAPE = "mape"
-
-
-@dataclass(frozen=True)
-class MetricInfo:
-    """What a reader of a metric needs to know."""
-
-    label: str
-    kind: Kind
-    greater_is_better: bool
-    has_target_unit: bool = False
-    """Whether it is measured in the target's unit; otherwise it has none."""
-    note: str = ""
-
-
-INFO: dict[Metric, MetricInfo] = {
-    Metric.ACCURACY: MetricInfo("accuracy", Kind.CLASSIFICATION, True),
-    Metric.BALANCED_ACCURACY: MetricInfo(
-        "balanced accuracy", Kind.CLASSIFICATION, True, note="mean recall of the classes"
-    ),
-    Metric.MCC: MetricInfo("MCC", Kind.CLASSIFICATION, True, note="Matthews' correlation"),
-    Metric.F1_MACRO: MetricInfo("macro F1", Kind.CLASSIFICATION, True),
-    Metric.LOG_LOSS: MetricInfo("log loss", Kind.CLASSIFICATION, False, note="in nats"),
-    Metric.ROC_AUC: MetricInfo(
-        "ROC AUC", Kind.CLASSIFICATION, True, note="several classes: one-vs-rest, macro mean"
-    ),
-    Metric.AVERAGE_PRECISION: MetricInfo(
-        "average precision", Kind.CLASSIFICATION, True, note="several classes: macro mean"
-    ),
-    Metric.BRIER: MetricInfo(
-        "Brier score",
-        Kind.CLASSIFICATION,
-        False,
-        note="two classes: 0 to 1; more: summed over the classes, 0 to 2",
-    ),
-    Metric.RMSE: MetricInfo("RMSE", Kind.REGRESSION, False, has_target_unit=True),
-    Metric.MAE: MetricInfo("MAE", Kind.REGRESSION, False, has_target_unit=True),
-    Metric.MEDIAN_AE: MetricInfo("median AE", Kind.REGRESSION, False, has_target_unit=True),
-    Metric.R2: MetricInfo("R²", Kind.REGRESSION, True),
-    Metric.MAPE: MetricInfo("MAPE", Kind.REGRESSION, False, note="a fraction, not a percentage"),
-}
-
-GREATER_IS_BETTER: dict[Metric, bool] = {
-    name: info.greater_is_better for name, info in INFO.items()
-}
-
-
-def names(kind: Kind) -> list[Metric]:
-    """Metrics of a kind, in the order in which they are shown."""
-    return [name for name, info in INFO.items() if info.kind is kind]
+__all__ = [
+    "GREATER_IS_BETTER",
+    "INFO",
+    "Metric",
+    "MetricInfo",
+    "Scores",
+    "baseline",
+    "classification",
+    "evaluate",
+    "names",
+    "parse",
+    "regression",
+    "score",
+]
 
 
 def classification(
-    y_true: Any, proba: Any, classes: Sequence[Any], *, y_pred: Any = None
+    y_true: Any,
+    proba: Any,
+    classes: Sequence[Any],
+    *,
+    y_pred: Any = None,
+    weights: Any = None,
 ) -> dict[str, float]:
     """Metrics of class probabilities.
 
@@ -109,6 +59,8 @@ def classification(
         The model's labels.
     y_pred : array-like of shape (n,), optional
         Predicted labels; the most probable ones if not given.
+    weights : array-like of shape (n,), optional
+        How much each row counts; all the same if not given.
 
     Returns
     -------
@@ -127,15 +79,17 @@ def classification(
     >>> found["accuracy"], round(found["brier"], 3)
     (1.0, 0.025)
     """
-    return _measured(classified(y_true, proba, classes, y_pred), Kind.CLASSIFICATION)
+    return _measured(classified(y_true, proba, classes, y_pred, weights), Kind.CLASSIFICATION)
 
 
-def regression(y_true: Any, y_pred: Any) -> dict[str, float]:
+def regression(y_true: Any, y_pred: Any, *, weights: Any = None) -> dict[str, float]:
     """Metrics of predicted numbers.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
+    weights : array-like of shape (n,), optional
+        How much each row counts; all the same if not given.
 
     Returns
     -------
@@ -147,7 +101,7 @@ def regression(y_true: Any, y_pred: Any) -> dict[str, float]:
     >>> regression([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])["mae"]
     0.3333333333333333
     """
-    return _measured(estimated(y_true, y_pred), Kind.REGRESSION)
+    return _measured(estimated(y_true, y_pred, weights), Kind.REGRESSION)
 
 
 class Scores(dict[str, float]):
@@ -162,14 +116,33 @@ class Scores(dict[str, float]):
         return display.table(("metric", "value", "better", ""), rows)
 
 
-def evaluate(kind: Kind, y_true: Any, output: Any, classes: Sequence[Any] = ()) -> Scores:
-    """Metrics of either kind: `output` is probabilities of `classes`, or predicted numbers."""
+def evaluate(
+    kind: Kind,
+    y_true: Any,
+    output: Any,
+    classes: Sequence[Any] = (),
+    *,
+    y_pred: Any = None,
+    weights: Any = None,
+) -> Scores:
+    """Metrics of either kind: `output` is probabilities of `classes`, or predicted numbers.
+
+    Labels, `y_pred`, are the most probable ones if not given; `weights` says how much rows count.
+    """
     if kind is Kind.CLASSIFICATION:
-        return Scores(classification(y_true, output, classes))
-    return Scores(regression(y_true, output))
+        return Scores(classification(y_true, output, classes, y_pred=y_pred, weights=weights))
+    return Scores(regression(y_true, output, weights=weights))
 
 
-def score(metric: str, y_true: Any, output: Any, classes: Sequence[Any] = ()) -> float | None:
+def score(
+    metric: str,
+    y_true: Any,
+    output: Any,
+    classes: Sequence[Any] = (),
+    *,
+    y_pred: Any = None,
+    weights: Any = None,
+) -> float | None:
     """One metric, as :func:`evaluate` gives it; None where it is not defined.
 
     Raises
@@ -179,31 +152,21 @@ def score(metric: str, y_true: Any, output: Any, classes: Sequence[Any] = ()) ->
     """
     name = parse(metric)
     if INFO[name].kind is Kind.CLASSIFICATION:
-        return _measure(name, classified(y_true, output, classes))
-    return _measure(name, estimated(y_true, output))
-
-
-def parse(metric: str) -> Metric:
-    """Return the metric of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    try:
-        return Metric(metric)
-    except ValueError:
-        hint = did_you_mean(metric, Metric)
-        raise InputError(
-            f"unknown metric {metric!r}; {hint}there are: {', '.join(Metric)}"
-        ) from None
+        return _measure(name, classified(y_true, output, classes, y_pred, weights))
+    return _measure(name, estimated(y_true, output, weights))
 
 
 def baseline(
-    kind: Kind, y_train: Any, y_test: Any, classes: Sequence[Any] = ()
+    kind: Kind,
+    y_train: Any,
+    y_test: Any,
+    classes: Sequence[Any] = (),
+    *,
+    weights: tuple[Any, Any] = (None, None),
 ) -> dict[str, float]:
     """Metrics of a model that ignores every column.
+
+    `weights` say how much each training row, and each test row, counts.
 
     Returns
     -------
@@ -213,15 +176,15 @@ def baseline(
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
-    n_test = len(y_test)
+    n_test, (of_train, of_test) = len(y_test), weights
     if kind is Kind.REGRESSION:
-        dummy = DummyRegressor().fit(np.zeros((len(y_train), 1)), floats(y_train))
-        return regression(y_test, dummy.predict(np.zeros((n_test, 1))))
+        dummy = DummyRegressor().fit(np.zeros((len(y_train), 1)), floats(y_train), of_train)
+        return regression(y_test, dummy.predict(np.zeros((n_test, 1))), weights=of_test)
     codes, labels = coded(y_train, classes)
-    dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(codes), 1)), codes)
+    dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(codes), 1)), codes, of_train)
     proba = np.zeros((n_test, len(labels)))
     proba[:, dummy.classes_] = dummy.predict_proba(np.zeros((n_test, 1)))
-    return classification(y_test, proba, labels)
+    return classification(y_test, proba, labels, weights=of_test)
 
 
 def _measured(held: Classified | Estimated, kind: Kind) -> dict[str, float]:
@@ -241,13 +204,13 @@ def _measure(name: Metric, held: Any) -> float | None:
 def _accuracy(held: Classified) -> float:
     from sklearn.metrics import accuracy_score
 
-    return float(accuracy_score(held.codes, held.predicted))
+    return float(accuracy_score(held.codes, held.predicted, sample_weight=held.weights))
 
 
 def _balanced_accuracy(held: Classified) -> float:
     from sklearn.metrics import balanced_accuracy_score
 
-    return float(balanced_accuracy_score(held.codes, held.predicted))
+    return float(balanced_accuracy_score(held.codes, held.predicted, sample_weight=held.weights))
 
 
 def _mcc(held: Classified) -> float | None:
@@ -255,13 +218,13 @@ def _mcc(held: Classified) -> float | None:
 
     if held.n_present < 2:
         return None
-    return float(matthews_corrcoef(held.codes, held.predicted))
+    return float(matthews_corrcoef(held.codes, held.predicted, sample_weight=held.weights))
 
 
 def _f1_macro(held: Classified) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(held.codes, held.predicted, average="macro"))
+    return float(f1_score(held.codes, held.predicted, average="macro", sample_weight=held.weights))
 
 
 def _log_loss(held: Classified) -> float | None:
@@ -269,7 +232,11 @@ def _log_loss(held: Classified) -> float | None:
 
     if held.n_classes < 2:
         return None
-    return float(log_loss(held.codes, held.proba, labels=np.arange(held.n_classes)))
+    return float(
+        log_loss(
+            held.codes, held.proba, labels=np.arange(held.n_classes), sample_weight=held.weights
+        )
+    )
 
 
 def _brier(held: Classified) -> float | None:
@@ -277,7 +244,11 @@ def _brier(held: Classified) -> float | None:
 
     if held.n_classes < 2:
         return None
-    return float(brier_score_loss(held.codes, held.proba, labels=np.arange(held.n_classes)))
+    return float(
+        brier_score_loss(
+            held.codes, held.proba, labels=np.arange(held.n_classes), sample_weight=held.weights
+        )
+    )
 
 
 def _roc_auc(held: Classified) -> float | None:
@@ -286,7 +257,7 @@ def _roc_auc(held: Classified) -> float | None:
     if not held.is_complete:
         return None
     output = held.proba[:, 1] if held.n_classes == 2 else held.proba
-    return float(roc_auc_score(held.codes, output, multi_class="ovr"))
+    return float(roc_auc_score(held.codes, output, multi_class="ovr", sample_weight=held.weights))
 
 
 def _average_precision(held: Classified) -> float | None:
@@ -295,25 +266,25 @@ def _average_precision(held: Classified) -> float | None:
     if not held.is_complete:
         return None
     output = held.proba[:, 1] if held.n_classes == 2 else held.proba
-    return float(average_precision_score(held.codes, output))
+    return float(average_precision_score(held.codes, output, sample_weight=held.weights))
 
 
 def _rmse(held: Estimated) -> float:
     from sklearn.metrics import root_mean_squared_error
 
-    return float(root_mean_squared_error(held.actual, held.predicted))
+    return float(root_mean_squared_error(held.actual, held.predicted, sample_weight=held.weights))
 
 
 def _mae(held: Estimated) -> float:
     from sklearn.metrics import mean_absolute_error
 
-    return float(mean_absolute_error(held.actual, held.predicted))
+    return float(mean_absolute_error(held.actual, held.predicted, sample_weight=held.weights))
 
 
 def _median_ae(held: Estimated) -> float:
     from sklearn.metrics import median_absolute_error
 
-    return float(median_absolute_error(held.actual, held.predicted))
+    return float(median_absolute_error(held.actual, held.predicted, sample_weight=held.weights))
 
 
 def _r2(held: Estimated) -> float | None:
@@ -321,7 +292,7 @@ def _r2(held: Estimated) -> float | None:
 
     if np.ptp(held.actual) == 0:
         return None
-    return float(r2_score(held.actual, held.predicted))
+    return float(r2_score(held.actual, held.predicted, sample_weight=held.weights))
 
 
 def _mape(held: Estimated) -> float | None:
@@ -329,7 +300,9 @@ def _mape(held: Estimated) -> float | None:
 
     if not held.actual.all():
         return None
-    return float(mean_absolute_percentage_error(held.actual, held.predicted))
+    return float(
+        mean_absolute_percentage_error(held.actual, held.predicted, sample_weight=held.weights)
+    )
 
 
 _VALUES: dict[Metric, Callable[[Any], float | None]] = {

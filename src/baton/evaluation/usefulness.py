@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from baton.evaluation.measured import MetricLine
-from baton.evaluation.metrics import GREATER_IS_BETTER, INFO, Metric
+from baton.metric import GREATER_IS_BETTER, INFO, Metric
 from baton.warning import DataWarning, WarningKind
 from baton.words.text import number
 
@@ -34,14 +34,28 @@ def useless(headline: str, target: str, lines: Iterable[MetricLine]) -> list[Dat
     return [] if line is None else [_warned(line, target)]
 
 
+def telling(lines: Iterable[MetricLine]) -> list[MetricLine]:
+    """Those that also see what is gained of rare classes, the plainest first."""
+    told = {line.metric: line for line in lines}
+    return [told[name] for name in _TELLING if name in told]
+
+
 def is_better(line: MetricLine) -> bool:
     """Tell whether the whole interval is better than the baseline."""
+    return min(_gains(line), default=0.0) > 0
+
+
+def is_worse(line: MetricLine) -> bool:
+    """Tell whether the whole interval is worse than the baseline."""
+    return max(_gains(line), default=0.0) < 0
+
+
+def _gains(line: MetricLine) -> list[float]:
+    """By how much the ends of the interval are better than the baseline; none without one."""
     if line.baseline is None:
-        return False
+        return []
     sign = 1 if GREATER_IS_BETTER[Metric(line.metric)] else -1
-    return min(sign * end for end in line.interval or (line.value, line.value)) > (
-        sign * line.baseline
-    )
+    return [sign * (end - line.baseline) for end in line.interval or (line.value, line.value)]
 
 
 def _warned(line: MetricLine, target: str) -> DataWarning:

@@ -19,6 +19,7 @@ from baton.evaluation.held_out import coded
 from baton.evaluation.metrics import evaluate
 from baton.models.answers import output_of
 from baton.terms import Kind
+from baton.weights import weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,14 +61,15 @@ def cross_validate(
     ----------
     table : DataFrame of shape (n, k + 1)
         The columns to learn from and the target, and the hidden columns `GROUP` and `TIME` where
-        rows hang together; the rows that `fit` is given have them too.
+        rows hang together, and `WEIGHT` where they count differently; the rows that `fit` is given
+        have them too.
     target : str
     kind : Kind
     folds : int
     seed : int
         Of the folds and of the default `fit`.
     fit : callable, optional
-        From training rows to a fitted model (`predict`, `predict_proba`, `classes`);
+        From training rows to a fitted model (`predict`, `predict_proba`, `classes`, `labels`);
         :func:`baton.models.fit` with its defaults if not given.
 
     Raises
@@ -79,7 +81,12 @@ def cross_validate(
     found = []
     for train, test in split_folds(table[target], kind, folds, seed, bonds_of(table)):
         model, held = learn(table.iloc[train]), table.iloc[test]
-        found.append(evaluate(kind, held[target], output_of(model, held), model.classes))
+        output = output_of(model, held)
+        said = model.labels(output) if model.classes else None
+        weights = weights_of(held)
+        found.append(
+            evaluate(kind, held[target], output, model.classes, y_pred=said, weights=weights)
+        )
     common = [name for name in found[0] if all(name in one for one in found)]
     return CrossValidation({name: tuple(one[name] for one in found) for name in common})
 

@@ -9,24 +9,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baton.models.fitted import FittedModel, check_file, fit, load
+from baton.models.ensemble import Blend, Ensemble, Member, fit_blend, refitter
+from baton.models.files import bytes_of, check_file, load, settings_of
+from baton.models.finishing import Wanted, finish, known
+from baton.models.fitted import FittedModel, fit
 from baton.models.interface import Encoding, Explain, Family, FitSpec
+from baton.models.mixing import Mixing
 from baton.models.recipe import Recipe
 from baton.models.registry import DEFAULT, FAMILIES, family
 
 __all__ = [
     "DEFAULT",
     "FAMILIES",
+    "Blend",
     "Encoding",
+    "Ensemble",
     "Explain",
     "Family",
     "FitSpec",
     "FittedModel",
+    "Member",
+    "Mixing",
     "Recipe",
+    "Wanted",
+    "bytes_of",
     "check_file",
     "family",
+    "finish",
     "fit",
+    "fit_blend",
+    "known",
     "load",
+    "refitter",
+    "settings_of",
 ]
 
 

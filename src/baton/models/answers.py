@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 PREDICTED = "predicted"
 """Column of a prediction: a label or a number."""
 
+LOW = "low"
+"""Column of a predicted number: lower end of its interval."""
+
+HIGH = "high"
+"""Column of a predicted number: upper end of its interval."""
+
 
 def output_of(model: Any, table: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Output of a fitted model.
@@ -37,11 +43,17 @@ def output_of(model: Any, table: pd.DataFrame) -> np.ndarray[Any, Any]:
 
 
 def answer(model: FittedModel, output: np.ndarray[Any, Any]) -> dict[str, pa.Array[Any]]:
-    """Columns of a model's output: what it predicts, and the probability of each class."""
+    """Columns of a model's output: what it predicts, and the probability of each class.
+
+    Of a number, the ends of its interval, `LOW` and `HIGH`, if the model knows them.
+    """
     import pyarrow as pa
 
     if model.kind is not Kind.CLASSIFICATION:
-        return {PREDICTED: pa.array(output)}
+        interval = model.deciding.interval
+        ends = () if interval is None else interval.of(output)
+        sides = dict(zip((LOW, HIGH), map(pa.array, ends), strict=False))
+        return {PREDICTED: pa.array(output), **sides}
     proba = {f"p({label})": pa.array(output[:, n]) for n, label in enumerate(model.classes)}
     return {PREDICTED: pa.array(model.labels(output)), **proba}
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from baton.bonds import Bonds
 from baton.encoding.native import Encoder, column_encodings
+from baton.models import stopping
 from baton.models.checks import check, refusals
 from baton.models.fitted import FittedModel, fitted_by, spec_of, targets
 from baton.models.interface import Encoding, FitSpec
@@ -38,10 +39,10 @@ def can_fit(recipe: Recipe, n_rows: int) -> bool:
     n_rows : int
         Rows to learn from: few are not worth the way.
     """
-    if recipe.family != _NAME or n_rows < XGBoost.FOLDS_ROWS:
+    if recipe.family != _NAME or recipe.metric or n_rows < stopping.FOLDS_ROWS:
         return False
     settings = FAMILIES[_NAME].defaults(recipe.kind, n_rows) | recipe.params
-    return bool(settings["encoding"] == Encoding.NATIVE)
+    return settings["encoding"] in (Encoding.NATIVE, Encoding.TARGET)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def fit(client: Any, path: Path, recipe: Recipe) -> FittedModel:
     path : Path
         Feature table in a Parquet file, read by this process and by the workers.
     recipe : Recipe
-        Of XGBoost, as :func:`can_fit` says.
+        Of XGBoost, as :func:`can_fit` says. Categories keep their codes, however many levels
+        they have.
 
     Returns
     -------
@@ -141,7 +143,8 @@ def fit(client: Any, path: Path, recipe: Recipe) -> FittedModel:
     check(_NAME, family, recipe.kind, recipe.params)
     positions = rows.positions
     settings = family.defaults(recipe.kind, len(positions)) | recipe.params
-    classes, y = targets(rows.column(recipe.target, positions)[recipe.target], recipe.kind)
+    labels = rows.column(recipe.target, positions)[recipe.target]
+    classes, y = targets(labels, recipe.kind, recipe.positive)
     encoder = Encoder(
         columns=tuple(
             one for name in rows.features for one in column_encodings(rows.column(name, positions))
@@ -155,28 +158,36 @@ def fit(client: Any, path: Path, recipe: Recipe) -> FittedModel:
 
 
 def _train(client: Any, part: _Part, positions: Any, y: Any, spec: FitSpec) -> Any:
-    """Train a booster; with early stopping, on rows beside those that say when to stop."""
-    from xgboost import callback, dask
+    """Train a booster on all rows; with early stopping, with as many trees as a part found."""
+    most = int(spec.params["n_estimators"])
+    stops = spec.params["early_stopping"]
+    n_trees = _rounds(client, part, positions, y, spec) if stops else most
+    return _boosted(client, spec, _matrix(client, part, positions), n_trees)
 
-    family, learned = XGBoost(), positions
-    watching: dict[str, Any] = {}
-    if spec.params["early_stopping"]:
-        fitted, watched = family.parted(y, spec)
-        learned = positions[np.sort(fitted)]
-        held = _matrix(client, part, positions[np.sort(watched)])
-        watching = {
-            "evals": [(held, "watched")],
-            "callbacks": [callback.EarlyStopping(rounds=family.ROUNDS, save_best=True)],
-        }
-    found = dask.train(
+
+def _rounds(client: Any, part: _Part, positions: Any, y: Any, spec: FitSpec) -> int:
+    """Number of trees at which the loss of rows beside those fitted is least."""
+    from xgboost import callback
+
+    fitted, watched = (positions[np.sort(places)] for places in stopping.parted(y, spec))
+    found = _boosted(
         client,
-        family.of_training(spec),
-        _matrix(client, part, learned),
-        num_boost_round=spec.params["n_estimators"],
-        verbose_eval=False,
-        **watching,
+        spec,
+        _matrix(client, part, fitted),
+        int(spec.params["n_estimators"]),
+        evals=[(_matrix(client, part, watched), "watched")],
+        callbacks=[callback.EarlyStopping(rounds=stopping.PATIENCE)],
     )
-    return found["booster"]
+    return int(found.best_iteration) + 1
+
+
+def _boosted(client: Any, spec: FitSpec, rows: Any, n_trees: int, **watching: Any) -> Any:
+    from xgboost import dask
+
+    settings = XGBoost().of_training(spec)
+    return dask.train(
+        client, settings, rows, num_boost_round=n_trees, verbose_eval=False, **watching
+    )["booster"]
 
 
 def _matrix(client: Any, part: _Part, positions: Any) -> Any:

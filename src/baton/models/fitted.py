@@ -6,6 +6,8 @@ What differs between families belongs in their modules.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from baton.bonds import NONE, Bonds, bonds_of, without_bonds
+from baton.bonds import NONE, Bonds, bonds_of
+from baton.encoding.by_target import training_matrix, with_averages
 from baton.encoding.native import Encoder
 from baton.encoding.one_hot import OneHotEncoder
+from baton.encoding.statistics import averaged_targets
 from baton.errors import InputError
+from baton.metric import parse
 from baton.models.checks import check, refusals
-from baton.models.interface import Encoding, Family, FitSpec
+from baton.models.deciding import AS_IT_IS, Deciding
+from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.recipe import Recipe
 from baton.models.registry import family
-from baton.terms import Kind
+from baton.terms import Kind, visible
+from baton.weights import weights_of
 from baton.words import display
 from baton.words.text import listed
 
@@ -46,6 +53,8 @@ class FittedModel:
     params: dict[str, Any]
     origin: dict[str, Any] = field(default_factory=dict)
     """What the model was made from, ready for JSON: problem, its parameters, its schema."""
+    deciding: Deciding = AS_IT_IS
+    """How its output becomes an answer: calibration, threshold, interval."""
 
     def __repr__(self) -> str:
         n_columns = len(self.encoder.column_names)
@@ -62,12 +71,19 @@ class FittedModel:
         }
         return display.card(f"{self.family}, fitted", facts)
 
+    @property
+    def explain(self) -> Explain:
+        """How its predictions are explained exactly, if they can be."""
+        return family(self.family).explain
+
     def matrix(self, table: pd.DataFrame) -> Any:
         """Encode a table: shape (n_rows, n_encoded), a float32 array or a float64 csr_matrix."""
         return self.encoder.transform(table)
 
     def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002
         """Predict labels or values: array of shape (n_rows,)."""
+        if self.deciding.threshold is not None:
+            return self.labels(self.predict_proba(table))
         matrix = self.matrix(table)
         found = self.estimator.predict(matrix) if len(table) else np.empty(0)
         if self.kind is Kind.REGRESSION:
@@ -75,18 +91,28 @@ class FittedModel:
         return self._labels(np.asarray(found, dtype=np.intp))
 
     def labels(self, proba: Any) -> Any:
-        """Return the most probable label of each row of class probabilities."""
-        return self._labels(proba.argmax(axis=1))
+        """Return the label that is said of each row of class probabilities.
+
+        The most probable one, or by the model's threshold.
+        """
+        return self._labels(self.deciding.codes(proba))
 
     def _labels(self, codes: Any) -> Any:
         return np.asarray(self.classes)[codes]
+
+    def output(self, matrix: Any) -> Any:
+        """Answer to encoded rows: calibrated probabilities, or numbers."""
+        if self.kind is Kind.REGRESSION:
+            return np.asarray(self.estimator.predict(matrix), dtype=np.float64)
+        proba = np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
+        return self.deciding.calibrated(proba)
 
     def predict_proba(self, table: pd.DataFrame) -> Any:
         """Predict class probabilities: array of shape (n_rows, n_classes), rows sum to 1."""
         matrix = self.matrix(table)
         if len(table) == 0:  # XGBoost miscounts the classes, scikit-learn refuses
             return np.empty((0, len(self.classes)))
-        return np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
+        return self.output(matrix)
 
     def save(self, folder: Path) -> None:
         """Write the model: JSON beside the estimator's own format, never pickle."""
@@ -100,6 +126,7 @@ class FittedModel:
             "params": self.params,
             "origin": self.origin,
             "encoder": self.encoder.model_dump(mode="json"),
+            "deciding": self.deciding.model_dump(mode="json", exclude_none=True),
         }
         (folder / _CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), "utf-8")
 
@@ -111,7 +138,8 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     ----------
     rows : DataFrame of shape (n, k + 1)
         The columns to learn from and the target, nothing else but for hidden columns that say
-        which rows hang together: those are no features, and early stopping keeps to them.
+        which rows hang together, which early stopping keeps to, and how much each row counts:
+        those are no features.
     recipe : Recipe
 
     Raises
@@ -123,13 +151,21 @@ def fit(rows: pd.DataFrame, recipe: Recipe) -> FittedModel:
     chosen = family(recipe.family, recipe.kind)
     check(recipe.family, chosen, recipe.kind, recipe.params)
     settings = chosen.defaults(recipe.kind, len(rows)) | recipe.params
-    X = without_bonds(rows).drop(columns=recipe.target)
-    encoder = _encoder(chosen, X, settings)
-    classes, y = targets(rows[recipe.target], recipe.kind)
     with refusals(recipe.family, chosen, recipe.kind, recipe.params):
-        spec = spec_of(recipe, settings, encoder, classes, bonds_of(rows))
-        estimator = chosen.fit(encoder.transform(X), y, spec)
-    return fitted_by(recipe, settings, encoder, classes, estimator)
+        return fit_settled(rows, recipe, settings)
+
+
+def fit_settled(rows: pd.DataFrame, recipe: Recipe, settings: dict[str, Any]) -> FittedModel:
+    """Fit a model with these hyperparameters, all of them, unchecked."""
+    chosen = family(recipe.family, recipe.kind)
+    X, bonds = rows[visible(rows.columns)].drop(columns=recipe.target), bonds_of(rows)
+    classes, y = targets(rows[recipe.target], recipe.kind, recipe.positive)
+    sees_target = settings["encoding"] == Encoding.TARGET
+    averaged = averaged_targets(y, recipe.kind, len(classes)) if sees_target else None
+    encoder = with_averages(_encoder(chosen, X, settings), X, averaged)
+    spec = spec_of(recipe, settings, encoder, classes, bonds, weights_of(rows))
+    matrix = training_matrix(encoder, X, averaged, recipe.seed, bonds.groups)
+    return fitted_by(recipe, settings, encoder, classes, chosen.fit(matrix, y, spec))
 
 
 def spec_of(
@@ -138,6 +174,7 @@ def spec_of(
     encoder: Encoder,
     classes: tuple[Any, ...],
     bonds: Bonds = NONE,
+    weights: Any = None,
 ) -> FitSpec:
     """What the recipe's family is told: its own settings, and what the encoder found."""
     return FitSpec(
@@ -147,6 +184,8 @@ def spec_of(
         n_classes=len(classes),
         seed=recipe.seed,
         bonds=bonds,
+        metric=parse(recipe.metric) if recipe.metric else None,
+        weights=weights,
     )
 
 
@@ -176,8 +215,10 @@ def _encoder(chosen: Family, X: pd.DataFrame, settings: dict[str, Any]) -> Encod
     return Encoder.fit(X, fills_missing=not chosen.takes_missing)
 
 
-def targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
+def targets(values: pd.Series, kind: Kind, positive: Any = None) -> tuple[tuple[Any, ...], Any]:
     """Labels in their order, none for a regression, and the rows' codes or values.
+
+    Of two labels the positive one, if it is given, is the second.
 
     Raises
     ------
@@ -193,7 +234,10 @@ def targets(values: pd.Series, kind: Kind) -> tuple[tuple[Any, ...], Any]:
     codes, labels = pd.factorize(values.to_numpy(), sort=True)
     if len(labels) < 2:
         raise InputError(f"column {values.name!r} holds one class only; there must be two or more")
-    return tuple(labels.tolist()), codes
+    found = tuple(labels.tolist())
+    if len(found) == 2 and positive is not None and found[0] == positive:
+        return found[::-1], 1 - codes
+    return found, codes
 
 
 def load(folder: Path) -> FittedModel:
@@ -204,47 +248,33 @@ def load(folder: Path) -> FittedModel:
     InputError
         If the folder holds no model of Baton's.
     """
+    with _card_in(folder) as card:
+        return card.model_in(folder)
+
+
+@contextmanager
+def _card_in(folder: Path) -> Iterator[_Card]:
+    """What is written beside an estimator; what cannot be read of both is refused."""
     card = folder / _CARD
     if not card.is_file():
         raise InputError(f"no model in {folder}: {_CARD} is missing")
     try:
-        return _Card.model_validate_json(card.read_bytes()).model_in(folder)
+        yield _Card.model_validate_json(card.read_bytes())
     except (OSError, ValidationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"no model can be read from {card}: {reason}") from None
 
 
-def check_file(fitted: FittedModel, folder: Path, rows: pd.DataFrame) -> None:
-    """See that what :meth:`FittedModel.save` wrote can be loaded, and predicts as what was fitted.
-
-    Parameters
-    ----------
-    fitted : FittedModel
-    folder : Path
-        Where it was saved.
-    rows : DataFrame
-        A few rows of features.
+def settings_of(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Family and hyperparameters of a saved model, without loading it.
 
     Raises
     ------
     InputError
-        If not: the family's ``save`` and ``load`` do not fit together.
+        If the folder holds no model of Baton's.
     """
-    try:
-        loaded = load(folder).predict(rows)
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(
-            f"the file of a {fitted.family} cannot be loaded again: {reason}"
-        ) from error
-    if not _are_alike(np.asarray(loaded), np.asarray(fitted.predict(rows))):
-        raise InputError(f"a {fitted.family} that was saved predicts otherwise when it is loaded")
-
-
-def _are_alike(one: Any, other: Any) -> bool:
-    if one.dtype.kind == other.dtype.kind == "f" and one.shape == other.shape:
-        return bool(np.allclose(one, other, equal_nan=True))
-    return bool(np.array_equal(one, other))
+    with _card_in(folder) as card:
+        return card.family, card.params
 
 
 class _Card(BaseModel):
@@ -257,6 +287,7 @@ class _Card(BaseModel):
     params: dict[str, Any]
     origin: dict[str, Any] = {}
     encoder: dict[str, Any]
+    deciding: Deciding = AS_IT_IS
 
     def model_in(self, folder: Path) -> FittedModel:
         is_one_hot = self.encoder.get("encoding") == Encoding.ONE_HOT
@@ -269,4 +300,5 @@ class _Card(BaseModel):
             estimator=family(self.family).load(folder, self.kind),
             params=self.params,
             origin=self.origin,
+            deciding=self.deciding,
         )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from baton.bonds import NONE, Bonds
+from baton.metric import Metric
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 BOTH = (Kind.CLASSIFICATION, Kind.REGRESSION)
 
-_THREADS_CELLS = 200_000
+THREADS_CELLS = 200_000
+"""Cells of a matrix below which one thread is quicker than several."""
 
 
 class Explain(StrEnum):
@@ -34,6 +36,8 @@ class Encoding(StrEnum):
 
     NATIVE = "native"
     """Dense, a category is one column of codes."""
+    TARGET = "target"
+    """Dense; of a category with many levels, what the target is on average where it has each."""
     ONE_HOT = "one_hot"
     """Sparse, a category is a column of zeros and ones per level."""
 
@@ -52,6 +56,10 @@ class FitSpec:
     seed: int = 0
     bonds: Bonds = NONE
     """What the rows hang together by, so that none is stopped by its own like or by its past."""
+    metric: Metric | None = None
+    """What says when to stop, where the engine can; its own loss if not given."""
+    weights: Any = None
+    """How much each row counts: array of shape (n,); None where all count the same."""
 
     @property
     def categories(self) -> list[int]:
@@ -97,6 +105,10 @@ class Family(ABC):
     def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit an estimator with the scikit-learn interface."""
 
+    def settled(self, estimator: Any, params: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Hyperparameters that fit the same again, without a search for the number of trees."""
+        return params
+
     @abstractmethod
     def save(self, estimator: Any, folder: Path) -> None:
         """Write the estimator in a format that runs no code when it is read."""
@@ -108,4 +120,4 @@ class Family(ABC):
 
 def is_small(X: Any) -> bool:
     """Whether threads cost more on this matrix than they give, and far more on a busy machine."""
-    return bool(X.shape[0] * X.shape[1] < _THREADS_CELLS)
+    return bool(X.shape[0] * X.shape[1] < THREADS_CELLS)

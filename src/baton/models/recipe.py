@@ -29,5 +29,9 @@ class Recipe:
     params: dict[str, Any] = field(default_factory=dict)
     """Hyperparameters; the family's defaults fill the rest."""
     seed: int = 0
+    metric: str | None = None
+    """Metric that says when to stop, where the engine can; the engine's own loss if not given."""
+    positive: Any = None
+    """Of two classes the one that is put second, which rankings and explanations are about."""
     origin: dict[str, Any] = field(default_factory=dict)
     """What the rows were made from, kept with the model; ready for JSON."""

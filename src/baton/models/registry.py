@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from baton.errors import InputError
 from baton.models import linear, trees
+from baton.models.boosters import Boosters
+from baton.models.cat import CatBoost
 from baton.models.lgbm import LightGBM
 from baton.models.voting import Voting
 from baton.models.xgb import XGBoost
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 DEFAULT = "xgboost"
 
 FAMILIES: dict[str, Family] = {
+    "boosters": Boosters(),
     "xgboost": XGBoost(),
     "lightgbm": LightGBM(),
+    "catboost": CatBoost(),
     "decision_tree": trees.DecisionTree(),
     "random_forest": trees.RandomForest(),
     "extra_trees": trees.ExtraTrees(),

@@ -47,7 +47,8 @@ class Scikit(Family, ABC):
         if "n_jobs" in self.parameters(spec.kind):
             parallel = {"n_jobs": 1 if is_small(X) else -1}
         estimator = self.build(spec.having({**parallel, **spec.params}))
-        return in_one_thread(estimator.fit(X, y))
+        weighing = {} if spec.weights is None else {"sample_weight": spec.weights}
+        return in_one_thread(estimator.fit(X, y, **weighing))
 
     def build(self, spec: FitSpec) -> Any:
         """Make the estimator that is to be fitted."""

@@ -138,6 +138,8 @@ def breach(problem: Problem[Any] | None, error: ValidationError, name: str = "pa
             return f"unknown parameter {name!r} of problem {problem.name!r}; {meant}it has: {known}"
         case "missing":
             return f"problem {problem.name!r} needs parameter {name!r}: add -p {name}=…"
+        case "value_error" if not first["loc"]:
+            return f"problem {problem.name!r}: {first['msg'].removeprefix('Value error, ')}"
         case _:
             field = problem.params.model_fields.get(name)
             is_shown = "input" in first and (field is None or field.repr)

@@ -15,10 +15,13 @@ from baton.errors import InputError
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
+    import pyarrow as pa
     from pandera.pandas import DataFrameSchema
+
+    from baton.tables.unread import Unread
 
 
 class Params(BaseModel):
@@ -37,12 +40,19 @@ class Goal:
     """The metric that decides, a name of ``baton.evaluation.metrics``."""
     notes: tuple[str, ...] = ()
     """What was inferred about the input, a sentence each, for people to read."""
-    model: str = "xgboost"
-    """Family that is trained where the user names none."""
+    model: str | None = None
+    """Family that is trained where the user names none; by default as `Quality.GOOD` says."""
     model_params: dict[str, Any] = field(default_factory=dict)
     """Its hyperparameters, where they are not the family's own defaults."""
+    space: dict[str, Any] = field(default_factory=dict)
+    """What a search of that family goes through, in the words of `Options.space`; by default the
+    family's own."""
     trials_at_once: int | None = None
     """Trials of a search that run at the same time, where not one for each core."""
+    selection: str = ""
+    """The metric by which the best of several is chosen; the headline if not given."""
+    positive: Any = None
+    """The positive one of two classes; by default the second in their order."""
 
 
 P = TypeVar("P", bound=Params)
@@ -59,6 +69,10 @@ class Problem(ABC, Generic[P]):
     params: type[P]
     names_models: ClassVar[tuple[str, ...]] = ()
     """Parameters by which one of the problem's models is asked for, if it has several."""
+    piped: ClassVar[tuple[str, ...]] = ()
+    """Parameters that name a file, so that ``-`` may stand for what a pipe sends."""
+    rows_at_once: ClassVar[int | None] = None
+    """New rows whose features may be made without the others; None if they must all be there."""
 
     def model_name(self, params: P) -> str:  # noqa: ARG002
         """Name of what is learnt, where a problem has several models; its versions go by it.
@@ -66,6 +80,10 @@ class Problem(ABC, Generic[P]):
         Letters, digits and hyphens; empty for the problem's only one.
         """
         return ""
+
+    def source_name(self, params: P) -> str:  # noqa: ARG002
+        """What the rows are from, for people: the file's name where there is one."""
+        return self.name
 
     def fingerprint(self, params: P) -> str | None:  # noqa: ARG002
         """Digest of whatever outside the parameters decides the raw table.
@@ -131,6 +149,17 @@ class Problem(ABC, Generic[P]):
         """
         return None
 
+    def weights(self, features: pd.DataFrame, raw: pd.DataFrame, params: P) -> pd.Series | None:  # noqa: ARG002
+        """How much each feature row counts, in fitting, stopping and metrics; none is negative."""
+        return None
+
+    def kind(self, params: P) -> Kind | None:  # noqa: ARG002
+        """What is predicted, where that is known, or is cheaply seen, before the table is read.
+
+        What is asked for and is of the other kind is refused by it before a chain begins.
+        """
+        return None
+
     def schema(self, raw: pd.DataFrame, params: P) -> dict[str, Any]:  # noqa: ARG002
         """How the raw table's columns are read, where that is inferred from it: ready for JSON.
 
@@ -155,19 +184,46 @@ class Problem(ABC, Generic[P]):
         """Features of rows to be predicted, read by the `schema` of the training rows."""
         return self.features(raw, params, with_target=False)
 
-    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
-        """What of new rows cannot be read by the `schema` of the training rows, in sentences.
+    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> Iterable[Unread]:  # noqa: ARG002
+        """Cells of new rows that cannot be read by the `schema` of the training rows."""
+        return ()
+
+    def for_new_rows(self, learnt: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """Parameters by which new rows are read: those of the training rows but for some."""
+        return learnt | given
+
+    def require_new(self, params: P, schema: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """See in their head that new rows can be read by the `schema` of the training rows.
+
+        Returns
+        -------
+        tuple of str
+            Columns that are left aside.
 
         Raises
         ------
         InputError
-            If nothing of a column can be.
+            If a column is missing.
         """
         return ()
 
     def unseen(self, params: P) -> pd.DataFrame:
         """Raw rows to be predicted; the target need not be among their columns."""
         return self.load(params)
+
+    def unseen_tables(self, params: P) -> Iterator[pa.Table]:
+        """Raw rows to be predicted, table by table, all of one schema.
+
+        The decimal mark that their schema's metadata says stands in the ``attrs`` of the rows that
+        are given to `new_features` and `unread`.
+        """
+        import pyarrow as pa
+
+        yield pa.Table.from_pandas(self.unseen(params), preserve_index=False)
+
+    def new_columns(self, given: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """Columns of the rows that parameters of a prediction name, if these alone say it."""
+        return ()
 
     def unseen_fingerprint(self, params: P) -> str | None:
         """Digest of whatever outside the parameters decides the rows of `unseen`.

@@ -85,6 +85,10 @@ class Iris(Problem[IrisParams]):
                 target = {name: Column(bool) for name in SPECIES}
         return DataFrameSchema(measures | target, strict=True)
 
+    def kind(self, params: IrisParams) -> Kind:  # noqa: ARG002
+        """Classes."""
+        return Kind.CLASSIFICATION
+
     def goal(self, raw: pd.DataFrame, params: IrisParams) -> Goal:  # noqa: ARG002
         """Classify the species."""
         settings = {"multi_class": "ovr", "max_iter": params.num_train_iter, "C": params.C}

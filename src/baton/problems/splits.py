@@ -5,6 +5,7 @@ A problem chooses one; what is peculiar to one problem stays in its file.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from baton.errors import InputError
@@ -26,6 +27,7 @@ def stratified(target: pd.Series, test_size: float, seed: int) -> pd.Series:
     target : Series of shape (n,)
         Class of each row.
     test_size : float in (0, 1)
+        However near to 1 it is, a row of every class stays to learn from.
     seed : int
 
     Returns
@@ -44,9 +46,11 @@ def stratified(target: pd.Series, test_size: float, seed: int) -> pd.Series:
     codes, _ = pd.factorize(target, sort=True)  # scikit-learn sorts texts a hundred times slower
     sizes = np.append(np.bincount(codes[codes >= 0]), 0)  # the last is for missing ones: code -1
     frequent = np.flatnonzero(sizes[codes] > 1)
+    most = len(frequent) - int((sizes > 1).sum())
+    part = test_size if math.ceil(test_size * len(frequent)) <= most else most
     try:
         _, test = train_test_split(
-            frequent, test_size=test_size, random_state=seed, stratify=codes[frequent]
+            frequent, test_size=part, random_state=seed, stratify=codes[frequent]
         )
     except ValueError:
         raise InputError(

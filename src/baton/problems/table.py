@@ -1,4 +1,4 @@
-"""The problem ``table``: any CSV or Parquet file, with the column that is to be predicted.
+"""The problem ``table``: any table, of files or of a query, with the column to be predicted.
 
 What the columns are for is inferred (``baton.tables``); everything inferred is said in the
 goal's notes.
@@ -6,71 +6,109 @@ goal's notes.
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from baton.bonds import Bonds, held_apart
 from baton.errors import InputError
-from baton.lineage import digest_of_file
-from baton.problems.base import Goal, Params, Problem
-from baton.problems.splits import marked, shuffled, stratified
-from baton.sources.local import absolute
-from baton.tables.bonds import group_values, time_values
-from baton.tables.features import build
+from baton.lineage import digest_of, digest_of_file
+from baton.problems.base import Goal, Params
+from baton.problems.splits import marked
+from baton.problems.tabular import (
+    SCHEMA,
+    ModelName,
+    TabularProblem,
+    given,
+    goal_of,
+    held_out_notes,
+    is_finite,
+    slug,
+)
+from baton.relational.database import Database, checked_url, is_folder
+from baton.relational.folder import SUFFIXES
+from baton.sources import places
+from baton.tables.arrow import is_unusable, plain, table_of
+from baton.tables.bonds import group_values, weight_values
+from baton.tables.features import target_values, used_columns
+from baton.tables.formats import Format, Source
 from baton.tables.inference import infer
-from baton.tables.reading import read
+from baton.tables.reading import NOTES, attrs_of, new_rows, read
 from baton.tables.refusals import unknown_column
 from baton.tables.roles import Schema
-from baton.tables.source import Source, describe
-from baton.tables.unread import unread
+from baton.tables.source import describe_all
+from baton.tables.target import target_kind, target_role
 from baton.terms import ROW, SPLIT, Kind, Split, names_in
+from baton.words.text import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pandera.pandas import DataFrameSchema
 
-_SCHEMA = TypeAdapter(Schema)
-HEADLINES = {Kind.CLASSIFICATION: "accuracy", Kind.REGRESSION: "rmse"}
+QUERY = "query"
+"""Name of the source that holds what a query gives."""
 
 
-def _local(path: Path) -> Path:
-    """Absolute path, so that a process with another working directory reads the same file."""
-    if ":/" in str(path):
-        raise ValueError("only local files can be read: download it and give its path")
-    return absolute(path)
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else given(value)
 
 
-File = Annotated[Path, AfterValidator(_local)]
-_LONGEST_NAME = 50
-ModelName = Annotated[str, Field(pattern=rf"^[a-z0-9][a-z0-9-]{{0,{_LONGEST_NAME - 1}}}$")]
+def _database_url(value: str) -> str:
+    if is_folder(value) or ("://" not in value and value.lower().endswith(SUFFIXES)):
+        raise ValueError("it is of a database: give a file, or a folder of files, by path")
+    return checked_url(value)
 
 
-def _given(value: Any) -> Any:
-    """Nothing where an empty text is given."""
-    return None if value == "" else value
+Place = Annotated[str, AfterValidator(places.checked)]
 
 
 class TableParams(Params):
     """Parameters of ``table``."""
 
-    path: Annotated[File, Field(description="CSV (also .gz, .bz2, .xz, .zip) or Parquet file")]
+    path: Annotated[
+        Place | None,
+        BeforeValidator(_as_text),
+        Field(
+            description="CSV, JSON lines, Excel, Parquet or Arrow file, also packed (.gz, .bz2,"
+            " .xz, .zip); a folder or a glob of such files; an http address; - for a pipe"
+        ),
+    ] = None
     target: Annotated[str, Field(min_length=1, description="column to predict")]
     test_path: Annotated[
-        File | None,
-        BeforeValidator(_given),
-        Field(description="second file, with the held-out rows; by default part of the first"),
+        Place | None,
+        BeforeValidator(_as_text),
+        Field(description="the same with the held-out rows; by default part of the first"),
+    ] = None
+    sheet: Annotated[str, Field(description="sheet of a workbook, if several hold something")] = ""
+    sql: Annotated[
+        str | None,
+        BeforeValidator(given),
+        Field(description="query that gives the table, in place of path; of the database at url"),
+    ] = None
+    url: Annotated[
+        Annotated[str, AfterValidator(_database_url)] | None,
+        BeforeValidator(given),
+        Field(
+            repr=False,
+            description="SQLAlchemy URL without a password, or the path of a SQLite file",
+        ),
+    ] = None
+    secret: Annotated[
+        str | None,
+        BeforeValidator(given),
+        Field(
+            description="Prefect Secret block with the password; by default BATON_DATABASE_PASSWORD"
+        ),
     ] = None
     kind: Annotated[
         Kind | None, Field(description="classification or regression; by default inferred")
     ] = None
     name: Annotated[
         ModelName | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="what the model is called; by default as the file and the target"),
     ] = None
     drop: Annotated[
@@ -80,183 +118,226 @@ class TableParams(Params):
     ] = ()
     time: Annotated[
         str | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="column that says when a row was: held-out rows and folds are later"),
     ] = None
     group: Annotated[
         str | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         Field(description="column of what rows belong to: held-out rows and folds are of others"),
+    ] = None
+    weight: Annotated[
+        str | None,
+        BeforeValidator(given),
+        Field(description="column that says how much a row counts; it is no feature"),
     ] = None
     test_size: Annotated[
         float, Field(gt=0, lt=1, description="part held out, if there is no test_path")
     ] = 0.25
     seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of the split")] = 0
 
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.path and (self.sql or self.url):
+            raise ValueError("give either path, or sql and url")
+        if bool(self.sql) != bool(self.url):
+            raise ValueError("sql and url belong together: give both, or path alone")
+        if not self.path and not self.sql:
+            raise ValueError("it needs parameter 'path': add -p path=…, or -p sql=… -p url=…")
+        if self.sql and (self.test_path or self.sheet):
+            raise ValueError("test_path and sheet go with path, not with sql")
+        return self
 
-class TableProblem(Problem[TableParams]):
+    @property
+    def database(self) -> Database:
+        """Where the query is asked."""
+        assert self.url is not None
+        return Database(self.url, self.secret)
+
+    @property
+    def place(self) -> str:
+        """Where the table's files are, or the database that is asked."""
+        if self.url is None:
+            return self.path or ""
+        return str(self.database.file or self.url.split("?")[0])
+
+    @property
+    def where(self) -> str:
+        """The table as an error names it."""
+        return self.path or f"the query of {self.url}"
+
+
+class TableProblem(TabularProblem[TableParams]):
     """A user's own table."""
 
     name = "table"
-    summary = "any CSV or Parquet file, classification or regression"
+    summary = "any table, of files or a query, classification or regression"
     params = TableParams
     names_models = ("name", "target")
+    piped = ("path",)
+    rows_at_once = 50_000
 
     def model_name(self, params: TableParams) -> str:
         """Name that was given, or one made of the file's and the target's: ``wine-quality``."""
-        return params.name or slug(params.path.name.split(".")[0], params.target)
+        return params.name or slug(places.name_of(params.place), params.target)
 
-    def fingerprint(self, params: TableParams) -> str:
-        """SHA-256 of the files' content, once their heads are known to fit the parameters."""
-        _sources(params)
-        digests = [
-            digest_of_file(path) for path in (params.path, params.test_path) if path is not None
-        ]
-        if len(digests) == 1:
-            return digests[0]
+    def source_name(self, params: TableParams) -> str:
+        """Name of the file, the folder or the database."""
+        return places.title_of(params.place)
+
+    def fingerprint(self, params: TableParams) -> str | None:
+        """SHA-256 of the files' content, once their heads are known to fit the parameters.
+
+        Of a query to a SQLite file that of the file; what a server gives, only reading tells.
+        """
+        if params.sql:
+            _require_fitting(params, params.database.columns_of(params.sql), {})
+            return _digest_of_database(params)
+        train, test = _sources(params)
+        digests = [[digest_of_file(one.path) for one in side] for side in (train, test)]
         if digests[0] == digests[1]:
             raise InputError(
                 f"test_path {params.test_path} has the same content as path: give other rows or "
                 "leave test_path out"
             )
-        return hashlib.sha256("".join(digests).encode()).hexdigest()
+        return digests[0][0] if len(train) == 1 and not test else digest_of(digests)
+
+    def forget(self, params: TableParams) -> None:
+        """Forget the downloads of which the server has another version now."""
+        for place in (params.path, params.test_path):
+            if place:
+                places.forget(place)
+
+    def sources(self, params: TableParams) -> tuple[str, ...]:
+        """What a query gives; files are read at once."""
+        return (QUERY,) if params.sql else ()
+
+    def read(self, params: TableParams, source: str) -> pd.DataFrame:  # noqa: ARG002
+        """Rows of the query."""
+        assert params.sql is not None
+        return params.database.query(params.sql)
+
+    def join(self, params: TableParams, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """Rows of the query, in plain types."""
+        return _plain(tables[QUERY]) if params.sql else self.load(params)
 
     def load(self, params: TableParams) -> pd.DataFrame:
-        """Rows of the file, then those of ``test_path``, marked in the column `SPLIT`."""
-        return read(*_sources(params))
+        """Rows of the files, then those of ``test_path``, marked in the column `SPLIT`."""
+        if params.sql:
+            return _plain(self.read(params, QUERY))
+        return read(*_sources(params), target=params.target)
 
     def contract(self, params: TableParams) -> DataFrameSchema:
         """Every column of the file's header, numbers finite, and at least two target values."""
         from pandera.pandas import Check, Column, DataFrameSchema
 
-        train, _ = _sources(params)
-        finite = Check(_is_finite, error="finite numbers")
+        finite = Check(is_finite, error="finite numbers")
         varied = Check(lambda values: values.nunique() > 1, error="at least two different values")
-        columns = {name: Column(checks=finite, nullable=True) for name in train.columns}
+        columns = {name: Column(checks=finite, nullable=True) for name in _columns(params)}
         ignored = {name: Column(nullable=True, required=False) for name in params.drop}
         target = {params.target: Column(checks=[finite, varied], nullable=True)}
         side = {SPLIT: Column(str, Check.isin([side.value for side in Split]))}
         held_out = side if params.test_path else {}
-        return DataFrameSchema(columns | ignored | target | held_out, strict=True)
+        return DataFrameSchema(columns | ignored | target | held_out, strict=not params.sql)
 
     def goal(self, raw: pd.DataFrame, params: TableParams) -> Goal:
         """Kind by the target's values unless it was given, and what was inferred, in sentences."""
-        schema = _inferred(raw, params)
-        kind = schema.kind or params.kind or Kind.CLASSIFICATION
-        notes = (*schema.notes, *_bond_notes(raw, params))
-        return Goal(kind, params.target, HEADLINES[kind], notes)
+        learned = raw if SPLIT not in raw else raw[raw[SPLIT] == Split.TRAIN.value]
+        schema, notes = self.inferred(raw, params), _bond_notes(raw, params)
+        return goal_of(learned, params.target, schema, params.kind, notes)
 
-    def groups(
+    def kind(self, params: TableParams) -> Kind | None:
+        """By the target's column alone, unless it was given; a query is not asked for it."""
+        if params.kind is not None or params.sql:
+            return params.kind
+        train, _ = _sources(params)
+        values = read(train, only=[params.target])[params.target]
+        known = target_role(values)
+        return target_kind(params.target, target_values(values, known), None)[0]
+
+    def weights(
         self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
     ) -> pd.Series | None:
-        """What each row belongs to, by the column `group`."""
-        if params.group is None:
+        """How much each row counts, by the column `weight`."""
+        if params.weight is None:
             return None
-        found = group_values(raw[params.group]).take(features[ROW].to_numpy())
+        found = weight_values(raw[params.weight].take(features[ROW].to_numpy()))
         return found.set_axis(features.index)
 
-    def times(
-        self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams
-    ) -> pd.Series | None:
-        """When each row was, by the column `time`."""
-        if params.time is None:
-            return None
-        found = time_values(raw[params.time].take(features[ROW].to_numpy()))
-        return found.set_axis(features.index)
+    def for_new_rows(self, learnt: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """Those of the training rows but for some; another place takes that of the table's."""
+        own = {"path": ("sql", "url", "secret"), "sql": ("path",), "url": ("path",)}
+        other = {name for one in given if one in own for name in (*own[one], "sheet", "test_path")}
+        return {name: value for name, value in learnt.items() if name not in other} | given
 
-    def features(
-        self, raw: pd.DataFrame, params: TableParams, *, with_target: bool = True
-    ) -> pd.DataFrame:
-        """Columns of use under the user's names; rows without a target only if not asked for it."""
-        return build(raw, _inferred(raw, params), with_target=with_target)
+    def require_new(self, params: TableParams, schema: dict[str, Any]) -> tuple[str, ...]:
+        """See that the columns that a model learnt from are there; the others are left aside."""
+        found = _new_columns(params)
+        known: Schema = SCHEMA.validate_python(schema)
+        wanted = [column.name for column in used_columns(known)]
+        if missing := [name for name in wanted if name not in found]:
+            raise _lacking(params, missing, wanted, found)
+        target = known.target.name if known.target else params.target
+        kept = {column.name for column in known.columns} | {
+            target,
+            params.group,
+            params.weight,
+            *params.drop,
+        }
+        return tuple(name for name in found if name not in kept)
 
-    def schema(self, raw: pd.DataFrame, params: TableParams) -> dict[str, Any]:
-        """What the columns are for, as it was inferred."""
-        found: dict[str, Any] = _SCHEMA.dump_python(_inferred(raw, params), mode="json")
-        return found
-
-    def new_features(
-        self,
-        raw: pd.DataFrame,
-        params: TableParams,  # noqa: ARG002
-        schema: dict[str, Any],
-    ) -> pd.DataFrame:
-        """Columns of use, read as those of the training rows were."""
-        return build(raw, _SCHEMA.validate_python(schema), with_target=False)
-
-    def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> tuple[str, ...]:
-        """Columns with cells that are not what the column was."""
-        return tuple(map(str, unread(raw, _SCHEMA.validate_python(schema))))
-
-    def unseen_fingerprint(self, params: TableParams) -> str:
-        """SHA-256 of the file at ``path``, which needs no target."""
-        describe(params.path)
-        return digest_of_file(params.path)
+    def unseen_fingerprint(self, params: TableParams) -> str | None:
+        """SHA-256 of the files at ``path``, which need no target."""
+        if params.sql:
+            return _digest_of_database(params)
+        assert params.path is not None
+        places.forget(params.path)  # new rows are those that stand there now
+        digests = [digest_of_file(source.path) for source in _described(params)]
+        return digests[0] if len(digests) == 1 else digest_of(digests)
 
     def unseen(self, params: TableParams) -> pd.DataFrame:
-        """Rows of the file at ``path``, which need no target."""
-        return read(describe(params.path))
+        """Rows of the files at ``path``, which need no target."""
+        import pyarrow as pa
+
+        table = pa.concat_tables(list(self.unseen_tables(params)))
+        frame: pd.DataFrame = table.to_pandas()
+        frame.attrs |= attrs_of(table.schema)
+        return frame
+
+    def unseen_tables(self, params: TableParams) -> Iterator[pa.Table]:
+        """Rows to be predicted as they stand in the files, some thousand at a time."""
+        import pyarrow as pa
+
+        if params.sql:
+            yield pa.Table.from_pandas(_plain(self.read(params, QUERY)), preserve_index=False)
+        else:
+            yield from new_rows(_described(params))
+
+    def new_columns(self, given: dict[str, Any]) -> tuple[str, ...]:
+        """Columns of the file at ``path``."""
+        path = given.get("path")
+        if not path or places.is_web(path):
+            return ()
+        return describe_all(places.files(path), given.get("sheet", ""))[0].columns
 
     def split(self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> pd.Series:
         """By file if there is a ``test_path``, by time and group if asked for, else at random."""
         if params.test_path is not None:
             return _by_file(features, raw, params)
-        target = features[params.target]
-        if params.time or params.group:
-            return _held_apart(self._bonds(features, raw, params), target, params)
-        if target.dtype.kind == "f":
-            return shuffled(features.index, params.test_size, params.seed)
-        return stratified(target, params.test_size, params.seed)
+        return super().split(features, raw, params)
 
-    def _bonds(self, features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> Bonds:
-        ways = (self.groups, self.times)
-        found = (way(features, raw, params) for way in ways)
-        return Bonds(*(None if one is None else one.to_numpy() for one in found))
-
-
-def slug(*texts: str) -> str:
-    """Texts as one name: letters, digits and hyphens, cut with a digest where it is long.
-
-    Examples
-    --------
-    >>> slug("Wine Qualität", "quality"), slug("data", "价格")
-    ('wine-qualitat-quality', 'data-0f4371a7')
-    """
-    parts = []
-    for text in texts:
-        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-        word = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-        parts.append(word or hashlib.sha256(text.encode()).hexdigest()[:8])
-    found = "-".join(parts)
-    if len(found) <= _LONGEST_NAME:
-        return found
-    return f"{found[: _LONGEST_NAME - 9]}-{hashlib.sha256(found.encode()).hexdigest()[:8]}"
-
-
-def _held_apart(bonds: Bonds, target: pd.Series, params: TableParams) -> pd.Series:
-    """Split by time or group; what is on neither side has none."""
-    is_class = target.dtype.kind != "f"
-    learned, held = held_apart(
-        bonds, params.test_size, params.seed, target.to_numpy() if is_class else None
-    )
-    if is_class and target[learned].nunique() < 2:
-        raise InputError(
-            f"all {int(learned.sum())} rows to learn from are of one class of {params.target!r}:"
-            " change test_size, or leave time or group out"
-        )
-    return marked(target.index, held, learned)
+    def inferred(self, raw: pd.DataFrame, params: TableParams) -> Schema:
+        """What the columns are for, by the training rows."""
+        left_out = (*params.drop, params.weight) if params.weight else params.drop
+        return infer(raw, params.target, params.kind, left_out, params.group)
 
 
 def _bond_notes(raw: pd.DataFrame, params: TableParams) -> list[str]:
     """How rows are held out by time and group, where that was asked for."""
     if params.test_path is not None:
         return _shared_groups(raw, params)
-    asked = {"time": params.time, "group": params.group}
-    said = {
-        "time": "held-out rows are the latest by {!r}",
-        "group": "held-out rows are of other values of {!r}, which is no feature",
-    }
-    return [said[what].format(name) for what, name in asked.items() if name]
+    weighed = f"rows count as '{params.weight}' says, which is no feature"
+    return [*held_out_notes(params), *([weighed] if params.weight else [])]
 
 
 def _shared_groups(raw: pd.DataFrame, params: TableParams) -> list[str]:
@@ -270,21 +351,72 @@ def _shared_groups(raw: pd.DataFrame, params: TableParams) -> list[str]:
     return [f"{shared:,} held-out rows are of values of '{params.group}' that are learnt from too"]
 
 
-def _sources(params: TableParams) -> tuple[Source, Source | None]:
+def _digest_of_database(params: TableParams) -> str | None:
+    """SHA-256 of a SQLite file; of a server only reading tells."""
+    return params.database.fingerprint() if params.database.is_quiet else None
+
+
+def _described(params: TableParams) -> tuple[Source, ...]:
+    """Heads of the files at ``path``."""
+    assert params.path is not None
+    return describe_all(places.files(params.path), params.sheet)
+
+
+def _sources(params: TableParams) -> tuple[tuple[Source, ...], tuple[Source, ...]]:
     """Heads of the files, checked against the parameters."""
-    train = describe(params.path)
-    _require_target(params, train)
-    _require_droppable(params, train)
-    _require_bonds(params, train)
+    train = _described(params)
+    _require_fitting(params, train[0].columns, dict(train[0].unusable))
     if params.test_path is None:
-        return train, None
-    test = describe(params.test_path)
-    _require_same_columns(params, train, test)
+        return train, ()
+    is_book = train[0].format is Format.EXCEL
+    test = describe_all(places.files(params.test_path), params.sheet if is_book else "")
+    _require_same_columns(params, train[0], test[0])
     return train, test
 
 
-def _require_target(params: TableParams, source: Source) -> None:
-    unusable = dict(source.unusable)
+def _columns(params: TableParams) -> tuple[str, ...]:
+    """Columns that the raw table must have."""
+    return () if params.sql else _sources(params)[0][0].columns
+
+
+def _new_columns(params: TableParams) -> tuple[str, ...]:
+    if params.sql:
+        return params.database.columns_of(params.sql)
+    return _described(params)[0].columns
+
+
+def _lacking(
+    params: TableParams, missing: list[str], wanted: list[str], found: tuple[str, ...]
+) -> InputError:
+    """Error for new rows without some columns: which, and whether it is another table at all."""
+    if len(missing) == 1:
+        return unknown_column("column", missing[0], found, params.where)
+    what = f"{params.where} lacks {len(missing)} of the {len(wanted)} columns that the model"
+    said = f"{what} learnt from: {quoted(missing)}; it has: {quoted(found, 20)}"
+    is_other = 2 * len(missing) > len(wanted)
+    fix = "is it another table? -p name= says which model is meant" if is_other else "add them"
+    return InputError(f"{said}; {fix}")
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of a query in the few plain types of a raw table, and what was left out."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    dropped = {f.name: str(f.type) for f in table.schema if is_unusable(f.type)}
+    kept = [name for name in table.column_names if name not in dropped]
+    found: pd.DataFrame = table_of({name: plain(table[name]) for name in kept}).to_pandas()
+    found.attrs[NOTES] = [
+        f"dropped '{name}': {kind} is neither a number, a date nor text"
+        for name, kind in dropped.items()
+    ]
+    return found
+
+
+def _require_fitting(
+    params: TableParams, columns: tuple[str, ...], unusable: dict[str, str]
+) -> None:
+    """See that the columns that parameters name are there."""
     if params.target in unusable:
         raise InputError(
             f"target {params.target!r} is {unusable[params.target]}, which cannot be predicted; "
@@ -292,28 +424,27 @@ def _require_target(params: TableParams, source: Source) -> None:
         )
     if params.target in params.drop:
         raise InputError(f"target {params.target!r} is in drop; take it out of one of them")
-    if params.target not in source.columns:
-        raise unknown_column("target", params.target, source.columns, str(source.path))
-
-
-def _require_droppable(params: TableParams, source: Source) -> None:
-    known = (*source.columns, *dict(source.unusable))
+    if params.target not in columns:
+        raise unknown_column("target", params.target, columns, params.where)
+    known = (*columns, *unusable)
     for name in params.drop:
         if name not in known:
-            raise unknown_column("drop", name, known, str(source.path))
+            raise unknown_column("drop", name, known, params.where)
+    _require_bonds(params, columns)
 
 
-def _require_bonds(params: TableParams, source: Source) -> None:
-    for what in ("time", "group"):
-        name = getattr(params, what)
+def _require_bonds(params: TableParams, columns: tuple[str, ...]) -> None:
+    asked = {what: getattr(params, what) for what in ("time", "group", "weight")}
+    for what, name in asked.items():
         if name is None:
             continue
         if name == params.target:
             raise InputError(f"{what} {name!r} is the target; choose another column")
-        if name not in source.columns:
-            raise unknown_column(what, name, source.columns, str(source.path))
-    if params.time and params.time == params.group:
-        raise InputError(f"time and group are both {params.time!r}; leave one of them out")
+        if name not in columns:
+            raise unknown_column(what, name, columns, params.where)
+    for one, other in combinations([what for what, name in asked.items() if name], 2):
+        if asked[one] == asked[other]:
+            raise InputError(f"{one} and {other} are both {asked[one]!r}; leave one of them out")
 
 
 def _require_same_columns(params: TableParams, train: Source, test: Source) -> None:
@@ -324,17 +455,6 @@ def _require_same_columns(params: TableParams, train: Source, test: Source) -> N
             f"test_path {test.path} lacks {len(missing)} of the columns of {train.path.name}: "
             f"{shown}; add or drop them"
         )
-
-
-def _inferred(raw: pd.DataFrame, params: TableParams) -> Schema:
-    """What the columns are for, by the training rows."""
-    return infer(raw, params.target, params.kind, params.drop, params.group)
-
-
-def _is_finite(values: pd.Series) -> Any:
-    import numpy as np
-
-    return ~np.isinf(values) if values.dtype.kind == "f" else True
 
 
 def _by_file(features: pd.DataFrame, raw: pd.DataFrame, params: TableParams) -> pd.Series:

@@ -6,13 +6,14 @@ What a database declares is read in ``reflection``; what a column holds in ``col
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import polars as pl
 
 from baton.errors import InputError
-from baton.relational.columns import datetimes, described, typed
+from baton.relational.columns import datetimes, described, level_flags, typed
 from baton.relational.entityset import EntitySet, parents_of
 from baton.relational.integrity import broken_keys, shared_keys
 from baton.relational.reflection import Related
@@ -23,6 +24,9 @@ from baton.words.text import listed
 KNOWN = "_known"
 """Column of the time from which on a row is known."""
 
+MOST_CHILDREN = 20_000_000
+"""So many rows below the rows' parents are looked at, at most, for the features of one way."""
+
 KEY = "_key"
 """Key of a table that declares none: the order of its rows."""
 
@@ -32,12 +36,18 @@ class Target:
     """The table whose rows get features."""
 
     table: str
-    key: str
-    time: str
-    owner: str
-    """Table of whom the rows belong to."""
-    without: frozenset[str] = frozenset()
-    """Columns that no feature is made of."""
+    time: str | None
+    """Column that says when a row was; without one, all tables are taken as they stand today."""
+    owners: frozenset[str]
+    """Tables of whom the rows belong to."""
+    without: frozenset[tuple[str, str]] = frozenset()
+    """Tables' columns that no feature is made of."""
+    late: frozenset[str] = frozenset()
+    """Columns that only later rows know."""
+    delay: timedelta = timedelta()
+    """How much later."""
+    is_whole: bool = False
+    """Whether everything is made of: texts, the parents' dates, the shares of levels."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +80,52 @@ def assemble(
     """
     keyed = {name: _keyed(frame, primary.get(name)) for name, frame in tables.items()}
     frames = {name: _typed(frame, name, related, primary) for name, frame in keyed.items()}
-    known = _known_from(frames, related, target, times)
-    undated = related.histories - set(known) - {target.owner}
-    links = tuple(replace(r, is_history=r.is_history and r.child in known) for r in related.links)
-    frames |= {name: frames[name].with_columns(times) for name, times in known.items()}
-    entities = tuple(_entity(name, frames[name], primary, links, target) for name in tables)
-    found = EntitySet.build(RelationalSchema(entities, links), frames)
-    notes = [*_on_undated(sorted(undated)), *broken_keys(found), *shared_keys(found)]
-    return Assembly(found, tuple(notes))
+    notes: list[str] = list(related.notes)
+    links = related.links
+    if target.time is not None:
+        known, by = _known_from(frames, related, target, times)
+        undated = related.histories - set(known) - target.owners
+        links = tuple(replace(r, is_history=r.is_history and r.child in known) for r in links)
+        frames |= {name: frames[name].with_columns(times) for name, times in known.items()}
+        notes += [*_on_undated(sorted(undated)), *_on_dated(by)]
+    found = _entities(frames, links, primary, target)
+    kept = tuple(_kept(found, target)) if target.is_whole else links
+    if kept != links:
+        notes += [_on_crowded(was) for was, now in zip(links, kept, strict=True) if was != now]
+        found = _entities(frames, kept, primary, target)
+    return Assembly(found, (*notes, *broken_keys(found), *shared_keys(found)))
+
+
+def _entities(
+    frames: Mapping[str, pl.DataFrame],
+    links: tuple[Relationship, ...],
+    primary: Mapping[str, str | None],
+    target: Target,
+) -> EntitySet:
+    described = {
+        name: _entity(name, frame, primary, links, target) for name, frame in frames.items()
+    }
+    schema = RelationalSchema(tuple(entity for entity, _ in described.values()), links)
+    return EntitySet.build(schema, {name: frame for name, (_, frame) in described.items()})
+
+
+def _kept(entities: EntitySet, target: Target) -> Iterator[Relationship]:
+    """Relationships, those that would take long no longer a history."""
+    crowded = set()
+    for link in entities.schema.up(target.table):
+        rows = entities.links[link].drop_nulls()
+        seen = rows if target.time else rows.unique()
+        for path in entities.schema.down(link.parent):
+            if entities.n_children(path, seen) > MOST_CHILDREN:
+                crowded.add(path[0])
+    return (replace(r, is_history=r.is_history and r not in crowded) for r in entities.links)
+
+
+def _on_crowded(link: Relationship) -> str:
+    return (
+        f"{link.parent} has too many rows of {link.child} below each of its own to be summed up for"
+        f" every row: nothing is summed up by {link}."
+    )
 
 
 def _keyed(frame: pl.DataFrame, key: str | None) -> pl.DataFrame:
@@ -109,39 +157,58 @@ def _entity(
     primary: Mapping[str, str | None],
     links: tuple[Relationship, ...],
     target: Target,
-) -> Entity:
-    """Entity with the columns that features may be made of.
+) -> tuple[Entity, pl.DataFrame]:
+    """Entity with the columns that features may be made of, and its rows.
 
-    Dates other than the target's own say when a row was touched, often long after.
+    Dates other than the target's own say when a row was touched, often long after: they are
+    made of only where everything is.
     """
-    without = _keys_of(name, links, primary) | set(datetimes(frame))
+    without = _keys_of(name, links, primary) | {
+        column for table, column in target.without if table == name
+    }
+    without |= {KNOWN} if target.is_whole else set(datetimes(frame))
     key = primary.get(name)
     key = key if key in frame.columns else KEY
+    columns = described(frame, without, is_whole=target.is_whole)
+    late = target.late if name == target.table else frozenset()
+    if target.is_whole and any(r.is_history for r in links if r.child == name):
+        flags = level_flags(frame, columns).drop(frame.columns, strict=False)
+        late |= {flag for flag in flags.columns if flag.split(" = ")[0] in late}
+        frame = frame.with_columns(flags)
+        columns += tuple(
+            Attribute(flag, ColumnType.FLAG, is_summed_only=True) for flag in flags.columns
+        )
     if name != target.table:
-        index = KNOWN if KNOWN in frame.columns else None
-        return Entity(name, str(key), described(frame, without), index)
-    columns = described(frame, without | target.without)
+        return Entity(name, str(key), columns, KNOWN if KNOWN in frame.columns else None), frame
+    if target.time is None:
+        return Entity(name, str(key), columns), frame
+    own = tuple(column for column in columns if column.name != target.time)
     time = Attribute(target.time, ColumnType.DATETIME)
-    return Entity(name, str(key), (time, *columns), target.time)
+    return Entity(name, str(key), (time, *own), target.time, late, target.delay), frame
 
 
 def _known_from(
     frames: Mapping[str, pl.DataFrame], related: Related, target: Target, times: Mapping[str, str]
-) -> dict[str, pl.Series]:
-    """From when on the rows of the histories are known.
+) -> tuple[dict[str, pl.Series], dict[str, list[str]]]:
+    """From when on the rows of the histories are known, and which columns say so.
 
     From the latest of their dates, and not before what they belong to. A table with neither is
     not among them.
     """
+    assert target.time is not None
     known = {target.table: frames[target.table][target.time].alias(KNOWN)}
-    waiting = [name for name in related.histories if name not in {target.table, target.owner}]
+    by: dict[str, list[str]] = {}
+    alone = {target.table} | (target.owners - set(times))
+    named = [name for name in times if name in frames and name not in related.histories]
+    waiting = [name for name in [*related.histories, *named] if name not in alone]
     for _ in waiting[:]:
         for name in [n for n in sorted(waiting) if not _awaits(n, waiting, related)]:
             waiting.remove(name)
             dates = _dates(frames, name, related, known, times.get(name))
             if dates:
-                known[name] = pl.select(pl.max_horizontal(dates)).to_series().alias(KNOWN)
-    return known
+                known[name] = pl.select(pl.max_horizontal(dates.values())).to_series().alias(KNOWN)
+                by[name] = list(dates)
+    return known, by
 
 
 def _awaits(name: str, waiting: list[str], related: Related) -> bool:
@@ -154,19 +221,28 @@ def _dates(
     related: Related,
     known: Mapping[str, pl.Series],
     chosen: str | None,
-) -> list[pl.Series]:
+) -> dict[str, pl.Series]:
+    """Dates of a table's rows, its own and its parents', by what they are."""
     own = datetimes(frames[name])
     if chosen is not None and chosen not in own:
         raise InputError(
             f"times: {name}.{chosen} is no column of dates; there are:"
             f" {listed(own, 5, last=', ') or 'none'}"
         )
-    inherited = [
-        known[link.parent].gather(parents_of(link, frames))
+    inherited = {
+        f"the date of its {link.parent}": known[link.parent].gather(parents_of(link, frames))
         for link in related.links
         if link.child == name and link.parent in known
+    }
+    return {c: frames[name][c] for c in ([chosen] if chosen else own)} | inherited
+
+
+def _on_dated(by: Mapping[str, list[str]]) -> list[str]:
+    return [
+        f"A row of {name} counts from {'the latest of ' if len(columns) > 1 else ''}"
+        f"{listed(columns, 5)} on."
+        for name, columns in by.items()
     ]
-    return [*(frames[name][c] for c in ([chosen] if chosen else own)), *inherited]
 
 
 def _on_undated(names: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ Databases differ in what they can declare; SQLite has neither dates nor flags.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import polars as pl
 import polars.selectors as cs
@@ -15,6 +16,9 @@ from baton.terms import ColumnType
 
 MAX_LEVELS = 255
 """Most different texts of a category; a column with more is a name, a number or a remark."""
+
+SHOWN_LEVELS = 5
+"""Levels of a category whose share among a row's children is a feature, the most frequent."""
 
 _IS_ID = re.compile(r"^(id|key)$|[_ ](id|key)$|[a-z](ID|Id|Key)$")
 _IS_FLAG = re.compile(r"[a-z]Flag$|[_ ]flag$|^(is|has)([_ ]|[A-Z])")
@@ -73,10 +77,19 @@ def _whole(values: pl.Series) -> pl.Series:
     return values
 
 
-def described(frame: pl.DataFrame, without: set[str]) -> tuple[Attribute, ...]:
-    """Columns of a typed table that features can be made of, keys and empty ones left out."""
+def described(
+    frame: pl.DataFrame, without: set[str], *, is_whole: bool = False
+) -> tuple[Attribute, ...]:
+    """Columns of a typed table that features can be made of, keys and empty ones left out.
+
+    Texts of too many levels for a category are among them only where the table is wanted whole.
+    """
     found = ((name, _type(frame[name])) for name in frame.columns if name not in without)
-    return tuple(Attribute(name, one) for name, one in found if one is not None)
+    return tuple(
+        Attribute(name, one)
+        for name, one in found
+        if one is not None and (is_whole or one is not ColumnType.TEXT)
+    )
 
 
 def _type(values: pl.Series) -> ColumnType | None:
@@ -88,9 +101,33 @@ def _type(values: pl.Series) -> ColumnType | None:
         return ColumnType.NUMBER
     if isinstance(values.dtype, pl.Datetime):
         return ColumnType.DATETIME
-    if values.dtype == pl.String and values.n_unique() <= MAX_LEVELS:
-        return ColumnType.CATEGORY
+    if values.dtype == pl.String:
+        return _of_text(values)
     return None
+
+
+def _of_text(values: pl.Series) -> ColumnType | None:
+    """Type of a text; of very many ids nothing is to be made."""
+    if values.n_unique() <= MAX_LEVELS:
+        return ColumnType.CATEGORY
+    return None if _IS_ID.search(values.name) else ColumnType.TEXT
+
+
+def level_flags(frame: pl.DataFrame, columns: Iterable[Attribute]) -> pl.DataFrame:
+    """Whether each category has one of its most frequent levels: a flag for each, by its name."""
+    return frame.select(
+        (pl.col(column.name) == level).alias(f"{column.name} = {level}")
+        for column in columns
+        if column.type is ColumnType.CATEGORY
+        for level in _frequent(frame[column.name])
+    )
+
+
+def _frequent(values: pl.Series) -> list[str]:
+    counts = (
+        values.drop_nulls().value_counts().sort(["count", values.name], descending=[True, False])
+    )
+    return counts[values.name].head(SHOWN_LEVELS).to_list() if len(counts) > 1 else []
 
 
 def datetimes(frame: pl.DataFrame) -> list[str]:

@@ -1,8 +1,9 @@
 """Values of planned features, as of a cut-off time per row.
 
 A row with a time index is seen by those whose cut-off is not before it. A date that lies at or
-after the cut-off is hidden, since it may have been written later. Where a parent is not there
-all of its features are missing; featuretools says 0 of its counts and sums.
+after the cut-off is hidden, since it may have been written later; so is what is known late only.
+Where a parent is not there all of its features are missing; featuretools says 0 of its counts and
+sums.
 
 Expressions of polars over whole tables; nothing is done row by row.
 """
@@ -17,7 +18,7 @@ import polars as pl
 from baton.relational.entityset import PARENT, ROW, EntitySet
 from baton.relational.planner import Aggregation, Direct, Feature, Identity, Transform
 from baton.relational.primitives import CUTOFF
-from baton.relational.schema import Path, Relationship
+from baton.relational.schema import Entity, Path, Relationship
 from baton.terms import ColumnType
 
 log = logging.getLogger(__name__)
@@ -82,11 +83,24 @@ def _own(entities: EntitySet, feature: Feature, instances: pl.DataFrame) -> pl.S
         base = _own(entities, feature.base, instances).to_frame("x")
         return base.select(feature.primitive.expression(pl.col("x"))).to_series()
     values = entities.frames[feature.entity][feature.name].gather(instances[ROW])
-    is_index = feature.name == entities.schema.entity(feature.entity).time_index
+    entity = entities.schema.entity(feature.entity)
+    if feature.name in entity.late:
+        return _late(values, entities, entity, instances)
+    is_index = feature.name == entity.time_index
     if feature.type is not ColumnType.DATETIME or is_index:
         return values
     pairs = pl.DataFrame({"x": values, CUTOFF: instances[CUTOFF]})
     return pairs.select(pl.when(pl.col("x") < pl.col(CUTOFF)).then("x")).to_series()
+
+
+def _late(
+    values: pl.Series, entities: EntitySet, entity: Entity, instances: pl.DataFrame
+) -> pl.Series:
+    """Values where the row is earlier than the cut-off by more than its delay."""
+    times = entities.times(entity.name)
+    assert times is not None
+    known = times.gather(instances[ROW]) + entity.delay < instances[CUTOFF]
+    return pl.select(pl.when(known).then(values)).to_series()
 
 
 def _directs(

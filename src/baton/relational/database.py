@@ -6,6 +6,7 @@ holds a password. What the tables mean belongs in a problem.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 from baton.relational.reflection import KEY_COLUMNS
 from baton.sources import local, secrets
+from baton.words.text import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,17 +38,20 @@ _FINAL = re.compile(
 )
 """Words of a driver for what trying again does not mend."""
 
+_READS = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*\(?\s*(select|with|values|table)\b", re.I | re.S)
+"""How a query begins that reads."""
+
 _HIDDEN = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?:pwd|password)\s*=", re.IGNORECASE)
 
 
 def checked_url(value: str) -> str:
-    """URL without a password, the path of a SQLite file absolute.
+    """URL without a password, the path of a SQLite file or of a folder absolute.
 
     Parameters
     ----------
     value : str
-        SQLAlchemy URL, or the path of a SQLite file.
+        SQLAlchemy URL, or the path of a SQLite file or of a folder of table files.
 
     Raises
     ------
@@ -56,6 +61,10 @@ def checked_url(value: str) -> str:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    if is_folder(value):
+        return str(local.absolute(value))
+    if "://" not in value and value.lower().endswith((".csv", ".tsv", ".parquet")):
+        raise ValueError("one file is one table: give the folder in which the tables' files are")
     try:
         url = make_url(value if "://" in value else f"sqlite:///{value}")
     except (ArgumentError, ValueError):
@@ -68,6 +77,13 @@ def checked_url(value: str) -> str:
             " BATON_DATABASE_PASSWORD, or into a Prefect Secret block named by -p secret=NAME"
         )
     return _rooted(url).render_as_string()
+
+
+def is_folder(value: str) -> bool:
+    """Tell whether a text names a folder, and no database."""
+    if "://" in value or "\0" in value:
+        return False
+    return value.endswith("/") or local.absolute(value).is_dir()
 
 
 def _is_login(value: str) -> bool:
@@ -99,6 +115,46 @@ class Database:
     url: str
     secret: str | None = None
     schema: str | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a digest tells if its tables changed; of a server only reading tells."""
+        return self.file is not None
+
+    @property
+    def stamp(self) -> str | None:
+        """What changes when the file does: its size and time; None for a server."""
+        if self.file is None:
+            return None
+        files = [one for one in (self.file, self._log) if one and one.is_file()]
+        return str([(one.stat().st_size, one.stat().st_mtime_ns) for one in files])
+
+    @property
+    def _log(self) -> Path | None:
+        """What is not yet in a SQLite file."""
+        return self.file.with_name(self.file.name + "-wal") if self.file else None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content of a SQLite file.
+
+        Raises
+        ------
+        InputError
+            If it is not there, or may not be read.
+        """
+        assert self.file is not None and self._log is not None
+        try:
+            with self.file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256")
+            digest.update(self._log.read_bytes() if self._log.is_file() else b"")
+            return digest.hexdigest()
+        except PermissionError:
+            raise InputError(f"{self.file} may not be read; change its permissions") from None
+        except FileNotFoundError:
+            raise InputError(f"there is no database file {self.file}; check the path") from None
 
     @property
     def file(self) -> Path | None:
@@ -144,7 +200,7 @@ class Database:
         url = make_url(self.url)
         if self.file:
             # Opened to be read: a file that is not there must not come to be.
-            address = f"file:{_quoted(str(self.file))}"
+            address = f"file:{_escaped(str(self.file))}"
             url = url.set(database=address, query={"mode": "ro", "uri": "true"})
         elif url.drivername in _DRIVERS:
             url = url.set(drivername=f"{url.drivername}+{_DRIVERS[url.drivername]}")
@@ -217,6 +273,20 @@ class Database:
         InputError
             If there is no such table, or a value is not of its column's type.
         """
+        return self._read(table, None)
+
+    def column(self, table: str, name: str) -> pd.Series:
+        """Values of one column."""
+        found: pd.Series = self._read(table, name)[name]
+        return found
+
+    def _ill_typed(self, table: str, error: Exception) -> InputError:
+        return InputError(
+            f"table {table!r} of {self.url} holds a value that is not of its column's"
+            f" type ({error}); mend it, or make the column's type text"
+        )
+
+    def _read(self, table: str, only: str | None) -> pd.DataFrame:
         import pandas as pd
         from sqlalchemy import LargeBinary, MetaData, Table, select
         from sqlalchemy.exc import NoSuchTableError
@@ -232,16 +302,62 @@ class Database:
                 )
             except NoSuchTableError:
                 raise InputError(f"database {self.url} has no table {table!r}") from None
-            wanted = [c for c in found.columns if not isinstance(c.type, LargeBinary)]
+            plain = (c for c in found.columns if not isinstance(c.type, LargeBinary))
+            wanted = [c for c in plain if only is None or c.name == only]
             try:
                 wish = select(*wanted).order_by(*found.primary_key.columns)
                 rows = pd.read_sql_query(wish, connection)
             except (ValueError, TypeError) as error:  # SQLite holds what a column's type forbids
-                raise InputError(
-                    f"table {table!r} of {self.url} holds a value that is not of its column's"
-                    f" type ({error}); mend it, or make the column's type text"
-                ) from None
+                raise self._ill_typed(table, error) from None
         return rows.apply(_plain)
+
+    def columns_of(self, sql: str) -> tuple[str, ...]:
+        """Names of the columns that a query gives, once each.
+
+        Raises
+        ------
+        InputError
+            If the query is refused, or gives a name twice.
+        """
+        with self._asked(sql) as result:
+            names = tuple(map(str, result.keys()))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"the query gives {quoted(twice)} more than once; name them by AS")
+        return names
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """All rows of a query, in the order in which the database gives them.
+
+        Raises
+        ------
+        InputError
+            If the query is refused, gives a name twice, or gives no rows.
+        """
+        import pandas as pd
+
+        names = list(self.columns_of(sql))
+        with self._asked(sql) as result:
+            rows = pd.DataFrame.from_records(
+                [tuple(row) for row in result], columns=names, coerce_float=True
+            )
+        if rows.empty:
+            raise InputError(f"the query of {self.url} gives no rows; add rows or ask for others")
+        return rows.apply(_plain)
+
+    @contextmanager
+    def _asked(self, sql: str) -> Iterator[Any]:
+        """Result of a query; nothing that it might change is kept."""
+        if not _READS.match(sql):
+            raise InputError("sql is to read: begin it with SELECT or WITH")
+        with self.connect() as connection:
+            options = {"no_parameters": True, "stream_results": True}
+            result = connection.execution_options(**options).exec_driver_sql(sql)
+            try:
+                yield result
+            finally:
+                result.close()
+                connection.rollback()
 
 
 def _key_rows(
@@ -284,7 +400,7 @@ def _dates(values: pd.Series) -> pd.Series:
     return times.dt.tz_localize(None)
 
 
-def _quoted(path: str) -> str:
+def _escaped(path: str) -> str:
     from urllib.parse import quote
 
     return quote(path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from baton.errors import InputError
-from baton.relational.schema import RelationalSchema, Relationship
+from baton.relational.schema import Path, RelationalSchema, Relationship
 
 ROW = "_row"
 PARENT = "_parent"
@@ -52,6 +52,18 @@ class EntitySet:
         """From when on each row is known; None if always."""
         index = self.schema.entity(entity).time_index
         return self.frames[entity][index] if index else None
+
+    def n_children(self, path: Path, rows: pl.Series) -> int:
+        """Count the rows at a path's end that are below these rows, as often as they occur."""
+        counts = pl.Series([1]).new_from_index(0, len(self.frames[path[-1].child]))
+        for link in reversed(path):
+            below = pl.DataFrame({PARENT: self.links[link], "n": counts.cast(pl.Int64)})
+            sums = below.drop_nulls(PARENT).group_by(PARENT).agg(pl.col("n").sum())
+            size = len(self.frames[link.parent])
+            every = pl.DataFrame({PARENT: pl.Series(range(size), dtype=sums[PARENT].dtype)})
+            joined = every.join(sums, on=PARENT, how="left", maintain_order="left")
+            counts = joined["n"].fill_null(0)
+        return int(counts.gather(rows).sum())
 
 
 def _require(frame: pl.DataFrame, table: str, *columns: str | None) -> None:

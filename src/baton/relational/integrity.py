@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import polars as pl
+
 from baton.relational.entityset import EntitySet
 from baton.words.text import counted
+
+
+def is_broken(keys: pl.Series, parents: pl.Series) -> pl.Series:
+    """Whether each row names a parent that is not there."""
+    return keys.is_not_null() & parents.is_null()
 
 
 def broken_keys(entities: EntitySet) -> Iterator[str]:
     """Sentences, one for each relationship with rows whose parent is missing."""
     for link, parents in entities.links.items():
         keys = entities.frames[link.child][link.foreign_key]
-        lost = keys.is_not_null() & parents.is_null()
+        lost = is_broken(keys, parents)
         if lost.any():
             yield (
                 f"{counted(int(lost.sum()), 'row')} of {link.child} name"

@@ -61,6 +61,8 @@ def plan(
     primitives: tuple[str, ...],
     depth: int,
     max_features: int | None = None,
+    *,
+    is_joined: bool = False,
 ) -> list[Feature]:
     """Features of an entity, the simplest first.
 
@@ -75,19 +77,34 @@ def plan(
         Most primitives and steps to a parent that are stacked.
     max_features : int, optional
         How many are kept; by default all.
+    is_joined : bool
+        Whether they are to stand beside the entity's own columns as they are: then none is made
+        of those alone, and the parents' dates are among them.
 
     Returns
     -------
-    list of Feature, none of which is a key or a datetime.
+    list of Feature, none of which is a key, or a datetime unless it is a parent's.
 
     Raises
     ------
     InputError
         If a primitive is unknown.
     """
-    features = _Planner(schema, *chosen(primitives)).features(target, depth)
-    useful = [feature for feature in features if feature.type is not ColumnType.DATETIME]
+    features = _Planner(schema, *chosen(primitives), is_joined).features(target, depth)
+    useful = [one for one in features if _is_useful(one, schema, is_joined=is_joined)]
     return sorted(useful, key=lambda feature: feature.depth)[:max_features]
+
+
+def _is_useful(feature: Feature, schema: RelationalSchema, *, is_joined: bool) -> bool:
+    if isinstance(feature, Identity | Transform) and is_joined:
+        return False
+    inner = _innermost(feature)
+    if not isinstance(inner, Identity):
+        return True
+    columns = schema.entity(inner.entity).columns
+    if next(column for column in columns if column.name == inner.name).is_summed_only:
+        return False
+    return is_joined or feature.type is not ColumnType.DATETIME
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,8 @@ class _Planner:
     schema: RelationalSchema
     aggregations: list[Primitive]
     transforms: list[Primitive]
+    has_dates: bool
+    """Whether the parents' dates are looked up."""
 
     @cached_property
     def _known(self) -> dict[tuple[str, int], list[Feature]]:
@@ -123,7 +142,7 @@ class _Planner:
             return
         for primitive in self.transforms:
             for base in self._identities(entity):
-                if base.type is primitive.takes:
+                if base.type in primitive.takes:
                     name = f"{primitive.name.upper()}({base.name})"
                     yield Transform(entity, name, primitive.gives, 1, primitive, base)
 
@@ -146,12 +165,12 @@ class _Planner:
 
     def _inputs(self, primitive: Primitive, path: Path, depth: int) -> Iterator[Feature | None]:
         """What a primitive is made of, among the features of the children at a path's end."""
-        if primitive.takes is None:
+        if not primitive.takes:
             yield None
             return
         child = self.schema.entity(path[-1].child)
         for base in self.features(child.name, depth):
-            if base.type is not primitive.takes or _is_of(base, path[0].parent):
+            if base.type not in primitive.takes or _is_of(base, path[0].parent):
                 continue
             if primitive.of_time_index:
                 if isinstance(base, Identity) and base.name == child.time_index:
@@ -163,7 +182,7 @@ class _Planner:
         for link in self.schema.up(entity):
             name = self.schema.parent_name(link)
             for base in self.features(link.parent, depth - 1):
-                if base.type is not ColumnType.DATETIME:
+                if self.has_dates or base.type is not ColumnType.DATETIME:
                     yield Direct(
                         entity, f"{name}.{base.name}", base.type, base.depth + 1, link, base
                     )
@@ -176,10 +195,15 @@ def _is_of(base: Feature, entity: str) -> bool:
 
 def _can_stack(primitive: Primitive, base: Feature) -> bool:
     """Whether a primitive of this feature says anything new."""
-    inner = base
-    while isinstance(inner, Direct):
-        inner = inner.base
+    inner = _innermost(base)
     if not isinstance(inner, Aggregation):
         return True
     is_sum_of_counts = (primitive.name, inner.primitive.name) == ("sum", "count")
     return primitive.stacks and primitive.name != inner.primitive.name and not is_sum_of_counts
+
+
+def _innermost(feature: Feature) -> Feature:
+    """What a feature of a parent, or of the parent's parent, is there."""
+    while isinstance(feature, Direct):
+        feature = feature.base
+    return feature

@@ -27,8 +27,8 @@ class Primitive:
     """A way to make one value: of the children's values, or of one row's."""
 
     name: str
-    takes: ColumnType | None
-    """Type of its input; None counts rows."""
+    takes: tuple[ColumnType, ...]
+    """Types of its input; none counts rows."""
     gives: ColumnType
     expression: Callable[[pl.Expr], pl.Expr]
     of_no_rows: float | None = None
@@ -55,41 +55,55 @@ def _between(times: pl.Expr) -> pl.Expr:
     return pl.when(gaps > 0).then(_seconds(times.max() - times.min()) / gaps)
 
 
+def _together(texts: pl.Expr) -> pl.Expr:
+    """Put the latest texts together; missing where there is none."""
+    known = texts.drop_nulls()
+    return pl.when(known.count() > 0).then(known.tail(MOST_TEXTS).str.join(" "))
+
+
 _NUMBER, _FLAG = ColumnType.NUMBER, ColumnType.FLAG
-_CATEGORY, _TIME = ColumnType.CATEGORY, ColumnType.DATETIME
+_CATEGORY, _TIME, _TEXT = ColumnType.CATEGORY, ColumnType.DATETIME, ColumnType.TEXT
+
+MOST_TEXTS = 20
+"""So many texts of the children are put together, the latest."""
 
 AGGREGATIONS: dict[str, Primitive] = {
     primitive.name: primitive
     for primitive in (
-        Primitive("count", None, _NUMBER, lambda rows: rows.len(), of_no_rows=0),
-        Primitive("sum", _NUMBER, _NUMBER, lambda x: x.sum(), of_no_rows=0),
-        Primitive("mean", _NUMBER, _NUMBER, lambda x: x.mean()),
-        Primitive("min", _NUMBER, _NUMBER, lambda x: x.min()),
-        Primitive("max", _NUMBER, _NUMBER, lambda x: x.max()),
-        Primitive("std", _NUMBER, _NUMBER, lambda x: x.std(ddof=1)),
-        Primitive("median", _NUMBER, _NUMBER, lambda x: x.median()),
-        Primitive("skew", _NUMBER, _NUMBER, _skew, stacks=False),
-        Primitive("last", _NUMBER, _NUMBER, lambda x: x.last()),
-        Primitive("num_unique", _CATEGORY, _NUMBER, lambda x: x.drop_nulls().n_unique()),
-        Primitive("mode", _CATEGORY, _CATEGORY, lambda x: x.drop_nulls().mode().min()),
+        Primitive("count", (), _NUMBER, lambda rows: rows.len(), of_no_rows=0),
+        Primitive("sum", (_NUMBER,), _NUMBER, lambda x: x.sum(), of_no_rows=0),
+        Primitive("mean", (_NUMBER,), _NUMBER, lambda x: x.mean()),
+        Primitive("min", (_NUMBER,), _NUMBER, lambda x: x.min()),
+        Primitive("max", (_NUMBER,), _NUMBER, lambda x: x.max()),
+        Primitive("std", (_NUMBER,), _NUMBER, lambda x: x.std(ddof=1)),
+        Primitive("median", (_NUMBER,), _NUMBER, lambda x: x.median()),
+        Primitive("skew", (_NUMBER,), _NUMBER, _skew, stacks=False),
+        Primitive("last", (_NUMBER,), _NUMBER, lambda x: x.last()),
+        Primitive("num_unique", (_CATEGORY, _TEXT), _NUMBER, lambda x: x.drop_nulls().n_unique()),
+        Primitive("mode", (_CATEGORY,), _CATEGORY, lambda x: x.drop_nulls().mode().min()),
         Primitive(
-            "percent_true", _FLAG, _NUMBER, lambda x: x.fill_null(value=False).mean(), stacks=False
+            "percent_true",
+            (_FLAG,),
+            _NUMBER,
+            lambda x: x.fill_null(value=False).mean(),
+            stacks=False,
         ),
+        Primitive("texts", (_TEXT,), _TEXT, _together, stacks=False),
         Primitive(
             "time_since_first",
-            _TIME,
+            (_TIME,),
             _NUMBER,
             lambda x: _seconds(pl.col(CUTOFF).first() - x.first()),
             of_time_index=True,
         ),
         Primitive(
             "time_since_last",
-            _TIME,
+            (_TIME,),
             _NUMBER,
             lambda x: _seconds(pl.col(CUTOFF).first() - x.last()),
             of_time_index=True,
         ),
-        Primitive("avg_time_between", _TIME, _NUMBER, _between, of_time_index=True),
+        Primitive("avg_time_between", (_TIME,), _NUMBER, _between, of_time_index=True),
     )
 }
 """Primitives over a parent's children, by name."""
@@ -97,12 +111,12 @@ AGGREGATIONS: dict[str, Primitive] = {
 TRANSFORMS: dict[str, Primitive] = {
     primitive.name: primitive
     for primitive in (
-        Primitive("year", _TIME, _CATEGORY, lambda x: x.dt.year()),
-        Primitive("month", _TIME, _CATEGORY, lambda x: x.dt.month()),
-        Primitive("day", _TIME, _CATEGORY, lambda x: x.dt.day()),
-        Primitive("weekday", _TIME, _CATEGORY, lambda x: x.dt.weekday() - 1),
-        Primitive("hour", _TIME, _CATEGORY, lambda x: x.dt.hour()),
-        Primitive("is_weekend", _TIME, _FLAG, lambda x: x.dt.weekday() > 5),
+        Primitive("year", (_TIME,), _CATEGORY, lambda x: x.dt.year()),
+        Primitive("month", (_TIME,), _CATEGORY, lambda x: x.dt.month()),
+        Primitive("day", (_TIME,), _CATEGORY, lambda x: x.dt.day()),
+        Primitive("weekday", (_TIME,), _CATEGORY, lambda x: x.dt.weekday() - 1),
+        Primitive("hour", (_TIME,), _CATEGORY, lambda x: x.dt.hour()),
+        Primitive("is_weekend", (_TIME,), _FLAG, lambda x: x.dt.weekday() > 5),
     )
 }
 """Primitives of one row's own value, by name."""

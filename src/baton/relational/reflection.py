@@ -5,11 +5,12 @@ The keys are a table themselves, one row per column; reading it is for ``databas
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from baton.relational.schema import Relationship
+from baton.words.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,9 @@ class Related:
     """The target first."""
     links: tuple[Relationship, ...]
     histories: frozenset[str]
-    """Tables whose rows come to be with time: below the target or its owner."""
+    """Tables whose rows come to be with time: below the target or its owners."""
+    notes: tuple[str, ...] = ()
+    """Which keys are not followed, a sentence each."""
 
 
 def columns(keys: pd.DataFrame, table: str) -> list[str]:
@@ -68,38 +71,68 @@ def owner(found: Iterable[Relationship], target: str, key: str) -> Relationship 
     return next((r for r in found if (r.child, r.foreign_key) == (target, key)), None)
 
 
-def related(found: list[Relationship], target: str, owner_table: str, hops: int) -> Related:
+def related(
+    found: list[Relationship], target: str, owners: Mapping[str, int], hops: int
+) -> Related:
     """Tables that tell something of the target's rows.
 
-    Histories are the tables below the target and below its owner; of all of them the parents
+    Histories are the tables below the target and below its owners; of all of them the parents
     are looked up, so many steps far.
 
     Parameters
     ----------
     found : list of Relationship
-    target, owner_table : str
+    target : str
+    owners : mapping of str to int
+        Tables of whom the rows belong to, and how many steps away each begins.
     hops : int
-        Most steps away from the target and its owner.
+        Most steps away from the target and its owners.
     """
-    histories = [target, owner_table]
-    edge = histories
+    steps = {target: 0} | {name: step for name, step in owners.items() if step <= hops}
+    for step in range(hops):
+        edge = {name for name, at in steps.items() if at == step}
+        for link in found:
+            if link.parent in edge:
+                steps.setdefault(link.child, step + 1)
+    tables = list(steps)
+    around = tables
     for _ in range(hops):
-        edge = [r.child for r in found if r.parent in edge and r.child not in histories]
-        histories += dict.fromkeys(edge)
-    tables = list(dict.fromkeys(histories))
-    edge = tables
-    for _ in range(hops):
-        edge = [r.parent for r in found if r.child in edge and r.parent not in tables]
-        tables += dict.fromkeys(edge)
+        around = [r.parent for r in found if r.child in around and r.parent not in tables]
+        tables += dict.fromkeys(around)
+    near = [r for r in found if r.parent in tables and r.child in tables]
     return Related(
         tuple(tables),
         tuple(
-            Relationship(r.parent, r.parent_key, r.child, r.foreign_key, r.parent in histories)
-            for r in found
-            if r.parent in tables
-            and r.child in tables
-            and r.parent != r.child
-            and not (r.child == owner_table and r.parent in histories)  # a customer's last order
+            Relationship(r.parent, r.parent_key, r.child, r.foreign_key, r.parent in steps)
+            for r in near
+            if not _is_round(r, steps, owners)
         ),
-        frozenset(histories),
+        frozenset(steps),
+        tuple(_on_round(r) for r in near if _is_round(r, steps, owners)),
     )
+
+
+def _is_round(link: Relationship, histories: Container[str], owners: Container[str]) -> bool:
+    """Whether a key leads back: to its own table, or from an owner to its rows, as to the last."""
+    is_back = link.child in owners and link.parent in histories and link.parent not in owners
+    return link.parent == link.child or is_back
+
+
+def _on_round(link: Relationship) -> str:
+    what = "refers to its own table" if link.parent == link.child else "leads back"
+    return f"{link} {what}: it is not followed."
+
+
+def composites(keys: pd.DataFrame, table: str) -> list[str]:
+    """Sentences, one for each key of several columns of a table that is not followed."""
+    own = keys[(keys["table"] == table) & keys["parent"].notna()]
+    followed = {(link.child, link.foreign_key) for link in links(keys)}
+    said = []
+    for _, rows in own.groupby("constraint"):
+        names, parent = list(rows["column"]), rows["parent"].iloc[0]
+        if len(names) > 1 and not any((table, name) in followed for name in names):
+            said.append(
+                f"the key of {listed(names, 5)} from {table} to {parent} is of several columns: it"
+                " is not followed; name one column by relations, if one will do."
+            )
+    return said

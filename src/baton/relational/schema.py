@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from baton.errors import InputError
 from baton.terms import ColumnType
@@ -18,6 +19,8 @@ class Attribute:
 
     name: str
     type: ColumnType
+    is_summed_only: bool = False
+    """Whether it is of use to aggregations alone, such as whether a category has one level."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Entity:
     columns: tuple[Attribute, ...] = ()
     time_index: str | None = None
     """Column that says from when on a row is known."""
+    late: frozenset[str] = frozenset()
+    """Columns that are known only to whoever is seen later than the row, by more than `delay`."""
+    delay: timedelta = timedelta()
 
     def names(self, wanted: ColumnType) -> list[str]:
         """Names of the columns of one type."""
@@ -49,6 +55,9 @@ class Relationship:
     is_history: bool = True
     """Whether a parent's children are summed up. A lookup table, with half of all rows below
     one of its own, says nothing about one of them by that, and takes long."""
+
+    def __str__(self) -> str:
+        return f"{self.child}.{self.foreign_key} = {self.parent}.{self.parent_key}"
 
 
 Path = tuple[Relationship, ...]
@@ -74,8 +83,7 @@ class RelationalSchema:
             for name in (link.parent, link.child):
                 if name not in known:
                     raise InputError(
-                        f"relationship {link.child}.{link.foreign_key} = {link.parent}."
-                        f"{link.parent_key} names {name!r}; the tables are: {', '.join(known)}"
+                        f"relationship {link} names {name!r}; the tables are: {', '.join(known)}"
                     )
 
     def entity(self, name: str) -> Entity:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from baton import tuning
+from baton import selection, tuning
 from baton.evaluation import metrics
 from baton.lineage import lineage_of
 from baton.showing import report
@@ -35,10 +35,12 @@ class Page:
     """PNG by file name."""
 
 
-def page_of(findings: Findings) -> Page:
-    """Draw the pictures and write the report."""
+def page_of(findings: Findings, summary: str = "") -> Page:
+    """Draw the pictures and write the report, which begins with a summary."""
     gallery, explanations = Gallery.of(findings), tuple(_explanations(findings))
-    html = report.render(_report(findings, gallery, explanations))
+    made = _report(findings, gallery, explanations)
+    first = {"summary": summary, "columns": _columns(findings)}
+    html = report.render(made.model_copy(update=first))
     drawn = {f"{name}.png": image.png for name, image in gallery.images.items()}
     rows = {f"row_{one.row}.png": one.picture.png for one in explanations if one.picture}
     return Page(html, drawn | rows)
@@ -49,6 +51,7 @@ def _report(
 ) -> report.Report:
     data = findings.data
     return report.Report(
+        title=data.title,
         problem=data.problem,
         kind=data.kind,
         target=data.target,
@@ -57,9 +60,7 @@ def _report(
         created=datetime.now(UTC),
         model=_model(findings),
         data=_data(findings),
-        metrics=report.measured(
-            findings.values, findings.intervals, findings.baseline, findings.champion
-        ),
+        metrics=_metrics(findings),
         command=_command(findings),
         notes=tuple(findings.facts["goal"]["notes"]),
         warnings=tuple(_warnings(findings)),
@@ -68,8 +69,27 @@ def _report(
         importance=tuple(_importance(findings)),
         tables=tuple(_tables(findings)),
         search=_search(findings, gallery),
+        sources=_sources(findings, gallery),
+        leaderboard=_leaderboard(findings, gallery),
         explanations=explanations,
         environment=report.environment(),
+    )
+
+
+def _metrics(findings: Findings) -> tuple[report.Measured, ...]:
+    return report.measured(
+        findings.values, findings.intervals, findings.baseline, findings.champion
+    )
+
+
+def _columns(findings: Findings) -> report.ReportTable | None:
+    if not findings.columns:
+        return None
+    rows = ((one.name, one.role, one.examples, one.missing, one.done) for one in findings.columns)
+    return report.ReportTable(
+        caption="Columns, as they were read",
+        columns=("column", "role", "examples", "missing", "what was done with it"),
+        rows=tuple(rows),
     )
 
 
@@ -111,19 +131,49 @@ def _importance(findings: Findings) -> Iterator[report.ReportTable]:
 
 def _tables(findings: Findings) -> Iterator[report.ReportTable]:
     data = findings.data
+    yield from report.answer_tables(
+        findings.model.deciding, findings.coverage, findings.threshold, data.n_test
+    )
     if folded := [line for line in findings.lines if line.cv_mean is not None]:
         yield report.ReportTable(
             caption=f"{data.options.folds}-fold cross-validation on the training rows",
             columns=("metric", "mean", "standard deviation"),
             rows=tuple((line.metric, line.cv_mean, line.cv_std) for line in folded),
         )
-    if findings.comparison is not None:
-        lines = findings.comparison.to_pylist()
-        yield report.ReportTable(
-            caption="Families compared by 5-fold cross-validation on the training rows, best first",
-            columns=("model", f"{data.headline}, mean", "standard deviation"),
-            rows=tuple((line["model"], line["mean"], line["std"]) for line in lines),
-        )
+
+
+def _leaderboard(findings: Findings, gallery: Gallery) -> report.Leaderboard | None:
+    """Candidates that were compared, if any were."""
+    if findings.leaderboard is None:
+        return None
+    lines, facts = selection.of_table(findings.leaderboard), lineage_of(findings.leaderboard.schema)
+    return report.Leaderboard(
+        table=report.leaderboard_table(lines, metrics.Metric(lines[0].metric)),
+        verdict=selection.verdict(lines),
+        n_tried=facts["n_tried"],
+        n_candidates=facts["n_candidates"],
+        picture=gallery.found["leaderboard"],
+    )
+
+
+def _sources(findings: Findings, gallery: Gallery) -> report.Sources | None:
+    """Tables that the rows were made from, the keys between them, and what was made along them."""
+    if findings.relations is None:
+        return None
+    keys = report.ReportTable(
+        caption="Keys between the tables",
+        columns=("key", "rows", "without a parent", "features"),
+        rows=tuple(
+            (
+                f"{key.child}.{key.foreign_key} = {key.parent}.{key.parent_key}",
+                findings.relations.rows[key.child],
+                key.n_broken,
+                key.n_features,
+            )
+            for key in findings.relations.keys
+        ),
+    )
+    return report.Sources(pictures=tuple(gallery.data.values()), keys=keys)
 
 
 def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
@@ -137,7 +187,7 @@ def _search(findings: Findings, gallery: Gallery) -> report.Search | None:
         n_trials=findings.trials.num_rows,
         best=facts["best"],
         value=facts["value"],
-        pictures=tuple(gallery.search.values()),
+        pictures=tuple(one for name, one in gallery.found.items() if name != "leaderboard"),
         trials=_trials(findings.trials, facts["metric"]),
     )
 
@@ -162,6 +212,8 @@ def _command(findings: Findings) -> str:
     is_own = all(asked.get(name, {}) == own[name] for name in own)
     for name in own if is_own else ["model"] if asked.get("compare") else []:
         asked.pop(name, None)
+    if asked.get("quality"):
+        asked.pop("model", None)
     pairs = [
         f"{name}={value if isinstance(value, str) else json.dumps(value)}"
         for name, value in (facts["parameters"] | asked).items()
@@ -175,8 +227,10 @@ def _explanations(findings: Findings) -> Iterator[report.Explanation]:
     rows, classes = findings.explained, findings.model.classes
     output = findings.output[rows.index]
     actual = rows[findings.data.target]
-    for place, why in report.rows_worth_explaining(findings.data.kind, actual, output, classes):
-        code = int(output[place].argmax()) if classes else 0
+    said = findings.model.deciding.codes(output) if classes else None
+    chosen = report.rows_worth_explaining(findings.data.kind, actual, output, classes, said)
+    for place, why in chosen:
+        code = 0 if said is None else int(said[place])
         yield _explanation(findings, place, code, why)
 
 

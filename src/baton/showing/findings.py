@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from baton.chain.events import DatasetReady, ModelRef
+from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelRef
 from baton.evaluation.importance import Importance
 from baton.evaluation.measured import MetricLine
 from baton.evaluation.shapley import ShapValues
 from baton.models import FittedModel
+from baton.relational.account import Relations, relations_of
+from baton.showing.columns import ColumnLine
 from baton.terms import ROW
 from baton.warning import DataWarning
 
@@ -43,14 +45,20 @@ class Findings:
     """Mean |Shapley value| by feature and class."""
     shap_rows: frozenset[int]
     """Ids of the rows that have Shapley values."""
-    comparison: pa.Table | None = None
-    """Families that were compared, the best first."""
+    leaderboard: pa.Table | None = None
+    """Candidates that were compared, the best first."""
     trials: pa.Table | None = None
     """Trials of the search that found the hyperparameters."""
     champion: dict[str, float] | None = None
     """Scores of the model in use, if there is one."""
+    coverage: Coverage | None = None
+    """What the intervals of predicted numbers hold."""
+    threshold: DecisionThreshold | None = None
+    """From when on a row is said to be positive, if that was chosen."""
     warnings: tuple[DataWarning, ...] = ()
     """What a colleague would warn of, what matters most first."""
+    columns: tuple[ColumnLine, ...] = ()
+    """What each column was taken for."""
 
     @property
     def actual(self) -> pd.Series:
@@ -66,6 +74,11 @@ class Findings:
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Columns of these rows that the model saw."""
         return rows.drop(columns=[ROW, self.data.target])
+
+    @property
+    def relations(self) -> Relations | None:
+        """Tables that the rows were made from, where they were."""
+        return relations_of(self.facts.get("schema", {}))
 
     @property
     def values(self) -> dict[str, float]:

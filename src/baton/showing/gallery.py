@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from baton import tuning
+from baton import selection, tuning
 from baton.errors import InputError
 from baton.evaluation import curves
+from baton.lineage import lineage_of
 from baton.showing import plots
 from baton.showing.report import Image
 from baton.terms import ROW, Kind
@@ -32,20 +33,25 @@ class Gallery:
     """How good the model is."""
     drivers: dict[str, Image]
     """What drives it."""
-    search: dict[str, Image]
-    """How its hyperparameters were found."""
+    found: dict[str, Image]
+    """How it was found."""
+    data: dict[str, Image]
+    """What it learnt from."""
 
     @classmethod
     def of(cls, findings: Findings) -> Gallery:
         """Draw what a reader of the report wants to see."""
         return cls(
-            _drawn(_performance(findings)), _drawn(_drivers(findings)), _drawn(_search(findings))
+            _drawn(_performance(findings)),
+            _drawn(_drivers(findings)),
+            _drawn([*_search(findings), *_candidates(findings)]),
+            _drawn(_data(findings)),
         )
 
     @property
     def images(self) -> dict[str, Image]:
         """All of them."""
-        return self.performance | self.drivers | self.search
+        return self.performance | self.drivers | self.found | self.data
 
 
 def _drawn(pictures: Iterable[Picture]) -> dict[str, Image]:
@@ -88,7 +94,19 @@ def _drivers(findings: Findings) -> Iterator[Picture]:
 def _search(findings: Findings) -> Iterator[Picture]:
     if findings.trials is not None:
         study = tuning.in_memory(findings.trials)
-        yield from plots.search_pictures(study, findings.data.headline, most=_SEARCH_PICTURES)
+        metric = lineage_of(findings.trials.schema).get("metric", findings.data.headline)
+        yield from plots.search_pictures(study, metric, most=_SEARCH_PICTURES)
+
+
+def _data(findings: Findings) -> Iterator[Picture]:
+    if findings.relations is not None:
+        yield plots.schema(findings.relations)
+
+
+def _candidates(findings: Findings) -> Iterator[Picture]:
+    if findings.leaderboard is not None:
+        lines = selection.of_table(findings.leaderboard)
+        yield plots.leaderboard(lines, lines[0].metric)
 
 
 def waterfall(findings: Findings, place: int, output: int) -> Picture:

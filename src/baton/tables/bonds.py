@@ -1,4 +1,4 @@
-"""Which rows hang together: columns of times and groups.
+"""Which rows hang together, and how much each counts: columns of times, groups and weights.
 
 How rows are parted by them belongs in ``baton.bonds``.
 """
@@ -42,6 +42,33 @@ def time_values(series: pd.Series) -> pd.Series:
             f"time {series.name!r} cannot be read in {counted(missing, 'row')}; fill it in or leave"
             " those rows out"
         )
+    return found
+
+
+def weight_values(series: pd.Series) -> pd.Series:
+    """How much each row counts.
+
+    Raises
+    ------
+    InputError
+        If a row's weight is missing, negative or no number, or all of them are zero.
+    """
+    import numpy as np
+    import pandas as pd
+
+    column = role_of(str(series.name), series, keep=True)
+    if column.role not in (Role.NUMBER, Role.BOOLEAN):
+        raise InputError(f"weight {series.name!r} holds no numbers; choose another column")
+    found = pd.Series(np.asarray(converted(series, column), dtype=np.float64), series.index)
+    said = f"weight {series.name!r} is"
+    if missing := int((~np.isfinite(found)).sum()):
+        raise InputError(
+            f"{said} missing in {counted(missing, 'row')}; fill it in or leave those rows out"
+        )
+    if negative := int((found < 0).sum()):
+        raise InputError(f"{said} negative in {counted(negative, 'row')}; give each 0 or more")
+    if not found.any():
+        raise InputError(f"{said} 0 in every row, so none counts; choose another column")
     return found
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 from baton.tables.levels import encode, text_of
 from baton.tables.parsing import parse
-from baton.tables.reading import column_names
+from baton.tables.reading import DECIMAL, column_names
 from baton.tables.refusals import unknown_column
 from baton.tables.roles import Column, Role, Schema
 from baton.terms import ROW, Kind
@@ -46,11 +46,12 @@ def build(raw: pd.DataFrame, schema: Schema, *, with_target: bool = True) -> pd.
     import numpy as np
     import pandas as pd
 
-    used = [column for column in schema.columns if column.role is not Role.DROPPED]
+    used = used_columns(schema)
     for column in used:
         if column.name not in raw:
             raise unknown_column("column", column.name, column_names(raw), "the table")
-    columns = {column.name: converted(raw[column.name], column) for column in used}
+    decimal = raw.attrs.get(DECIMAL, ".")
+    columns = {column.name: converted(raw[column.name], column, decimal) for column in used}
     table = pd.DataFrame({ROW: np.arange(len(raw)), **columns})
     if not with_target or schema.target is None:
         return table
@@ -59,6 +60,11 @@ def build(raw: pd.DataFrame, schema: Schema, *, with_target: bool = True) -> pd.
     known = table[name].notna()
     table = table if known.all() else table[known].reset_index(drop=True)
     return table.assign(**{name: _as_kind(table[name], schema.kind)})
+
+
+def used_columns(schema: Schema) -> list[Column]:
+    """Columns that features are made of."""
+    return [column for column in schema.columns if column.role is not Role.DROPPED]
 
 
 def _as_kind(values: pd.Series, kind: Kind | None) -> pd.Series:
@@ -79,8 +85,8 @@ def target_values(series: pd.Series, column: Column) -> pd.Series:
     return pd.Series(converted(series, column), series.index)
 
 
-def converted(series: pd.Series, column: Column) -> Any:
-    """Values of a column in its role."""
+def converted(series: pd.Series, column: Column, decimal: str = ".") -> Any:
+    """Values of a column in its role; `decimal` is the mark of numbers that are still text."""
     numeric = series.dtype.kind in "biuf"
     match column.role:
         case Role.NUMBER | Role.BOOLEAN if numeric:
@@ -89,8 +95,8 @@ def converted(series: pd.Series, column: Column) -> Any:
             return series.to_numpy().astype("datetime64[us]")
         case Role.DURATION if series.dtype.kind == "m":
             return series.dt.total_seconds().to_numpy()
-        case Role.CATEGORY:
-            return _categories(series)
+        case Role.CATEGORY | Role.TEXT:
+            return _categories(series) if column.role is Role.CATEGORY else _texts(series)
     if series.isna().all():
         return _nothing(column.role, len(series))
     if numeric or series.dtype.kind in "mM":
@@ -98,7 +104,7 @@ def converted(series: pd.Series, column: Column) -> Any:
             f"column '{column.name}' was a {column.role} and is {series.dtype} here; "
             "make them agree"
         )
-    return _read_levels(series, column)
+    return _read_levels(series, column, decimal)
 
 
 def _plain_numbers(series: pd.Series, role: Role) -> np.ndarray:
@@ -117,6 +123,10 @@ def _nothing(role: Role, count: int) -> np.ndarray:
     return np.full(count, np.nan)
 
 
+def _texts(series: pd.Series) -> Any:
+    return text_of(series).to_pandas().astype("str").array
+
+
 def _categories(series: pd.Series) -> pd.Categorical:
     import numpy as np
     import pandas as pd
@@ -128,8 +138,8 @@ def _categories(series: pd.Series) -> pd.Categorical:
     return pd.Categorical.from_codes(rank[codes], pd.Index(levels[order], dtype="str"))
 
 
-def _read_levels(series: pd.Series, column: Column) -> np.ndarray:
+def _read_levels(series: pd.Series, column: Column, decimal: str) -> np.ndarray:
     import numpy as np
 
     codes, values = encode(series)
-    return np.asarray(np.append(parse(values, column), _nothing(column.role, 1))[codes])
+    return np.asarray(np.append(parse(values, column, decimal), _nothing(column.role, 1))[codes])

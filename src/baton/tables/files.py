@@ -1,6 +1,6 @@
 """Table files as bytes: whether a file can be read at all, and what it holds decompressed.
 
-What the bytes mean is not known here.
+What the bytes mean is not known here, but for a workbook, which is an archive that is not unpacked.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import bz2
 import difflib
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from baton.errors import InputError
@@ -37,7 +39,7 @@ _SMALL = 1 << 28
 def require_file(path: Path) -> None:
     """Refuse a path that is no readable file with content."""
     if path.is_dir():
-        raise InputError(f"{path} is a directory; give one CSV or Parquet file in it")
+        raise InputError(f"{path} is a directory; give a file in it")
     if not path.exists():
         close = difflib.get_close_matches(path.name, _siblings(path), n=1)
         meant = f"did you mean {close[0]}?" if close else "check the path"
@@ -49,7 +51,7 @@ def require_file(path: Path) -> None:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check its permissions") from None
     if size == 0:
-        raise InputError(f"{path} is empty; give a CSV or Parquet file with a header and rows")
+        raise InputError(f"{path} is empty; give a file with a header and rows")
 
 
 def _siblings(path: Path) -> list[str]:
@@ -67,26 +69,59 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         file.seek(0)
         opener = next((o for magic, o in _OPENERS.items() if head.startswith(magic)), None)
         if head.startswith(_ZIP):
-            with zipfile.ZipFile(file) as archive, archive.open(_member(path, archive)) as stream:
-                yield stream
-        elif opener:
+            with zipfile.ZipFile(file) as archive:
+                member = None if is_workbook(archive) else _member(path, archive)
+                if member is not None:
+                    with archive.open(member) as stream:
+                        yield stream
+                    return
+            file.seek(0)
+        if opener:
             with opener(file) as stream:
                 yield stream
         else:
             yield file
 
 
-def _member(path: Path, archive: zipfile.ZipFile) -> str:
-    names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
-    if "[Content_Types].xml" in names or "mimetype" in names:
-        raise InputError(f"{path} is a spreadsheet; save its sheet as CSV")
-    if len(names) != 1:
-        raise InputError(f"{path} holds {len(names)} files ({quoted(names)}); zip only one CSV")
-    return names[0]
+def is_workbook(archive: zipfile.ZipFile) -> bool:
+    """Whether an archive is a workbook of Excel's."""
+    return "[Content_Types].xml" in archive.namelist()
 
 
-def content(path: Path, most: int | None = None) -> bytes:
-    """All bytes of a CSV file, decompressed, or the first so many.
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one file of an archive; it is read where it stands, never unpacked to a disk."""
+    members = [
+        one
+        for one in archive.infolist()
+        if not one.is_dir() and not one.filename.startswith("__MACOSX")
+    ]
+    names = [one.filename for one in members]
+    if "mimetype" in names:
+        raise InputError(f"{path} is an OpenDocument file; save its sheet as .xlsx or CSV")
+    for name in names:
+        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+            raise InputError(f"{path} holds {name!r}, which leads out of its folder: zip it anew")
+    if len(members) != 1:
+        inside = f" ({quoted(names)})" if names else ""
+        raise InputError(
+            f"{path} holds {len(names)} files{inside}; unpack it and give one of them, or the"
+            " folder if they are parts of one table"
+        )
+    if members[0].flag_bits & 1:
+        raise InputError(f"{path} is encrypted; unpack it with its password and give the file")
+    return members[0]
+
+
+@contextmanager
+def seekable(path: Path) -> Iterator[IO[bytes]]:
+    """Bytes of a file in any order: from the disk, or unpacked in memory if it is packed."""
+    with opened(path) as stream:
+        plain = isinstance(stream, io.BufferedReader)
+        yield stream if plain else io.BytesIO(whole(path, stream))
+
+
+def head(path: Path, most: int) -> bytes:
+    """First bytes of a file, decompressed.
 
     Raises
     ------
@@ -95,9 +130,9 @@ def content(path: Path, most: int | None = None) -> bytes:
     """
     try:
         with opened(path) as stream:
-            return whole(path, stream) if most is None else stream.read(most)
+            return stream.read(most)
     except BROKEN as error:
-        raise InputError(unreadable(path, "CSV", error)) from None
+        raise InputError(unreadable(path, "a table", error)) from None
 
 
 def whole(path: Path, stream: IO[bytes]) -> bytes:
@@ -111,7 +146,7 @@ def whole(path: Path, stream: IO[bytes]) -> bytes:
     most = largest(path)
     data = stream.read(most + 1)
     if len(data) > most:
-        raise grown(path, "unpack it and give the CSV file itself")
+        raise grown(path, "unpack it and give the file itself")
     return data
 
 

@@ -31,6 +31,7 @@ def infer(
     kind: Kind | None = None,
     drop: Sequence[str] = (),
     group: str | None = None,
+    names: Sequence[str] = (),
 ) -> Schema:
     """Decide what every column is for.
 
@@ -48,6 +49,8 @@ def infer(
         Columns to leave out.
     group : str, optional
         Column that says what rows belong to: no feature, since new rows belong to others.
+    names : sequence of str
+        Columns of text that name things, and are no numbers whatever they look like.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def infer(
     require_known_classes(target, kind, values, is_train)
     train = raw if is_train.all() else raw[is_train]
     others = [n for n in column_names(raw) if n != target and n not in drop and n != group]
-    columns = tuple(infer_column(name, train[name]) for name in others)
+    found = (infer_column(name, train[name]) for name in others)
+    columns = tuple(_as_name(one) if one.name in names else one for one in found)
     _require_usable(target, columns)
     _require_finite(raw, columns)
     _require_agreement(raw, columns)
@@ -80,6 +84,11 @@ def infer(
         *_column_notes(columns),
     )
     return Schema(columns, known, kind, notes)
+
+
+def _as_name(column: Column) -> Column:
+    is_read = column.role is not Role.DROPPED and column.style
+    return Column(column.name, Role.CATEGORY) if is_read else column
 
 
 def _is_train(raw: pd.DataFrame) -> np.ndarray:

@@ -17,13 +17,19 @@ ISO = "ISO8601"
 """Style of dates such as 2020-12-31, with or without a time and an offset."""
 
 
-def parse(values: pa.Array[Any], column: Column) -> np.ndarray:
-    """Texts as a column's role and style say: numbers, dates, seconds or flags."""
+def parse(values: pa.Array[Any], column: Column, decimal: str = ".") -> np.ndarray:
+    """Texts as a column's role and style say: numbers, dates, seconds or flags.
+
+    A column without a style had values of a type where it was decided on; its text is read as
+    such values are written, numbers with the `decimal` mark of the file they are in.
+    """
     match column.role:
+        case Role.NUMBER if not column.style:
+            return _typed_numbers(values, "comma" if decimal == "," else "point")
         case Role.NUMBER:
             return _numbers(values, column.style)
         case Role.DATETIME:
-            return _dates(values, column.style)
+            return _dates(values, column.style or ISO)
         case Role.DURATION:
             return _seconds(values)
         case Role.BOOLEAN:
@@ -48,6 +54,20 @@ def _numbers(values: pa.Array[Any], style: str) -> np.ndarray:
     numbers = pc.if_else(fits, pointed, pa.scalar(None, pointed.type)).cast(pa.float64())
     finite = pc.if_else(pc.is_finite(numbers), numbers, None)
     return np.asarray(finite.to_numpy(zero_copy_only=False), dtype=float)
+
+
+def _typed_numbers(values: pa.Array[Any], style: str) -> np.ndarray:
+    """Numbers that may have leading zeros too, as where all of a column's values are numbers."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    point = "," if style == "comma" else r"\."
+    fits = pc.match_substring_regex(values, rf"^[+-]?(\d+({point}\d*)?|{point}\d+)([eE][+-]?\d+)?$")
+    pointed = pc.replace_substring(values, ",", ".") if style == "comma" else values
+    numbers = pc.if_else(fits, pointed, pa.scalar(None, pointed.type)).cast(pa.float64())
+    plain = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=float)
+    return np.where(np.isfinite(plain), plain, _numbers(values, style))
 
 
 _WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}

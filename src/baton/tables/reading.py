@@ -1,22 +1,17 @@
-"""Table files read in whole: one or two of them as one raw table of plain column types."""
+"""Table files read: all of a table as one raw table, or new rows of it by batches."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from baton.errors import InputError
-from baton.tables.arrow import plain, table_of, without_null_types
-from baton.tables.encodings import guess_encoding
-from baton.tables.files import BROKEN, content, grown, largest, opened, unreadable, whole
-from baton.tables.source import Format, Source
-from baton.tables.typed import MISSING, typed_table
+from baton.tables import columnar, csv_file, excel, json_lines
+from baton.tables.arrow import table_of, trim, without_null_types
+from baton.tables.formats import Format, Source
+from baton.tables.typed import MISSING, missing_classes, typed_table
 from baton.terms import SPLIT, Split
-from baton.words.text import counted, quoted
+from baton.words.text import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,14 +20,35 @@ if TYPE_CHECKING:
 NOTES = "notes"
 """Key in a raw table's ``attrs``: sentences about how the file was read."""
 
+DECIMAL = "decimal"
+"""Key in the ``attrs`` of new rows, and in the metadata of their table: the decimal mark."""
 
-def read(train: Source, test: Source | None = None) -> pd.DataFrame:
-    """Raw table: one file, or training rows and then test rows, marked in the column `SPLIT`.
+_BATCHES = {
+    Format.CSV: csv_file.batches,
+    Format.JSON_LINES: json_lines.batches,
+    Format.EXCEL: excel.batches,
+    Format.PARQUET: columnar.batches,
+    Format.ARROW: columnar.batches,
+}
+
+
+def read(
+    train: Sequence[Source],
+    test: Sequence[Source] = (),
+    target: str = "",
+    *,
+    only: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Raw table: training rows, and then test rows if there are any, marked in the column `SPLIT`.
 
     Parameters
     ----------
-    train, test : Source
-        What `describe` said of the files.
+    train, test : sequence of Source
+        What `describe` said of the files of either side.
+    target : str
+        Column in which a word for *missing* may be the name of a class (`missing_classes`).
+    only : sequence of str, optional
+        Columns that are wanted; all of them if not given.
 
     Returns
     -------
@@ -43,21 +59,62 @@ def read(train: Source, test: Source | None = None) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a file does not parse or the two files do not agree in a column's type.
+        If a file does not parse or the files do not agree in a column's type.
     """
     import numpy as np
 
-    given = [train] if test is None else [train, test]
-    tables, sources = zip(*map(_load, given), strict=True)
-    raw: pd.DataFrame = without_null_types(_join(sources, tables)).to_pandas()
-    notes = [note for source in sources for note in _reading_notes(source)]
-    if test is not None:
-        sides = np.repeat([Split.TRAIN.value, Split.TEST.value], [len(table) for table in tables])
-        raw = raw.assign(**{SPLIT: sides})
-        extra = [name for name in test.columns if name not in train.columns]
-        notes += [f"ignored {quoted(extra)}: only in {test.path.name}"] if extra else []
-    raw.attrs[NOTES] = notes
+    sources = [_settled(source) for source in (*train, *test)]
+    tables = [_load(source, only) for source in sources]
+    tables, named = _with_classes(sources, tables, len(train), target) if target else (tables, ())
+    joined = _join(sources, tables, target if named else "")
+    raw: pd.DataFrame = without_null_types(joined).to_pandas()
+    notes = dict.fromkeys(note for source in sources for note in _reading_notes(source))
+    if test:
+        lengths = [sum(map(len, tables[: len(train)])), sum(map(len, tables[len(train) :]))]
+        raw = raw.assign(**{SPLIT: np.repeat([Split.TRAIN.value, Split.TEST.value], lengths)})
+        extra = [name for name in test[0].columns if name not in train[0].columns]
+        if extra:
+            notes[f"ignored {quoted(extra)}: only in {test[0].path.name}"] = None
+    raw.attrs[NOTES] = [*notes, *(_class_note(target, name) for name in named)]
     return raw
+
+
+def new_rows(sources: Sequence[Source]) -> Iterator[pa.Table]:
+    """Rows to be predicted, as they stand in the files, some thousand at a time.
+
+    What a file gives as text stays text: each cell is read by itself, as the column was that a
+    model learnt from, whatever stands in the other rows. All tables have one schema.
+
+    Raises
+    ------
+    InputError
+        If a file does not parse, or has another type in a column than the first one.
+    """
+    import pyarrow as pa
+
+    schema = None
+    marks = {source.decimal for source in sources}
+    metadata = {DECIMAL: "," if "," in marks else "."}
+    for source in sources:
+        for table in _BATCHES[source.format](_settled(source)):
+            trimmed = _trimmed(table.select(list(sources[0].columns)), source)
+            schema = schema or without_null_types(trimmed).schema.with_metadata(metadata)
+            try:
+                yield trimmed.cast(schema)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                raise InputError(_disagreement(sources[0], source, schema, trimmed)) from None
+
+
+def attrs_of(schema: pa.Schema) -> dict[str, str]:
+    """What the metadata of a table of new rows says, as the ``attrs`` of a frame."""
+    found = schema.metadata or {}
+    return {DECIMAL: found[DECIMAL.encode()].decode()} if DECIMAL.encode() in found else {}
+
+
+def _trimmed(table: pa.Table, source: Source) -> pa.Table:
+    if not source.format.is_text:
+        return table
+    return table_of({name: trim(table[name], MISSING) for name in table.column_names})
 
 
 def column_names(raw: pd.DataFrame) -> list[str]:
@@ -65,149 +122,122 @@ def column_names(raw: pd.DataFrame) -> list[str]:
     return [name for name in raw.columns if name != SPLIT]
 
 
-def _load(source: Source) -> tuple[pa.Table, Source]:
-    """Table of a file, of a CSV file its columns as text, and the source as it was read.
+def _settled(source: Source) -> Source:
+    return csv_file.settled(source) if source.format is Format.CSV else source
 
-    Bytes that are not UTF-8 may come after the head of a file; then a guess of the encoding
-    takes its place.
+
+def _load(source: Source, only: Sequence[str] | None) -> pa.Table:
+    """Table of a file; of one that is text, its columns as text."""
+    import pyarrow as pa
+
+    match source.format:
+        case Format.CSV:
+            return csv_file.read(source, only)
+        case Format.PARQUET | Format.ARROW:
+            return columnar.read(source, only)
+    table = pa.concat_tables(list(_BATCHES[source.format](source)))
+    return table if only is None else table.select(list(only))
+
+
+def _with_classes(
+    sources: Sequence[Source], tables: list[pa.Table], n_train: int, target: str
+) -> tuple[list[pa.Table], tuple[str, ...]]:
+    """Tables in which words for *missing* that are classes stand in the target, and these words.
+
+    The training rows show which are; only where the target lacks cells is a CSV file read again,
+    word by word.
     """
-    import pyarrow as pa
-
-    if source.format is Format.PARQUET:
-        return _read_parquet(source), source
-    try:
-        return _read_csv(source), source
-    except pa.ArrowInvalid as error:
-        if "invalid UTF8" not in str(error) or source.encoding != "utf-8":
-            raise InputError(_csv_fault(source, error)) from None
-    except BROKEN as error:
-        raise InputError(unreadable(source.path, "CSV", error)) from None
-    return _load(replace(source, encoding=guess_encoding(content(source.path))))
-
-
-def _read_parquet(source: Source) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    some = list(source.columns) if source.unusable else None
-    try:
-        with pq.ParquetFile(source.path) as file:
-            if file.metadata.num_rows * len(source.columns) > largest(source.path):
-                raise grown(source.path, "a table of so many equal values teaches nothing")
-            table = file.read(columns=some).select(list(source.columns))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(unreadable(source.path, "Parquet", error)) from None
-    return table_of({name: _plain(source, name, table[name]) for name in table.column_names})
+    is_text = [source.format.is_text for source in sources]
+    learnt = [place for place, found in enumerate(is_text[:n_train]) if found]
+    if not any(_may_name(sources[place], tables[place], target) for place in learnt):
+        return tables, ()
+    as_written = list(map(_as_written, sources, tables))
+    shown = _concat([sources[place] for place in learnt], [as_written[place] for place in learnt])
+    named = missing_classes(shown, target)
+    if not named:
+        return tables, ()
+    kept = [word for word in MISSING if word not in named]
+    found = []
+    for table, written, is_written in zip(tables, as_written, is_text, strict=True):
+        place = table.column_names.index(target)
+        column = trim(written[target], kept) if is_written else table[target]
+        found.append(table.set_column(place, target, column))
+    return found, named
 
 
-def _plain(source: Source, name: str, column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    import pyarrow as pa
-
-    found = plain(column)
-    try:
-        found.validate(full=True)
-    except pa.ArrowInvalid as error:
-        fault = f"column {name!r}: {error}"
-        raise InputError(unreadable(source.path, "Parquet", ValueError(fault))) from None
-    return found
+def _may_name(source: Source, table: pa.Table, target: str) -> bool:
+    """Whether the target may hold such a word; of CSV, words for *missing* are not there yet."""
+    return source.format is not Format.CSV or table[target].null_count > 0
 
 
-def _read_csv(source: Source) -> pa.Table:
-    from pyarrow import csv as arrow_csv
-    from pyarrow import string
-
-    names = list(source.columns)
-    size = source.path.stat().st_size
-    return arrow_csv.read_csv(
-        _stream(source),
-        read_options=arrow_csv.ReadOptions(
-            column_names=names,
-            skip_rows=source.skipped,
-            skip_rows_after_names=1,
-            block_size=min(max(size // 8, 1 << 24), 1 << 28),
-        ),
-        parse_options=arrow_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, string()),
-            null_values=list(MISSING),
-            strings_can_be_null=True,
-        ),
-    )
+def _as_written(source: Source, table: pa.Table) -> pa.Table:
+    return csv_file.read(source, missing=("",)) if source.format is Format.CSV else table
 
 
-def _stream(source: Source) -> Any:
-    """A file in UTF-8: from the disk if it is such as it stands there, else from memory."""
-    import pyarrow as pa
-
-    is_utf8 = source.encoding == "utf-8"
-    with opened(source.path) as stream:
-        if is_utf8 and isinstance(stream, io.BufferedReader):
-            return pa.OSFile(str(source.path), "r")
-        data = whole(source.path, stream)
-    return pa.BufferReader(
-        data if is_utf8 else data.decode(source.encoding, errors="replace").encode()
-    )
-
-
-def _csv_fault(source: Source, error: BaseException) -> str:
-    """Why a file does not parse: the first line with too few or too many fields, if any."""
-    expected = len(source.columns)
-    with opened(source.path) as stream:
-        text = io.TextIOWrapper(stream, source.encoding, errors="replace", newline="")
-        skipped = sum(1 for _ in islice(text, source.skipped))
-        reader = csv.reader(text, delimiter=source.delimiter)
-        try:
-            wrong = next((row for row in reader if row and len(row) != expected), None)
-        except csv.Error as fault:
-            return f"{source.path} line {reader.line_num + skipped}: {fault}; mend its quotes"
-    if wrong is None:
-        return unreadable(source.path, "CSV", error)
+def _class_note(target: str, name: str) -> str:
     return (
-        f"{source.path} line {reader.line_num + skipped} has {counted(len(wrong), 'field')} "
-        f"and the header {expected} (separated by {source.delimiter!r}); mend or quote that line"
+        f"'{name}' is a class of target '{target}', as no other column has that word; leave those"
+        " cells empty if it says missing"
     )
 
 
-def _join(sources: Sequence[Source], tables: Sequence[pa.Table]) -> pa.Table:
-    """One typed table: CSV files written alike are typed by the values of both."""
-    is_csv = [source.format is Format.CSV for source in sources]
-    if all(is_csv) and len({source.decimal for source in sources}) == 1:
-        return typed_table(_concat(sources, tables), sources[0].decimal)
+def _join(sources: Sequence[Source], tables: Sequence[pa.Table], words: str) -> pa.Table:
+    """One typed table: files of text that are written alike are typed by the values of all.
+
+    The column of `words` stays text.
+    """
+    are_text = all(source.format.is_text for source in sources)
+    if are_text and len({source.decimal for source in sources}) == 1:
+        return typed_table(_concat(sources, tables), sources[0].decimal, words)
     typed = [
-        typed_table(table, source.decimal) if source.format is Format.CSV else table
+        typed_table(table, source.decimal, words) if source.format.is_text else table
         for source, table in zip(sources, tables, strict=True)
     ]
     return _concat(sources, typed)
 
 
 def _concat(sources: Sequence[Source], tables: Sequence[pa.Table]) -> pa.Table:
+    """Rows of all, in the columns of the first."""
     import pyarrow as pa
 
-    if len(tables) == 1:
-        return tables[0]
-    train, test = tables
-    test = test.select([name for name in train.column_names if name in test.column_names])
+    first, *others = tables
+    if not others:
+        return first
+    names = first.column_names
+    alike = [
+        table.select([name for name in names if name in table.column_names]) for table in others
+    ]
+    for source, table in zip(sources[1:], alike, strict=True):
+        if _differing(first.schema, table.schema):
+            raise InputError(_disagreement(sources[0], source, first.schema, table))
     try:
-        return pa.concat_tables([train, test], promote_options="permissive")
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        raise InputError(_disagreement(sources, train, test)) from None
+        return pa.concat_tables([first, *alike], promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        raise InputError(f"the files of {sources[0].path.parent} do not agree: {error}") from None
 
 
-def _disagreement(sources: Sequence[Source], train: pa.Table, test: pa.Table) -> str:
+def _differing(one: pa.Schema, other: pa.Schema) -> str:
+    """First column whose types have none in common; nothing if there is no such column."""
     import pyarrow as pa
 
-    def differs(name: str) -> bool:
-        pair = [pa.schema([table.schema.field(name)]) for table in (train, test)]
+    for field in other:
         try:
-            pa.unify_schemas(pair, promote_options="permissive")
+            pa.unify_schemas(
+                [pa.schema([one.field(field.name)]), pa.schema([field])],
+                promote_options="permissive",
+            )
         except (pa.ArrowTypeError, pa.ArrowInvalid):
-            return True
-        return False
+            return str(field.name)
+    return ""
 
-    name = next(filter(differs, test.column_names))
+
+def _disagreement(first: Source, other: Source, schema: pa.Schema, table: pa.Table) -> str:
+    name = _differing(schema, table.schema)
+    if not name:
+        return f"{other.path.name} is of other types than {first.path.name}; make them agree"
     return (
-        f"column '{name}' is {train.schema.field(name).type} in {sources[0].path.name} and "
-        f"{test.schema.field(name).type} in {sources[1].path.name}; make them agree"
+        f"column '{name}' is {schema.field(name).type} in {first.path.name} and "
+        f"{table.schema.field(name).type} in {other.path.name}; make them agree"
     )
 
 

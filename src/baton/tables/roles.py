@@ -19,6 +19,7 @@ class Role(StrEnum):
     CATEGORY = "category"
     DATETIME = "datetime"
     DURATION = "duration"
+    TEXT = "text"
     DROPPED = "dropped"
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from baton.encoding.words import is_prose
 from baton.tables.levels import Levels
 from baton.tables.parsing import ISO, parse
 from baton.tables.roles import Column, Role
@@ -59,6 +60,9 @@ def text_column(name: str, levels: Levels, rows: int, *, keep: bool) -> Column:
     if special or keep:
         return special or Column(name, Role.CATEGORY)
     distinct = len(levels.values)
+    texts = [str(one) for one in levels.values.to_pylist()]
+    if distinct >= FEW_ROWS and is_prose(texts, levels.total):
+        return Column(name, Role.TEXT, note="is free text: it is read by its words")
     if distinct > NEARLY_UNIQUE * levels.total and distinct >= FEW_ROWS:
         every = "every" if distinct == levels.total else "nearly every"
         return Column(name, Role.DROPPED, note=f"text, and {every} value is different")

@@ -21,10 +21,53 @@ MISSING = (
 """What counts as missing in any CSV column: pandas' list and ``?``, without ``None``."""
 
 
-def typed_table(table: pa.Table, decimal: str) -> pa.Table:
-    """Every column of text as the narrowest type that all of its values have."""
+WORDS = frozenset({"NA", "N/A", "n/a", "NULL", "null", "NaN", "nan"})
+"""Those of them that could be the name of a class."""
+
+_FLAGS = frozenset({"yes", "no", "y", "n", "true", "false", "t", "f"})
+
+
+def missing_classes(table: pa.Table, target: str) -> tuple[str, ...]:
+    """Words for *missing* that are the name of a class in a target, as the table shows it.
+
+    Such a word is a class where the target's other values are two or more words, not yes and no
+    alone, where it has as many rows as the rarest of them, and where no other column has it: who
+    writes missing cells so does it everywhere.
+
+    Parameters
+    ----------
+    table : Table
+        Columns of text as they are written, blank cells missing.
+    target : str
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: Any = trim(table[target]).drop_null().value_counts()
+    counts: dict[str, int] = {one["values"]: one["counts"] for one in found.to_pylist()}
+    words = [word for word in counts if word in WORDS]
+    others = {name: count for name, count in counts.items() if name not in MISSING}
+    if len(words) != 1 or len(others) < 2 or counts[words[0]] < min(others.values()):
+        return ()
+    if {name.lower() for name in others} <= _FLAGS or not all(name[0].isalpha() for name in others):
+        return ()
+    wanted = pa.array(words, pa.string())
+    elsewhere = any(
+        pc.any(pc.is_in(trim(table[name]), value_set=wanted)).as_py()
+        for name in table.column_names
+        if name != target
+    )
+    return () if elsewhere else tuple(words)
+
+
+def typed_table(table: pa.Table, decimal: str, words: str = "") -> pa.Table:
+    """Every column of text, but for that of `words`, as the narrowest type of all its values."""
+
+    def typed(name: str) -> pa.ChunkedArray[Any]:
+        return table[name] if name == words else _typed(table[name], decimal)
+
     with ThreadPoolExecutor() as pool:
-        columns = pool.map(lambda name: _typed(table[name], decimal), table.column_names)
+        columns = pool.map(typed, table.column_names)
         return table_of(dict(zip(table.column_names, columns, strict=True)))
 
 

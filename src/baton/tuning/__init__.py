@@ -4,7 +4,7 @@ What is drawn of a study belongs in ``baton.showing.plots.search``; who runs whi
 ``flows/tune.py``.
 """
 
-from baton.tuning.search import Search
+from baton.tuning.search import MODEL, Search, several
 from baton.tuning.spaces import chosen_space
 from baton.tuning.storage import open_storage
 from baton.tuning.study import Outcome, Study, open_study
@@ -12,6 +12,7 @@ from baton.tuning.trials import PREFIX, as_table, best_first, in_memory
 from baton.tuning.validation import Validation, validation_of
 
 __all__ = [
+    "MODEL",
     "PREFIX",
     "Outcome",
     "Search",
@@ -23,5 +24,6 @@ __all__ = [
     "in_memory",
     "open_storage",
     "open_study",
+    "several",
     "validation_of",
 ]

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
-from baton.tuning.search import Search
+from baton.tuning.search import MODEL, Search
 from baton.tuning.spaces import distributions, holds, suggest
 
 if TYPE_CHECKING:
@@ -116,20 +116,25 @@ class Study:
         """
         standing = self.inner.get_trials(deepcopy=False)
         for number in range(len(standing), self.search.n_trials):
-            self.inner.enqueue_trial(self._first() if number == 0 else {})
+            self.inner.enqueue_trial(self._first(number))
         return [
             trial.number
             for trial in self.inner.get_trials(deepcopy=False)
             if not trial.state.is_finished()
         ]
 
-    def _first(self) -> dict[str, Any]:
-        """Hyperparameters of the first trial: those that count where nothing is searched."""
-        return {
-            name: self.search.start[name]
-            for name, of in distributions(self.search.space).items()
-            if name in self.search.start and holds(of, self.search.start[name])
-        }
+    def _first(self, number: int) -> dict[str, Any]:
+        """Hyperparameters of one of the first trials; none of a later one.
+
+        The very first are those that count where nothing is searched.
+        """
+        if number >= len(self.search.firsts):
+            return {}
+        wanted = self.search.start | self.search.firsts[number]
+        model = wanted.get(MODEL)
+        space = distributions(self.search.active(model))
+        held = {k: wanted[k] for k, of in space.items() if k in wanted and holds(of, wanted[k])}
+        return held | ({MODEL: model} if self.search.is_of_several else {})
 
     def run(self, number: int, objective: Objective) -> Outcome:
         """Run a trial, unless it is over: then its outcome is returned.
@@ -202,11 +207,12 @@ class Study:
         )
 
     def _ask(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Hyperparameters of a trial; the first one leaves to the family what it does not set."""
-        fixed = self._first() if trial.number == 0 else {}
-        space = {k: v for k, v in self.search.space.items() if not fixed or k in fixed}
+        """Hyperparameters of a trial; the first ones leave to the family what they do not set."""
+        fixed, search = self._first(trial.number), self.search
+        model = suggest(trial, MODEL, search.space[MODEL]) if search.is_of_several else None
+        space = {k: v for k, v in search.active(model).items() if not fixed or k in fixed}
         found = {name: suggest(trial, name, of) for name, of in space.items()}
-        return self.search.start | found
+        return search.start | found | ({MODEL: model} if search.is_of_several else {})
 
     def _watched(self, trial: optuna.Trial, scores: Iterator[float]) -> float:
         """Return the last score, giving the trial up where others were better at its step."""

@@ -19,6 +19,7 @@ from baton.evaluation import metrics
 from baton.evaluation.validation import split_folds
 from baton.models.answers import output_of
 from baton.terms import Kind
+from baton.weights import weights_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +61,13 @@ class Validation:
         for learned, held in self.steps:
             model, seen = fit(rows.iloc[learned]), rows.iloc[held]
             output = output_of(model, seen)
-            score = metrics.score(metric, seen[target], output, model.classes)
+            weights = weights_of(seen)
+            score = metrics.score(metric, seen[target], output, model.classes, weights=weights)
             if score is None:
-                raise InputError(f"{metric} is not defined on the rows of a validation step")
+                raise InputError(
+                    f"{metric} is not defined on the rows of a validation step;"
+                    " choose another metric"
+                )
             found.append(score)
             yield float(np.mean(found)) if self.is_folded else score
 

@@ -7,7 +7,14 @@ belong elsewhere.
 
 from baton.evaluation.shapley.background import BACKGROUND_ROWS, N_PERMUTATIONS
 from baton.evaluation.shapley.explain import estimate_seconds, margin, shap_values
-from baton.evaluation.shapley.values import Method, Scale, ShapValues, global_importance
+from baton.evaluation.shapley.values import (
+    Method,
+    Scale,
+    ShapValues,
+    global_importance,
+    strongest,
+    unit_of,
+)
 
 __all__ = [
     "BACKGROUND_ROWS",
@@ -19,4 +26,6 @@ __all__ = [
     "global_importance",
     "margin",
     "shap_values",
+    "strongest",
+    "unit_of",
 ]

@@ -1,4 +1,4 @@
-"""XGBoost's and LightGBM's own TreeSHAP, and their raw output.
+"""XGBoost's, LightGBM's and CatBoost's own TreeSHAP, and their raw output.
 
 Other trees belong in ``trees``.
 """
@@ -11,9 +11,24 @@ import numpy as np
 
 from baton.evaluation.shapley.matrices import is_sparse, n_rows_of
 from baton.evaluation.shapley.values import Scale
+from baton.models.cat import Cat
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def catboost_values(model: Cat, X: Any) -> tuple[Array, Array]:
+    """Shapley values (n, n_features, n_outputs) and base values by CatBoost."""
+    n_rows = n_rows_of(X)
+    if n_rows == 0:  # the base values need a row
+        values, base = catboost_values(model, np.zeros((1, X.shape[1]), dtype=np.float32))
+        return values[:0], base
+    return _parted(model.contributions(X).reshape(n_rows, -1, X.shape[1] + 1))
+
+
+def catboost_margin(model: Cat, X: Any) -> Array:
+    """Raw output of CatBoost: array of shape (n, n_outputs)."""
+    return np.asarray(model.margin(X)).reshape(n_rows_of(X), -1)
 
 
 def is_from(estimator: Any, package: str) -> bool:

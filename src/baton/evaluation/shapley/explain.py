@@ -14,6 +14,7 @@ import numpy as np
 
 from baton.evaluation.shapley.background import over_background
 from baton.evaluation.shapley.boosters import (
+    catboost_values,
     is_from,
     is_lightgbm,
     lightgbm_values,
@@ -25,7 +26,13 @@ from baton.evaluation.shapley.matrices import Groups, feature_names, head, is_nu
 from baton.evaluation.shapley.outputs import is_classifier, raw_output, scale_of
 from baton.evaluation.shapley.trees import trees_of
 from baton.evaluation.shapley.values import Method, Scale, ShapValues
-from baton.models import FittedModel
+from baton.models import Ensemble, FittedModel
+from baton.models.answers import output_of
+from baton.models.boosters import MeanMargin
+from baton.models.cat import Cat
+from baton.models.deciding import AS_IT_IS
+from baton.models.interface import Explain as Way
+from baton.terms import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +88,11 @@ def shap_values(
     ============================================  ===========  ====================================
     model                                         scale        method
     ============================================  ===========  ====================================
-    XGBoost, LightGBM                             margin       the engine's own TreeSHAP
+    XGBoost, LightGBM, CatBoost                   margin       the engine's own TreeSHAP
                                                                (path-dependent, best iteration)
+    boosters                                      margin       the mean of two of those
+    ensemble of margins, or of numbers            as members'  the weighted mean of its members'
+    ensemble of probabilities                     probability  background sample
     decision tree, forest, extra trees (classes)  probability  ``shap.TreeExplainer``
     (hist) gradient boosting (classes)            margin       ``shap.TreeExplainer``
     trees, forests, boosting (numbers)            value        ``shap.TreeExplainer``
@@ -103,6 +113,8 @@ def shap_values(
     Lundberg et al. (2020), Nature Machine Intelligence 2, 56-67.
     """
     report = progress or _silent
+    if isinstance(model, Ensemble):
+        return _of_ensemble(model, X, background, seed, report)
     if isinstance(model, FittedModel):
         return _of_fitted(model, X, background, seed, report)
     return _of_plain(model, X, background, seed, report, feature_types=None)
@@ -115,6 +127,8 @@ def margin(model: Any, X: Any) -> Array:
     -------
     array of shape (n_rows, n_outputs)
     """
+    if isinstance(model, Ensemble):
+        return _margin_of_ensemble(model, X)
     if isinstance(model, FittedModel):
         types = model.encoder.feature_types
         return raw_output(model.estimator, model.matrix(X), feature_types=types)
@@ -148,6 +162,58 @@ def _silent(done: int, total: int) -> None:
     """Report to nobody."""
 
 
+def _margin_of_ensemble(model: Ensemble, X: Any) -> Array:
+    if model.explain is Way.ANY:
+        return raw_output(_Whole(model), X)
+    each = [margin(one, X) for one in model.members]
+    return np.asarray(np.average(each, axis=0, weights=model.weights))
+
+
+class _Whole:
+    """An ensemble that answers as scikit-learn's estimators do, uncalibrated; classes are codes."""
+
+    def __init__(self, model: Ensemble) -> None:
+        self.model = replace(model, deciding=AS_IT_IS)
+        if model.kind is Kind.CLASSIFICATION:
+            self.classes_ = np.arange(len(model.classes))
+            self.predict_proba = partial(output_of, self.model)
+
+    def predict(self, X: Any) -> Array:
+        """Numbers, or codes of classes."""
+        found = output_of(self.model, X)
+        return found if found.ndim == 1 else np.asarray(found.argmax(axis=1))
+
+
+def _of_ensemble(
+    model: Ensemble, X: pd.DataFrame, background: Any, seed: int, progress: Progress
+) -> ShapValues:
+    """Weighted mean of the members' values; of the whole, where a member has no exact ones."""
+    if model.explain is Way.ANY:
+        return _of_whole(model, X, background, seed, progress)
+    found = []
+    for place, one in enumerate(model.members, start=1):
+        found.append(shap_values(one, X, background=background, seed=seed))
+        progress(place * len(X) // len(model.members), len(X))
+    methods, average = {one.method for one in found}, partial(np.average, weights=model.weights)
+    if not methods <= {Method.TREE, Method.LINEAR}:
+        return _of_whole(model, X, background, seed, progress)
+    return replace(
+        found[0],
+        values=average([one.values for one in found], axis=0),
+        base_values=average([one.base_values for one in found], axis=0),
+        method=Method.TREE if methods == {Method.TREE} else Method.MEAN,
+    )
+
+
+def _of_whole(
+    model: Ensemble, X: pd.DataFrame, background: Any, seed: int, progress: Progress
+) -> ShapValues:
+    names = list(model.encoder.column_names)
+    behind = None if background is None else background[names]
+    found = _of_plain(_Whole(model), X[names], behind, seed, progress, feature_types=None)
+    return replace(found, classes=tuple(model.classes[code] for code in found.classes))
+
+
 def _of_fitted(
     model: FittedModel, X: pd.DataFrame, background: Any, seed: int, progress: Progress
 ) -> ShapValues:
@@ -178,13 +244,10 @@ def _of_plain(
     groups: Groups | None = None,
 ) -> ShapValues:
     result = partial(_result, estimator, features=feature_names(estimator, X))
-    if is_from(estimator, "xgboost"):
-        explain = _by_user(partial(xgboost_values, estimator, feature_types=feature_types), groups)
-        return result(*_chunked(explain, X, progress), xgboost_scale(estimator), Method.TREE)
-    if is_lightgbm(estimator):
-        explain = _by_user(partial(lightgbm_values, estimator), groups)
-        scale = Scale.MARGIN if is_classifier(estimator) else Scale.VALUE
-        return result(*_chunked(explain, X, progress), scale, Method.TREE)
+    by_engine = _of_engine(estimator, feature_types)
+    if by_engine is not None:
+        explain, scale = by_engine
+        return result(*_chunked(_by_user(explain, groups), X, progress), scale, Method.TREE)
     behind = X if background is None else background
     exact = _exact(estimator, behind, groups) if is_numeric(X) and n_rows_of(X) else None
     if exact is not None:
@@ -194,6 +257,30 @@ def _of_plain(
             return result(*_chunked(explain, X, progress), scale_of(estimator), method)
     values, base, method = over_background(estimator, X, behind, groups, seed, progress)
     return result(values, base, scale_of(estimator), method)
+
+
+def _of_engine(estimator: Any, feature_types: list[str] | None) -> tuple[Explain, Scale] | None:
+    """Explainer and scale of what explains itself exactly."""
+    if isinstance(estimator, MeanMargin):
+        of_each = [_of_engine(one, feature_types) for one in estimator.members]
+        known = [one for one in of_each if one is not None]
+        return partial(_mean, [explain for explain, _ in known]), known[0][1]
+    if isinstance(estimator, Cat):
+        scale = Scale.MARGIN if is_classifier(estimator) else Scale.VALUE
+        return partial(catboost_values, estimator), scale
+    if is_from(estimator, "xgboost"):
+        explain = partial(xgboost_values, estimator, feature_types=feature_types)
+        return explain, xgboost_scale(estimator)
+    if is_lightgbm(estimator):
+        scale = Scale.MARGIN if is_classifier(estimator) else Scale.VALUE
+        return partial(lightgbm_values, estimator), scale
+    return None
+
+
+def _mean(of_each: list[Explain], X: Any) -> tuple[Array, Array]:
+    """Mean of several explanations: Shapley values of a mean are the mean of theirs."""
+    values, base = zip(*(explain(X) for explain in of_each), strict=True)
+    return np.mean(values, axis=0), np.mean(base, axis=0)
 
 
 def _by_user(explain: Explain, groups: Groups | None) -> Explain:

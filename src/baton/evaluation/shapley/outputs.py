@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baton.evaluation.shapley.boosters import (
+    catboost_margin,
     is_from,
     is_lightgbm,
     lightgbm_margin,
@@ -14,6 +15,8 @@ from baton.evaluation.shapley.boosters import (
 )
 from baton.evaluation.shapley.matrices import n_rows_of
 from baton.evaluation.shapley.values import Scale
+from baton.models.boosters import MeanMargin
+from baton.models.cat import Cat
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -21,10 +24,12 @@ if TYPE_CHECKING:
 
 def raw_output(estimator: Any, X: Any, feature_types: list[str] | None = None) -> Array:
     """Output that Shapley values sum to: array of shape (n, n_outputs)."""
-    if is_from(estimator, "xgboost"):
-        return xgboost_margin(estimator, X, feature_types=feature_types)
-    if is_lightgbm(estimator):
-        return lightgbm_margin(estimator, X)
+    if isinstance(estimator, MeanMargin):
+        of_each = [raw_output(one, X, feature_types) for one in estimator.members]
+        return np.asarray(np.mean(of_each, axis=0))
+    of_engine = _of_engine(estimator, X, feature_types)
+    if of_engine is not None:
+        return of_engine
     if _answers(estimator) == "decision_function":
         found = np.asarray(estimator.decision_function(X), dtype=np.float64)
         return found.reshape(len(found), -1)
@@ -32,6 +37,15 @@ def raw_output(estimator: Any, X: Any, feature_types: list[str] | None = None) -
         found = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         return found[:, 1:] if found.shape[1] == 2 else found
     return np.asarray(estimator.predict(X), dtype=np.float64).reshape(n_rows_of(X), -1)
+
+
+def _of_engine(estimator: Any, X: Any, feature_types: list[str] | None) -> Array | None:
+    """Margin of a booster, None of what is none."""
+    if isinstance(estimator, Cat):
+        return catboost_margin(estimator, X)
+    if is_from(estimator, "xgboost"):
+        return xgboost_margin(estimator, X, feature_types=feature_types)
+    return lightgbm_margin(estimator, X) if is_lightgbm(estimator) else None
 
 
 def _answers(estimator: Any) -> str:

@@ -39,6 +39,7 @@ class Method(StrEnum):
 
     TREE = "exact TreeSHAP"
     LINEAR = "exact linear"
+    MEAN = "weighted mean of each member's exact values"
     ENUMERATED = "all subsets of the columns, over a background sample"
     SAMPLED = "permutations of the columns, over a background sample"
 
@@ -117,6 +118,34 @@ def _at_rest(name: str) -> str:
 
 def _as_named(column: str) -> str:
     return column[1:] if _TAKEN.fullmatch(column) else column
+
+
+def strongest(lines: pd.DataFrame) -> dict[str, float]:
+    """Mean absolute Shapley value of every feature over all rows and classes, greatest first.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        From :func:`global_importance`.
+    """
+    strength = lines.groupby("feature", sort=False)["mean_abs_shap"].mean()
+    ordered = strength.sort_values(ascending=False, kind="stable")
+    return {str(name): float(value) for name, value in ordered.items()}
+
+
+def unit_of(scale: Scale, target: str) -> str:
+    """What values of a scale are measured in, in words.
+
+    Examples
+    --------
+    >>> unit_of(Scale.MARGIN, "y"), unit_of(Scale.VALUE, "y")
+    ("the model's margin", "the unit of 'y'")
+    """
+    return {
+        Scale.MARGIN: "the model's margin",
+        Scale.PROBABILITY: "probability",
+        Scale.VALUE: f"the unit of '{target}'",
+    }[scale]
 
 
 def global_importance(found: ShapValues) -> pd.DataFrame:

@@ -10,9 +10,11 @@ from baton.showing.plots.calibration import calibration_curve
 from baton.showing.plots.confusion import confusion_matrix
 from baton.showing.plots.curves import precision_recall_curves, roc_curves
 from baton.showing.plots.importance import permutation_importance
+from baton.showing.plots.leaderboard import leaderboard
 from baton.showing.plots.metrics import metric_intervals
 from baton.showing.plots.picture import Picture, png
 from baton.showing.plots.regression import predicted_vs_actual, residuals
+from baton.showing.plots.relations import schema
 from baton.showing.plots.search import search_pictures
 from baton.showing.plots.shap_feature import shap_dependence
 from baton.showing.plots.shap_overall import shap_bar, shap_beeswarm
@@ -22,6 +24,7 @@ __all__ = [
     "Picture",
     "calibration_curve",
     "confusion_matrix",
+    "leaderboard",
     "metric_intervals",
     "permutation_importance",
     "png",
@@ -29,6 +32,7 @@ __all__ = [
     "predicted_vs_actual",
     "residuals",
     "roc_curves",
+    "schema",
     "search_pictures",
     "shap_bar",
     "shap_beeswarm",

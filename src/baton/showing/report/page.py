@@ -28,7 +28,12 @@ def render(report: Report) -> str:
     str
         The page; pictures are data URIs, every text of the caller is escaped.
     """
-    page = _environment().get_template("report.html.jinja").render(report=report)
+    return render_page("report.html.jinja", report=report)
+
+
+def render_page(template: str, **content: Any) -> str:
+    """Render a template of this package, every text of the caller escaped."""
+    page = _environment().get_template(template).render(**content)
     return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is in no file
 
 

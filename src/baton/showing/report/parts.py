@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
 
-from baton.evaluation.metrics import INFO, Metric
+from baton.metric import INFO, Metric
 from baton.showing.plots.picture import Picture, png
 from baton.terms import Kind
 from baton.words.text import number
@@ -191,10 +191,31 @@ class Search(Part):
         return INFO[self.metric].label
 
 
+class Sources(Part):
+    """Tables that the rows were made from."""
+
+    pictures: tuple[Image, ...]
+    keys: ReportTable
+    """Keys between the tables."""
+
+
+class Leaderboard(Part):
+    """Candidates that were compared."""
+
+    table: ReportTable
+    verdict: str
+    """Whether the first is better than the second by more than noise."""
+    n_tried: int
+    n_candidates: int
+    picture: Image
+
+
 class Report(Part):
     """Everything that the report says."""
 
     problem: str
+    title: str = ""
+    """What it is about, by file and target; the problem's name if not given."""
     kind: Kind
     target: str
     headline: Metric
@@ -206,6 +227,9 @@ class Report(Part):
     command: str
     """Reproduces the chain."""
     summary: str = ""
+    """What was learnt, in one paragraph of plain words."""
+    columns: ReportTable | None = None
+    """What each column was taken for."""
     notes: tuple[str, ...] = ()
     """What was inferred about the input."""
     warnings: tuple[str, ...] = ()
@@ -216,6 +240,9 @@ class Report(Part):
     tables: tuple[ReportTable, ...] = ()
     """Further tables, such as the folds of a cross-validation."""
     search: Search | None = None
+    sources: Sources | None = None
+    """What the rows were made from, where that is several tables."""
+    leaderboard: Leaderboard | None = None
     explanations: tuple[Explanation, ...] = ()
     environment: dict[str, str] = {}
 

@@ -10,17 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.evaluation.metrics import INFO, Metric
+from baton.evaluation.shapley import strongest
+from baton.metric import INFO, Metric
 from baton.showing.plots.importance import loss_label
 from baton.showing.report.parts import Cell, Contribution, Measured, ReportTable
 from baton.terms import Kind
-from baton.words.text import elide, elided, number, shown
+from baton.words.text import elide, elided, number, percent, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import pandas as pd
 
+    from baton.chain.events import Coverage, DecisionThreshold
     from baton.evaluation.importance import Importance
     from baton.evaluation.shapley import ShapValues
+    from baton.models.deciding import Deciding
+    from baton.models.threshold import Threshold
+    from baton.selection import Line
 
 _CLASS_COLUMNS = 10
 _CLASS_FEATURES = 4
@@ -48,6 +55,46 @@ def measured(
     )
 
 
+def answer_tables(
+    deciding: Deciding,
+    coverage: Coverage | None,
+    threshold: DecisionThreshold | None,
+    n_test: int,
+) -> Iterator[ReportTable]:
+    """How the model's output becomes an answer, and what that does to the held-out rows."""
+    if coverage is not None:
+        promised, held = percent(coverage.level), f"{100 * coverage.held_out:.1f} %"
+        yield ReportTable(
+            caption="Prediction intervals",
+            columns=("intervals of", "held-out rows", "they hold", "mean width"),
+            rows=((promised, n_test, held, coverage.width),),
+            note="Columns low and high of the predictions: made from the errors on training rows of"
+            " models that did not learn from them.",
+        )
+    if threshold is not None and deciding.threshold is not None:
+        yield _threshold_table(deciding.threshold, threshold)
+    if deciding.inverse_temperature is not None:
+        yield ReportTable(
+            caption="Calibration",
+            columns=("", "margins are multiplied by"),
+            rows=(("temperature scaling", deciding.inverse_temperature),),
+            note="Shapley values explain the margin before it.",
+        )
+
+
+def _threshold_table(found: Threshold, held_out: DecisionThreshold) -> ReportTable:
+    """Precision and recall at a threshold, where it was found and on the rows held out."""
+    return ReportTable(
+        caption=f"Threshold of {held_out.positive} for {found.goal}",
+        columns=("rows", "threshold", "precision", "recall"),
+        rows=(
+            ("training, out of fold", found.value, found.precision, found.recall),
+            ("held out", found.value, held_out.precision, held_out.recall),
+        ),
+        note="" if found.is_reached else "No threshold reaches the goal; this is the nearest.",
+    )
+
+
 def importance_table(
     permutation: Importance | None = None, shap_global: pd.DataFrame | None = None
 ) -> ReportTable:
@@ -69,13 +116,58 @@ def importance_table(
             for name, mean, std in zip(frame["feature"], frame["mean"], frame["std"], strict=True)
         }
     if shap_global is not None:
-        means = shap_global.groupby("feature", sort=False)["mean_abs_shap"].mean()
         width = len(columns) - 1
         columns.append("mean |SHAP value|")
-        for name, mean in means.items():
-            lines[str(name)] = [*lines.get(str(name), [None] * width), float(mean)]
+        for name, mean in strongest(shap_global).items():
+            lines[name] = [*lines.get(name, [None] * width), mean]
     rows = tuple((name, *values) for name, values in lines.items())
     return ReportTable(caption="Importance of each feature", columns=tuple(columns), rows=rows)
+
+
+def leaderboard_table(lines: Sequence[Line], metric: Metric) -> ReportTable:
+    """Candidates with score, interval, what they are behind and what they cost, the best first."""
+    label = INFO[metric].label
+    return ReportTable(
+        caption=f"Candidates by {label} on rows they were not fitted on, the best first",
+        columns=(
+            "candidate",
+            label,
+            "95 % interval",
+            "behind the first",
+            "fit, s",
+            "rows/s",
+            "kB",
+            "weight",
+        ),
+        rows=tuple(_candidate(line) for line in lines),
+        note=(
+            "What a candidate is behind is measured on the same rows, with its 95 % interval; a"
+            " fit, and the size at rest, are of one fold."
+        ),
+    )
+
+
+def _candidate(line: Line) -> tuple[Cell, ...]:
+    return (
+        line.candidate,
+        line.score,
+        _range(line.low, line.high),
+        _behind(line),
+        line.fit_seconds,
+        round(line.rows_per_second),
+        round(line.n_bytes / 1000, 1),
+        line.weight or None,
+    )
+
+
+def _behind(line: Line) -> Cell:
+    if line.behind is None or line.behind_low is None:
+        return None
+    return f"{number(line.behind)} ({_range(line.behind_low, line.behind_high)})"
+
+
+def _range(low: float | None, high: float | None) -> Cell:
+    return None if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
 def class_importance_table(shap_global: pd.DataFrame) -> ReportTable | None:
@@ -145,7 +237,7 @@ def contributions(
 
 
 def rows_worth_explaining(
-    kind: Kind, y_true: Any, output: Any, classes: tuple[Any, ...] = ()
+    kind: Kind, y_true: Any, output: Any, classes: tuple[Any, ...] = (), said: Any = None
 ) -> tuple[tuple[int, str], ...]:
     """Up to three rows, and why: where the model is right, where it errs, where it wavers.
 
@@ -156,6 +248,8 @@ def rows_worth_explaining(
     output : array-like
         Probabilities of `classes`, or predicted numbers.
     classes : tuple
+    said : int array of shape (n,), optional
+        Class that each row is said to be of, by its place; the most probable one if not given.
 
     Returns
     -------
@@ -172,15 +266,20 @@ def rows_worth_explaining(
             (int(np.nanargmin(errors)), "the most overestimated row"),
         ]
     else:
-        chosen = _classified_rows(np.asarray(y_true), np.asarray(output), classes)
+        proba = np.asarray(output)
+        codes = proba.argmax(axis=1) if said is None else np.asarray(said)
+        chosen = _classified_rows(np.asarray(y_true), proba, codes, classes)
     return tuple({place: (place, why) for place, why in reversed(chosen)}.values())[::-1]
 
 
 def _classified_rows(
-    actual: np.ndarray[Any, Any], proba: np.ndarray[Any, Any], classes: tuple[Any, ...]
+    actual: np.ndarray[Any, Any],
+    proba: np.ndarray[Any, Any],
+    codes: np.ndarray[Any, Any],
+    classes: tuple[Any, ...],
 ) -> list[tuple[int, str]]:
     highest = proba.max(axis=1)
-    is_right = np.asarray(classes)[proba.argmax(axis=1)] == actual
+    is_right = np.asarray(classes)[codes] == actual
     found = []
     if is_right.any():
         place = int(np.where(is_right, highest, -1).argmax())

@@ -1,0 +1,121 @@
+"""Categories with many levels: what the target is on average where a row has each level.
+
+A code for each of hundreds of levels lets a tree learn the training rows by heart. An average is a
+number; so that a row's own target is no part of it, the training rows see averages of other folds.
+
+Micci-Barreca (2001), SIGKDD Explorations 3(1), 27-32; Pargent, Pfisterer, Thomas, Bischl (2022),
+Computational Statistics 37, 2671-2692.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baton.terms import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+FEW_LEVELS = 20
+"""So many levels are told apart by their codes, however few rows have each."""
+
+MOST_CODES = 255
+"""More levels than this have no codes, however many rows have each."""
+
+ROWS_A_LEVEL = 20
+"""With fewer rows a level on average, the target's averages serve better than codes."""
+
+SMOOTHING = 10.0
+"""Rows of the overall average that are mixed into a level's own."""
+
+N_FOLDS = 5
+_MOST_CLASSES = 30
+
+
+def is_wanted(n_levels: int, n_rows: int) -> bool:
+    """Whether a category's levels are too many for codes.
+
+    Examples
+    --------
+    >>> is_wanted(3, 30), is_wanted(243, 298), is_wanted(181, 4824), is_wanted(400, 10**6)
+    (False, True, False, True)
+    """
+    many = n_levels > MOST_CODES or n_rows < ROWS_A_LEVEL * n_levels
+    return n_levels > FEW_LEVELS and many
+
+
+def averaged_targets(y: Any, kind: Kind, n_classes: int) -> Array | None:
+    """What is averaged: array of shape (n, k); None where there are too many classes.
+
+    A number itself; of two classes, whether it is the second; of more, whether it is each.
+    """
+    if kind is Kind.REGRESSION:
+        return np.asarray(y, dtype=np.float64)[:, None]
+    if n_classes > _MOST_CLASSES:
+        return None
+    indicators = np.eye(n_classes)[y]
+    return np.asarray(indicators[:, 1:] if n_classes == 2 else indicators)
+
+
+def level_averages(places: Any, targets: Array, n_levels: int) -> Array:
+    """Average of each level, drawn to the overall one: array of shape (n_levels, k).
+
+    Parameters
+    ----------
+    places : int array of shape (n,)
+        Place of every row's level, −1 for none.
+    targets : array of shape (n, k)
+    n_levels : int
+    """
+    return _smoothed(*_sums(places, targets, n_levels), targets.mean(axis=0))
+
+
+def out_of_fold(places: Any, targets: Array, n_levels: int, seed: int, groups: Any = None) -> Array:
+    """What `level_averages` of the other folds say of each row: array of shape (n, k).
+
+    Rows of one group, where there are groups, are of one fold: no average tells a row what its
+    own group's target is.
+    """
+    sums, counts = _sums(places, targets, n_levels)
+    found = np.empty_like(targets)
+    for rows in _folds(len(targets), seed, groups):
+        own_sums, own_counts = _sums(places[rows], targets[rows], n_levels)
+        n_others = max(len(targets) - len(rows), 1)
+        prior = (targets.sum(axis=0) - targets[rows].sum(axis=0)) / n_others
+        averages = _smoothed(sums - own_sums, counts - own_counts, prior)
+        found[rows] = looked_up(places[rows], averages, prior)
+    return found
+
+
+def looked_up(places: Any, averages: Any, prior: Any) -> Array:
+    """Average of every row's level, the overall one where it has none: shape (n, k)."""
+    return np.asarray(np.vstack([*averages, prior])[places])
+
+
+def _sums(places: Any, targets: Array, n_levels: int) -> tuple[Array, Array]:
+    known = places >= 0
+    sums = [np.bincount(places[known], weights=one, minlength=n_levels) for one in targets[known].T]
+    counts = np.bincount(places[known], minlength=n_levels)
+    return np.column_stack(sums), counts[:, None]
+
+
+def _smoothed(sums: Array, counts: Array, prior: Any) -> Array:
+    return np.asarray((sums + SMOOTHING * prior) / (counts + SMOOTHING))
+
+
+def _folds(n_rows: int, seed: int, groups: Any) -> Iterable[Array]:
+    """Positions of each fold's rows, by chance; rows of one group only are parted as any others."""
+    units = _units(n_rows, groups)
+    parts = np.array_split(np.random.default_rng(seed).permutation(units.max() + 1), N_FOLDS)
+    return parts if groups is None else [np.flatnonzero(np.isin(units, one)) for one in parts]
+
+
+def _units(n_rows: int, groups: Any) -> Array:
+    import pandas as pd
+
+    codes = pd.factorize(np.arange(n_rows) if groups is None else groups, use_na_sentinel=False)[0]
+    return codes if codes.any() else np.arange(n_rows)
