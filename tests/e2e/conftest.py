@@ -88,7 +88,7 @@ class Home:
         packages = {"PYTHONPATH": self.site} if self.site else {}
         return kept | {"BATON_HOME": str(self.path)} | ports | packages | more
 
-    def baton(self, *arguments, timeout=280, cwd=ROOT, **environment):
+    def baton(self, *arguments, timeout=600, cwd=ROOT, **environment):
         done = subprocess.run(
             [*BATON, *map(str, arguments)],
             cwd=cwd,
@@ -113,7 +113,7 @@ class Home:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
-    def baton_each(self, commands, timeout=280):
+    def baton_each(self, commands, timeout=600):
         """Run many commands, each in a process of its own that is forked after the imports."""
         done = subprocess.run(
             [sys.executable, "-c", EACH],
@@ -136,7 +136,7 @@ class Home:
             stdout=(self.path / "up.out").open("wb"),
             stderr=subprocess.STDOUT,
         )
-        end = time.monotonic() + 180
+        end = time.monotonic() + 300
         while "ready" not in (said := (self.path / "up.out").read_text()):
             assert self.process.poll() is None, said
             assert time.monotonic() < end, said
@@ -178,7 +178,7 @@ class Home:
         wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": conditions or None}
         return self.post("flow_runs/filter", {k: v for k, v in wanted.items() if v})
 
-    def wait_until_empty(self, seconds=30):
+    def wait_until_empty(self, seconds=60):
         """Wait until no process of this home is left; name those that are."""
         try:
             wait_for(lambda: not self.processes(), seconds)
@@ -205,7 +205,7 @@ def _command(pid):
         return ""
 
 
-def wait_for(what, seconds=120, step=0.3):
+def wait_for(what, seconds=300, step=0.3):
     """Wait until a function returns something true, and return that."""
     end = time.monotonic() + seconds
     while not (found := what()):

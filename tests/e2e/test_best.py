@@ -49,7 +49,7 @@ def test_the_best_in_a_given_time_goes_on_where_it_was_killed(up):
     wait_for(answered, 120, step=0.05)
     os.kill(wait_for(training, 60, step=0.05), signal.SIGKILL)
     before = answered()
-    out, err = runner.communicate(timeout=270)
+    out, err = runner.communicate(timeout=500)
     assert runner.returncode == 0, err
     found = json.loads(out)
     assert before.items() <= answered().items(), "a candidate answered twice"

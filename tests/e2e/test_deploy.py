@@ -60,7 +60,7 @@ def _prefect(home, *arguments, cwd=ROOT):
         env=_environment(home),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -90,7 +90,7 @@ def test_a_run_that_no_worker_takes_says_so(deployed, tmp_path):
     with _running(deployed, tmp_path) as client:
         _check_that_nobody_takes_it(client)
         client.terminate()
-        client.communicate(timeout=60)
+        client.communicate(timeout=500)
 
 
 @pytest.mark.long  # a process for every stage, each with all imports

@@ -274,7 +274,7 @@ async def main():
             print(event.event)
             return
 
-asyncio.run(asyncio.wait_for(main(), 60))
+asyncio.run(asyncio.wait_for(main(), 300))
 """
 
 
@@ -432,11 +432,11 @@ def test_the_pages_work_in_a_browser(up):
     of_run = re.search(r"http://\S+/runs/flow-run/\S+", up.said)[0]
     with browser() as page:
         page.open(of_run)
-        wait_for(lambda: "generate spheres" in page.ask("document.body.innerText"), 60)
+        wait_for(lambda: "generate spheres" in page.ask("document.body.innerText"), 300)
         assert "token" not in page.ask("location.href")
         assert page.ask(SPEAKS) == "auth_success"
         page.open(_links(up)[1])
-        wait_for(lambda: "spheres" in page.ask("document.body.innerText"), 60)
+        wait_for(lambda: "spheres" in page.ask("document.body.innerText"), 300)
         assert page.ask("location.hash").startswith("#/experiments")
 
 

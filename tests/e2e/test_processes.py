@@ -32,12 +32,12 @@ def test_a_chain_survives_kill_9_of_the_serve_process_and_of_the_server(home):
     """`baton up` starts them again: the waiting `baton run` completes, with one model version."""
     home.start()
     runner = home.begin_run("-p", "rows=30000", *BRIEFLY, "--json")
-    wait_for(lambda: home.runs("train", state={"type": {"any_": ["RUNNING"]}}), 150)
+    wait_for(lambda: home.runs("train", state={"type": {"any_": ["RUNNING"]}}), 300)
     time.sleep(1)
     os.kill(_pid(home, "-m serving "), signal.SIGKILL)
-    wait_for(lambda: "the serve process is back" in _said(home), 150)
+    wait_for(lambda: "the serve process is back" in _said(home), 300)
     os.kill(_pid(home, "serving.server"), signal.SIGKILL)
-    out, said = runner.communicate(timeout=240)
+    out, said = runner.communicate(timeout=500)
     assert runner.returncode == 0, said
     assert {stage["state"] for stage in json.loads(out)["stages"]} == {"COMPLETED"}
     assert "the serve process was killed by signal 9" in _said(home)
@@ -72,7 +72,7 @@ def _versions(home):
 def test_nothing_is_left_running_after_the_command_is_killed(home):
     """Even kill -9 of `baton run` ends all it started."""
     process = home.begin_run("-p", "rows=100000")
-    wait_for(lambda: _pid(home, "warm_client"), 150)
+    wait_for(lambda: _pid(home, "warm_client"), 300)
     process.kill()
     _, said = process.communicate(timeout=10)
     assert process.returncode == -signal.SIGKILL
@@ -90,7 +90,7 @@ def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home, signum):
     The first one's end, by Ctrl-C or SIGTERM, cancels its chain and leaves nothing running.
     """
     first = home.begin_run("-p", "rows=100000", "--json")
-    wait_for(lambda: _pid(home, "warm_client"), 150)
+    wait_for(lambda: _pid(home, "warm_client"), 300)
     second = home.begin_run("--json")
     told = second.stderr.readline()
     assert told.startswith(f"baton: waiting for `baton run spheres` (process {first.pid}, since ")
@@ -99,14 +99,14 @@ def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home, signum):
         (chain,) = home.baton("status", "--json").json
         return chain["state"], {stage["state"] for stage in chain["stages"]}
 
-    assert wait_for(lambda: "RUNNING" in states()[1], 60)
+    assert wait_for(lambda: "RUNNING" in states()[1], 300)
     assert states()[0] == "RUNNING"
     second.terminate()
     second.communicate(timeout=10)
     assert second.returncode == 143
     began = time.monotonic()
     first.send_signal(signum)
-    out, said = first.communicate(timeout=60)
+    out, said = first.communicate(timeout=500)
     assert time.monotonic() - began < 10
     assert first.returncode == 128 + signum, said
     assert "Traceback" not in said

@@ -86,7 +86,7 @@ def test_a_command_of_a_page_does_what_it_says(up, folder, command):
         env=up.environment(),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

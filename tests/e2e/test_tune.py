@@ -113,7 +113,7 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
         return next(filter(None, pids), None)
 
     os.kill(wait_for(first, 60, step=0.05), signal.SIGKILL)
-    out, err = runner.communicate(timeout=240)
+    out, err = runner.communicate(timeout=500)
     assert runner.returncode == 0, err
     found = json.loads(out)
     trials = pq.read_table(found["results"]["trials"]).to_pylist()
