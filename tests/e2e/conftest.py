@@ -183,8 +183,17 @@ class Home:
         try:
             wait_for(lambda: not self.processes(), seconds)
         except AssertionError:
-            left = [_command(pid) for pid in self.processes()]
+            left = list(self.commands().values())
             raise AssertionError(f"after {seconds} s there were still {left}") from None
+
+    def commands(self):
+        """Command lines of the living processes, by their ids."""
+        found = {}
+        for pid in self.processes():
+            with suppress(OSError):  # it has just ended
+                content = Path(f"/proc/{pid}/cmdline").read_bytes()
+                found[pid] = content.replace(b"\0", b" ").decode(errors="replace")
+        return found
 
     def processes(self):
         """Ids of the living processes whose environment names this home."""
@@ -196,13 +205,6 @@ class Home:
                 if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
                     found.append(int(place.name))
         return found
-
-
-def _command(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 def wait_for(what, seconds=300, step=0.3):

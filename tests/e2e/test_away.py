@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,7 @@ pytestmark = pytest.mark.e2e
 
 
 def _server(home):
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in home.processes()}
-    return next(pid for pid, command in commands.items() if b"serving.server" in command)
+    return next(pid for pid, one in home.commands().items() if "serving.server" in one)
 
 
 def _going(home):

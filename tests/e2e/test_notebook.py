@@ -132,10 +132,7 @@ def test_no_kernel_outlives_its_run(up, toured):
 
 
 def _kernels(up):
-    def command(pid):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-
-    return [pid for pid in up.processes() if "ipykernel_launcher" in command(pid)]
+    return [pid for pid, one in up.commands().items() if "ipykernel_launcher" in one]
 
 
 # --- looking back, from Python --------------------------------------------------------------------

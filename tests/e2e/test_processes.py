@@ -16,11 +16,7 @@ pytestmark = pytest.mark.e2e
 
 def _pid(home, mark):
     """Process of this home whose command line has this mark."""
-    for pid in home.processes():
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        if mark in command:
-            return pid
-    return None
+    return next((pid for pid, command in home.commands().items() if mark in command), None)
 
 
 def _said(home):

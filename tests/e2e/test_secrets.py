@@ -200,8 +200,8 @@ def test_a_password_of_a_block_and_of_mlflows_database_is_in_nothing(tmp_path, p
             done = _done(home, "run", "churn", *named, "-p", "seed=5")
             assert (done.code, "Access denied" in done.err) == (2, True)
             _nothing_told(home)
-            for pid in home.processes():
-                _told(Path(f"/proc/{pid}/cmdline").read_bytes(), pid)
+            for pid, command in home.commands().items():
+                _told(command.encode(), pid)
 
 
 def _save_block(home, password):

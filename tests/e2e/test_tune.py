@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -140,10 +141,11 @@ def test_trials_and_fit_run_on_a_dask_cluster(up):
 def process_of(home, run_id):
     """Process that stands for a run."""
     mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
-    for pid in home.processes():
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"warm_client" in command and mark in Path(f"/proc/{pid}/environ").read_bytes():
-            return pid
+    for pid, command in home.commands().items():
+        with suppress(OSError):  # it has just ended
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            if "warm_client" in command and mark in environment:
+                return pid
     return None
 
 
