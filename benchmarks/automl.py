@@ -15,7 +15,6 @@ Environments are made once, in a folder that stays; the first call downloads the
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tables import FIGURES, Figure, Rows, rows_of
+from tables import FIGURES, Figure, Rows, parser_of, rows_of
 
 from baton.evaluation import metrics
 from baton.terms import Kind
@@ -147,11 +146,7 @@ def tell_ratios(errors: dict[str, dict[str, float]], ours: list[str], others: li
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--only", default=",".join(FIGURES), help="names of tables, a,b")
+    parser = parser_of(__doc__)
     parser.add_argument("--tools", default=",".join(TOOLS), help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument(
@@ -168,7 +163,7 @@ def main() -> None:
     pythons = {one: python_of(TOOLS[one], one, options.environments) for one in chosen}
     print(HEADING, flush=True)
     errors: dict[str, dict[str, float]] = {}
-    for table in options.only.split(","):
+    for table in options.only:
         figure = FIGURES[table]
         rows = rows_of(figure, options.data, options.seed)
         for name in chosen:

@@ -12,14 +12,13 @@ and those of one thread most: `--threads 1`.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tables import FIGURES, Rows, rows_of
+from tables import FIGURES, Rows, parser_of, rows_of
 
 from baton import models
 from baton.terms import Kind, Quality
@@ -111,18 +110,12 @@ HEADING = (
 
 def main() -> None:
     """Measure and print; the first table is fitted twice, for what is imported by the first."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
-    timed = [name for name, figure in FIGURES.items() if figure.seconds]
-    parser.add_argument("--only", default=",".join(timed), help="names of tables, a,b")
+    parser = parser_of(__doc__, [name for name, figure in FIGURES.items() if figure.seconds])
     parser.add_argument("--threads", type=int, help="of each fit; by default the libraries' own")
     options = parser.parse_args()
-    names = options.only.split(",")
-    measured(names[0], options.data, options.threads)
+    measured(options.only[0], options.data, options.threads)
     print(HEADING, flush=True)
-    for name in names:
+    for name in options.only:
         print(measured(name, options.data, options.threads), flush=True)
 
 

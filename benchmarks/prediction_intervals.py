@@ -11,7 +11,6 @@ were taken for independent is in brackets. Of real tables the split is that of `
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tables import FIGURES, rows_of
+from tables import FIGURES, parser_of, rows_of
 
 from baton import models
 from baton.models.answers import output_of
@@ -126,18 +125,14 @@ def say(line: str) -> None:
 
 def main() -> None:
     """Simulate, or look at real tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__, is_required=False)
     parser.add_argument("--runs", type=int, default=60)
-    parser.add_argument("--data", type=Path, help="folder of the tables of benchmarks/tables.py")
-    parser.add_argument("--only", default=",".join(FIGURES), help="names of tables, a,b")
     parser.add_argument("--model", default="boosters", help="family of models")
     asked = parser.parse_args()
     if asked.data is None:
         simulate(asked.runs)
     else:
-        of_tables(asked.data, asked.only.split(","), asked.model)
+        of_tables(asked.data, asked.only, asked.model)
 
 
 if __name__ == "__main__":

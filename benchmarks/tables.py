@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,29 @@ FIGURES = {
     "sms_spam": Figure("sms_spam.tsv", "label", "roc_auc", None, None, None),
 }
 """Measured on the split of seed 0, in November 2026, with Baton 0.1 and with a plain script."""
+
+
+def parser_of(
+    description: str | None, known: Iterable[str] = FIGURES, *, is_required: bool = True
+) -> argparse.ArgumentParser:
+    """Command line of what measures on these tables: where they are, and the names of some."""
+
+    def chosen(names: str) -> list[str]:
+        found = names.split(",")
+        if unknown := [one for one in found if one not in FIGURES]:
+            raise argparse.ArgumentTypeError(
+                f"no such table: {', '.join(unknown)}; there are {', '.join(FIGURES)}"
+            )
+        return found
+
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=is_required, help="folder of the tables")
+    parser.add_argument(
+        "--only", type=chosen, default=list(known), help="names of tables, a,b; all if not given"
+    )
+    return parser
 
 
 @dataclass(frozen=True)
@@ -206,7 +229,7 @@ def best_of(rows: Rows, metric: str, minutes: float, seed: int) -> Best:
             done.append((one, found.cost.seconds))
     places = answers[selection.GOOD[0]].rows
     actual, units = rows.train[rows.target].to_numpy()[places], bonds_of(rows.train).take(places)
-    ground = selection.Ground(rows.kind, metric, actual, classes, units.units(), seed)
+    ground = selection.Ground(rows.kind, metric, actual, classes, units=units.units(), seed=seed)
     ranking = selection.rank(ground, [one for one, _ in done], answers, is_ensemble=True)
     members = tuple(
         models.Member(part.name, rows.recipe(part.family, **part.params), part.weight)
@@ -302,23 +325,19 @@ HEADING = (
 
 def main() -> None:
     """Measure and print; `holds!` is at or better without any allowance."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--only", default=",".join(FIGURES), help="names of tables, a,b")
+    parser = parser_of(__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of the split; the figures are of 0")
     parser.add_argument("--quality", choices=["good", "best"], default="good")
     parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, help="of best")
     parser.add_argument("--bagged", action="store_true", help="and the folds' models, kept")
     options = parser.parse_args()
     if options.quality == "best":
-        for name in options.only.split(","):
+        for name in options.only:
             compared(name, options.data, options)
         return
     print(HEADING, flush=True)
     lines = []
-    for name in options.only.split(","):
+    for name in options.only:
         lines.append(measured(name, options.data, options.seed))
         print(said(lines[-1]), flush=True)
     judged = [line for line in lines if line["gain"] is not None]

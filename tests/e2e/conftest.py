@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from baton.chain import manifest
 from tests.conftest import ROOT
+from tests.processes import is_alive, wait_for
 
 BATON = [str(Path(sys.executable).with_name("baton"))]
 
@@ -201,19 +202,9 @@ class Home:
         found = []
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                state = (place / "stat").read_text().rpartition(")")[2].split()[0]
-                if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
+                if is_alive(place.name) and mark in (place / "environ").read_bytes().split(b"\0"):
                     found.append(int(place.name))
         return found
-
-
-def wait_for(what, seconds=300, step=0.3):
-    """Wait until a function returns something true, and return that."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, f"waited {seconds} s in vain"
-        time.sleep(step)
-    return found
 
 
 def declared_automations():

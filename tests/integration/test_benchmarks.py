@@ -1,8 +1,11 @@
 """The script that the chain is measured against still does the chain's work."""
 
 import json
+import re
 import subprocess
 import sys
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -19,18 +22,53 @@ def test_the_plain_script_ends_with_the_metrics():
     assert json.loads(done.stdout)["accuracy"] > 0.8
 
 
-def test_tools_beside_baton_get_the_same_rows(tmp_path):
-    """Baton alone here, as the others want environments of their own: figure, time, bytes."""
+@pytest.fixture
+def folder(tmp_path):
+    """A table of a name that the benchmarks know, easily learnt."""
     rows = "".join(f"{n % 17},{n % 5},{3 * (n % 17) + n % 5}\n" for n in range(200))
     (tmp_path / "mpg.csv").write_text("weight,cylinders,mpg\n" + rows)
-    arguments = ["--data", tmp_path, "--only", "mpg", "--tools", "good"]
+    return tmp_path
+
+
+def said(program, *arguments):
+    """What a program of the benchmarks printed, in lines."""
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/automl.py", *arguments, "--environments", tmp_path],
+        [sys.executable, ROOT / "benchmarks" / program, *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    table, tool, metric, figure, *_ = done.stdout.splitlines()[1].split()
+    return done.stdout.splitlines()
+
+
+def test_tools_beside_baton_get_the_same_rows(folder):
+    """Baton alone here, as the others want environments of their own: figure, time, bytes."""
+    data = ["--data", folder, "--only", "mpg"]
+    lines = said("automl.py", *data, "--tools", "good", "--environments", folder)
+    table, tool, metric, figure, *_ = lines[1].split()
     assert (table, tool, metric) == ("mpg", "good", "rmse")
     assert float(figure) < 5
+
+
+def test_best_stands_beside_good(folder):
+    """Both figures, and how many candidates there was time for."""
+    best = ["--quality", "best", "--minutes", "0.02"]
+    (line,) = said("tables.py", "--data", folder, "--only", "mpg", *best)
+    table, metric, good, figure, *_ = line.split()
+    assert (table, metric) == ("mpg", "rmse")
+    assert max(float(good), float(figure)) < 5
+    assert re.search(r"[1-9]\d* tried", line)
+
+
+def test_a_table_that_there_is_not_is_refused():
+    """With those that there are."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/tables.py", "--data", ".", "--only", "mgp"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no such table: mgp; there are mpg, beijing_pm25" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,6 +1,5 @@
 """What was chosen on its way: from options to the model, its answers, the event and the page."""
 
-import asyncio
 import json
 
 import mlflow
@@ -25,20 +24,12 @@ from tasks.platform.tracking import load_model
 from tasks.prediction import plan_prediction
 from tasks.reporting import ReportPlan, model_evaluated
 from tasks.training import TrainingPlan, model_trained
+from tests.integration.stages import run
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
 FEW = {"n_repeats": 1, "importance_rows": 20, "explain_rows": 5}
 CHAIN = "0123456789ac"
-
-
-def run(flow, *arguments):
-    """Run a stage; return the name of its state."""
-
-    async def made():
-        return (await flow(*arguments, return_state=True)).name
-
-    return asyncio.run(made())
 
 
 def ended(parameters, options):

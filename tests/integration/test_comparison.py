@@ -1,6 +1,5 @@
 """Candidates that are compared: from a chain's options to model, leaderboard and page."""
 
-import asyncio
 import logging
 from dataclasses import replace
 
@@ -27,6 +26,7 @@ from tasks.reporting import ReportPlan, model_evaluated
 from tasks.rows import read_training_rows, read_weights
 from tasks.training import TrainingPlan, model_trained
 from tasks.tuning import plan_search, study_finished
+from tests.integration.stages import run
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -42,15 +42,6 @@ def table(tmp_path):
     rows["y"] = 3 * rows["a"] + rows["b"] + 0.1 * random.normal(size=160)
     rows.to_csv(tmp_path / "it.csv", index=False)
     return {"path": str(tmp_path / "it.csv"), "target": "y"}
-
-
-def run(flow, *arguments):
-    """Run a stage; return the name of its state."""
-
-    async def made():
-        return (await flow(*arguments, return_state=True)).name
-
-    return asyncio.run(made())
 
 
 def ready(table, **options):

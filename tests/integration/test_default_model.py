@@ -1,6 +1,5 @@
 """The default model through its stages, in one process: fitted, registered, scored, explained."""
 
-import asyncio
 import logging
 
 import numpy as np
@@ -19,19 +18,11 @@ from tasks.platform import results
 from tasks.platform.tracking import load_model
 from tasks.reporting import ReportPlan, model_evaluated
 from tasks.training import TrainingPlan, model_trained
+from tests.integration.stages import run
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
 CHAIN = "0123456789ad"
-
-
-def run(flow, *arguments):
-    """Run a stage; return the name of its state."""
-
-    async def made():
-        return (await flow(*arguments, return_state=True)).name
-
-    return asyncio.run(made())
 
 
 def test_a_table_of_words_and_levels_is_learnt_scored_and_explained(tmp_path, caplog):

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import nbformat
@@ -15,6 +14,7 @@ import pytest
 from baton.showing import notebooks
 from tasks.platform import kernel
 from tests.conftest import ROOT
+from tests.processes import is_alive, wait_for
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_kernel_keeps_to_itself_and_ends_with_its_parent(tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"HOME": str(user)}
     )
     try:
-        pids = _eventually(lambda: (tmp_path / "pids").exists() and _read(tmp_path / "pids"))
+        pids = wait_for(lambda: (tmp_path / "pids").exists() and _read(tmp_path / "pids"), 60)
         channels = [path for path in Path(short).glob("socket-*") if path.is_socket()]
         assert len(channels) == 5
         assert Path(short).stat().st_mode & 0o077 == 0
@@ -120,27 +120,12 @@ def test_a_kernel_keeps_to_itself_and_ends_with_its_parent(tmp_path):
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         shutil.rmtree(short)
-    assert _eventually(lambda: not any(map(_is_alive, pids)))
+    assert wait_for(lambda: not any(map(is_alive, pids)), 60)
 
 
 def _read(path):
     words = path.read_text().split()
     return [int(word) for word in words] if len(words) == 2 else None
-
-
-def _eventually(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return found
-
-
-def _is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def _addresses(pid):

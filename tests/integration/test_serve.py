@@ -5,11 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -21,6 +19,7 @@ from baton.errors import InputError
 from serving.serve import flow_of, to_deployment
 from tasks.platform.upkeep import drop_twins
 from tests.conftest import ROOT
+from tests.processes import is_alive, wait_for
 
 CHAIN = manifest.read(ROOT / "prefect.yaml")
 
@@ -114,22 +113,7 @@ def test_a_run_on_its_way_ends_with_the_process_that_started_it():
             starter.kill()
         try:
             with asking:
-                _wait_until_gone(pid)
+                wait_for(lambda: not is_alive(pid), 20)
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _wait_until_gone(pid, seconds=20):
-    end = time.monotonic() + seconds
-    while _is_alive(pid):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def _is_alive(pid):
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"

@@ -1,6 +1,5 @@
 """Warnings on their way: from a chain's tables to its log, its events and its page."""
 
-import asyncio
 import logging
 import re
 
@@ -22,6 +21,7 @@ from tasks.evaluation import EvaluationPlan
 from tasks.platform import results, tracking
 from tasks.reporting import ReportPlan, model_evaluated, summary
 from tasks.training import TrainingPlan, model_trained
+from tests.integration.stages import run
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -35,15 +35,6 @@ def written(path, seed=0, **columns):
     table = pd.DataFrame(random.normal(size=(400, 3)), columns=list("abc"))
     table.assign(y=random.choice(["no", "yes"], 400)).assign(**columns).to_csv(path, index=False)
     return {"path": str(path), "target": "y"}
-
-
-def run(flow, *arguments):
-    """Run a stage; return the name of its state."""
-
-    async def made():
-        return (await flow(*arguments, return_state=True)).name
-
-    return asyncio.run(made())
 
 
 def generated(parameters, caplog):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from baton.errors import InputError
 from baton.problems.base import Goal
@@ -19,13 +19,13 @@ from baton.problems.related import (
     Primitives,
     RelatedParams,
     RelatedProblem,
+    Url,
     every_link,
     stated,
 )
 from baton.problems.splits import grouped, stratified
 from baton.relational.account import NAME
 from baton.relational.assembly import Target
-from baton.relational.database import checked_url
 from baton.relational.reflection import Related, owner, related
 from baton.relational.rows import Rows, Wish, dated, gather
 from baton.relational.schema import Relationship
@@ -107,13 +107,7 @@ class ChurnParams(RelatedParams):
     """Parameters of ``churn``."""
 
     url: Annotated[
-        str,
-        AfterValidator(checked_url),
-        Field(
-            validate_default=True,
-            repr=False,
-            description="SQLAlchemy URL without a password, or the path of a SQLite file",
-        ),
+        Url, Field(description="SQLAlchemy URL without a password, or the path of a SQLite file")
     ] = "sqlite:///adventureworks.sqlite"
     orders: Annotated[str, Field(min_length=1, description="table of orders")] = "SalesOrderHeader"
     order_key: Annotated[str, Field(description="column of orders: its id")] = "SalesOrderID"
@@ -142,6 +136,7 @@ class Churn(RelatedProblem[ChurnParams]):
     name = "churn"
     summary = "orders of customers who do not come back, from the tables of a database"
     params = ChurnParams
+    wanted = "orders"
     hint = ADVENTUREWORKS
 
     def table(self, params: ChurnParams) -> tuple[str, str]:
@@ -162,21 +157,11 @@ class Churn(RelatedProblem[ChurnParams]):
             found.append(link)
         return related(found, params.orders, {link.parent: 0}, params.hops)
 
-    def read(self, params: ChurnParams, source: str) -> pd.DataFrame:
-        """One table as it stands in the database."""
-        rows = super().read(params, source)
-        if source == params.orders and rows.empty:
-            raise InputError(f"table {source!r} of {params.url} is empty; there must be orders")
-        return rows
-
-    def join(self, params: ChurnParams, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """One row per order: ids, date, label, and the features as of its date."""
-        return _joined(params, tables, only_unlabelled=False)
-
-    def unseen(self, params: ChurnParams) -> pd.DataFrame:
-        """Orders that are too late to have a label: with the features as of their date."""
-        tables = {name: self.read(params, name) for name in self.sources(params)}
-        return _joined(params, tables, only_unlabelled=True)
+    def joined(
+        self, params: ChurnParams, tables: Mapping[str, pd.DataFrame], *, only_new: bool
+    ) -> pd.DataFrame:
+        """One row per order: ids, date, label unless it is too late for one, and the features."""
+        return _joined(params, tables, only_unlabelled=only_new)
 
     def contract(self, params: ChurnParams) -> DataFrameSchema:
         """Orders once each, with a customer and a date; churn is 0, 1 or not known yet."""

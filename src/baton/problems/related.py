@@ -22,6 +22,8 @@ from baton.terms import names_in
 from baton.words.text import did_you_mean, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 KEYS = "_keys"
@@ -58,17 +60,18 @@ Primitives = Annotated[
 ]
 
 
+Url = Annotated[str, AfterValidator(checked_url), Field(validate_default=True, repr=False)]
+"""Where the tables are, without a password."""
+
+
 class RelatedParams(Params):
     """Parameters of a problem on related tables."""
 
     url: Annotated[
-        str,
-        AfterValidator(checked_url),
+        Url,
         Field(
-            validate_default=True,
-            repr=False,
             description="SQLAlchemy URL without a password, path of a SQLite file, or folder of"
-            " CSV and Parquet files",
+            " CSV and Parquet files"
         ),
     ]
     secret: Annotated[
@@ -117,6 +120,9 @@ class RelatedProblem(SourcedProblem[P]):
     hint: ClassVar[str] = "check its path"
     """What to do where there is no such database."""
 
+    wanted: ClassVar[str] = "rows to learn"
+    """What the table must hold."""
+
     @abstractmethod
     def table(self, params: P) -> tuple[str, str]:
         """Table whose rows are learnt, and the parameter that names it."""
@@ -128,6 +134,21 @@ class RelatedProblem(SourcedProblem[P]):
     @abstractmethod
     def around(self, keys: pd.DataFrame, params: P) -> Related:
         """Tables that tell something of the rows."""
+
+    @abstractmethod
+    def joined(
+        self, params: P, tables: Mapping[str, pd.DataFrame], *, only_new: bool
+    ) -> pd.DataFrame:
+        """Rows with what the tables around them tell; all of them, or those without a target."""
+
+    def join(self, params: P, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """All rows, with what the tables around them tell."""
+        return self.joined(params, tables, only_new=False)
+
+    def unseen(self, params: P) -> pd.DataFrame:
+        """Rows without a target, with what the tables around them tell."""
+        tables = {name: self.read(params, name) for name in self.sources(params)}
+        return self.joined(params, tables, only_new=True)
 
     def fingerprint(self, params: P) -> str | None:
         """SHA-256 of files; whether a server's tables changed, only reading tells."""
@@ -153,7 +174,12 @@ class RelatedProblem(SourcedProblem[P]):
 
     def read(self, params: P, source: str) -> pd.DataFrame:
         """One table as it stands."""
-        return self.keys(params) if source == KEYS else params.database.read(source)
+        rows = self.keys(params) if source == KEYS else params.database.read(source)
+        if source == self.table(params)[0] and rows.empty:
+            raise InputError(
+                f"table {source!r} of {params.database} is empty; there must be {self.wanted}"
+            )
+        return rows
 
     def require(self, keys: pd.DataFrame, params: P) -> None:
         """Check the names that were given against what is there.

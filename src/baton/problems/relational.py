@@ -167,23 +167,11 @@ class Relational(TabularProblem[RelationalParams], RelatedProblem[RelationalPara
         owners = {r.parent: 1 for r in found if r.child == params.table != r.parent}
         return related(found, params.table, owners, params.hops)
 
-    def read(self, params: RelationalParams, source: str) -> pd.DataFrame:
-        """One table as it stands."""
-        rows = super().read(params, source)
-        if source == params.table and rows.empty:
-            raise InputError(
-                f"table {source!r} of {params.database} is empty; there must be rows to learn"
-            )
-        return rows
-
-    def join(self, params: RelationalParams, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    def joined(
+        self, params: RelationalParams, tables: Mapping[str, pd.DataFrame], *, only_new: bool
+    ) -> pd.DataFrame:
         """Rows of the table: its own columns, then what is looked up and summed up for them."""
-        return _joined(params, tables, only_new=False)
-
-    def unseen(self, params: RelationalParams) -> pd.DataFrame:
-        """Rows without a target."""
-        tables = {name: self.read(params, name) for name in self.sources(params)}
-        return _joined(params, tables, only_new=True)
+        return _joined(params, tables, only_new=only_new)
 
     def contract(self, params: RelationalParams) -> DataFrameSchema:
         """At least two target values, numbers finite, and a date where one is named."""

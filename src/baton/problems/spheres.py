@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from baton.problems.base import Goal, Params, Problem
+from baton.problems.recipes import XGBOOST
 from baton.problems.splits import stratified
 from baton.terms import ROW, Kind
 
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 
 TARGET = "cluster"
 
-HYPERPARAMETERS = {
-    "n_estimators": 300,
-    "learning_rate": 0.1,
-    "max_depth": 6,
-    "min_child_weight": 1.0,
-    "reg_lambda": 1.0,
-    "subsample": 1.0,
-    "colsample_bylevel": 1.0,
-}
-"""XGBoost's own, with a number of trees that takes a second."""
 AXES = ("x", "y", "z")
 
 
@@ -138,7 +129,7 @@ class Spheres(Problem[SpheresParams]):
             TARGET,
             headline="accuracy",
             model="xgboost",
-            model_params=dict(HYPERPARAMETERS),
+            model_params=dict(XGBOOST),
         )
 
     def features(

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, model_validator
 from baton.errors import InputError
 from baton.lineage import digest_of_file
 from baton.problems.base import Goal, Params, SourcedProblem
+from baton.problems.recipes import XGBOOST
 from baton.problems.splits import marked
 from baton.settings import settings
 from baton.sources import download, local
@@ -37,17 +38,6 @@ PUBLIC = "https://d37ci6vzurychx.cloudfront.net/trip-data"
 
 TARGET = "duration_min"
 
-HYPERPARAMETERS = {
-    "n_estimators": 300,
-    "learning_rate": 0.1,
-    "max_depth": 6,
-    "min_child_weight": 1.0,
-    "reg_lambda": 1.0,
-    "subsample": 1.0,
-    "colsample_bylevel": 1.0,
-    "max_cat_to_onehot": 4,
-}
-"""XGBoost's own, with a number of trees that takes seconds on a month of trips."""
 IDS = ("PULocationID", "DOLocationID")
 UNKNOWN = "-1"
 _FIRST_YEAR = 2009
@@ -304,7 +294,7 @@ class Taxi(SourcedProblem[TaxiParams]):
             headline="rmse",
             notes=notes,
             model="xgboost",
-            model_params=dict(HYPERPARAMETERS),
+            model_params=XGBOOST | {"max_cat_to_onehot": 4},
         )
 
     def features(

@@ -77,6 +77,19 @@ class Ground:
         sign = 1.0 if metrics.GREATER_IS_BETTER[name] else -1.0
         return -np.inf if found is None else sign * found
 
+    def difference(self, metric: str, first: Any, second: Any) -> Difference | None:
+        """By how much the first answers are better than the second, on these rows."""
+        return difference(
+            metric,
+            self.actual,
+            first,
+            second,
+            self.classes,
+            units=self.units,
+            weights=self.weights,
+            seed=self.seed,
+        )
+
 
 def choose_blend(
     ground: Ground, candidates: Sequence[Candidate], outputs: Mapping[str, Any]
@@ -97,7 +110,7 @@ def choose_blend(
     """
     found = _or_alone(ground, _chosen(ground, candidates, outputs), outputs)
     good = Choice(
-        dict.fromkeys(GOOD, 1 / len(GOOD)), _exact(ground), good_output(outputs, ground.kind)
+        dict.fromkeys(GOOD, 1 / len(GOOD)), _exact(ground.kind), good_output(outputs, ground.kind)
     )
     gain = _difference(ground, found, good)
     is_better = gain is not None and gain.gain > gain.error
@@ -108,14 +121,14 @@ def _or_alone(ground: Ground, found: Choice, outputs: Mapping[str, Any]) -> Choi
     """Return the best candidate by itself, where it is better by more than noise."""
     every = np.arange(len(ground.actual))
     best = max(outputs, key=lambda name: ground.score(every, outputs[name]))
-    alone = Choice({best: 1.0}, _exact(ground), np.asarray(outputs[best]))
+    alone = Choice({best: 1.0}, _exact(ground.kind), np.asarray(outputs[best]))
     gain = _difference(ground, alone, found)
     return alone if gain is not None and gain.is_clear else found
 
 
 def _chosen(ground: Ground, candidates: Sequence[Candidate], outputs: Mapping[str, Any]) -> Choice:
     exact = [one for one in candidates if _has_margin(one) or ground.kind is Kind.REGRESSION]
-    first = _grown(ground, exact, outputs, _exact(ground))
+    first = _grown(ground, exact, outputs, _exact(ground.kind))
     if len(exact) == len(candidates):
         return first
     other = _grown(ground, candidates, outputs, Mixing.PROBABILITIES)
@@ -123,15 +136,14 @@ def _chosen(ground: Ground, candidates: Sequence[Candidate], outputs: Mapping[st
     return other if gain is not None and gain.is_clear else first
 
 
-def _exact(ground: Ground) -> Mixing:
+def _exact(kind: Kind) -> Mixing:
     """How answers are averaged so that their Shapley values are too."""
-    return Mixing.NUMBERS if ground.kind is Kind.REGRESSION else Mixing.MARGINS
+    return Mixing.NUMBERS if kind is Kind.REGRESSION else Mixing.MARGINS
 
 
 def good_output(outputs: Mapping[str, Any], kind: Kind) -> Array:
     """What `quality=good` would have answered."""
-    mixing = Mixing.NUMBERS if kind is Kind.REGRESSION else Mixing.MARGINS
-    return mixed([outputs[name] for name in GOOD], [1 / len(GOOD)] * len(GOOD), mixing)
+    return mixed([outputs[name] for name in GOOD], [1 / len(GOOD)] * len(GOOD), _exact(kind))
 
 
 def _has_margin(candidate: Candidate) -> bool:
@@ -155,13 +167,4 @@ def _grown(
 
 
 def _difference(ground: Ground, one: Choice, other: Choice) -> Difference | None:
-    return difference(
-        ground.deciding,
-        ground.actual,
-        one.output,
-        other.output,
-        ground.classes,
-        units=ground.units,
-        weights=ground.weights,
-        seed=ground.seed,
-    )
+    return ground.difference(ground.deciding, one.output, other.output)

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from baton.evaluation import intervals, metrics
-from baton.selection.paired import difference
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +79,9 @@ def lines_of(ground: Ground, entries: Sequence[Entry]) -> tuple[Line, ...]:
 
 def _line(ground: Ground, entry: Entry, score: float | None, first: Entry) -> Line:
     low, high = _interval(ground, entry) if score is not None else (None, None)
-    behind = None if entry is first else _behind(ground, first, entry)
+    behind = (
+        None if entry is first else ground.difference(ground.metric, first.output, entry.output)
+    )
     return Line(
         candidate=entry.name,
         model=entry.family,
@@ -111,19 +112,6 @@ def _interval(ground: Ground, entry: Entry) -> tuple[float | None, float | None]
         seed=ground.seed,
     )
     return found.get(ground.metric, (None, None))
-
-
-def _behind(ground: Ground, first: Entry, entry: Entry) -> Any:
-    return difference(
-        ground.metric,
-        ground.actual,
-        first.output,
-        entry.output,
-        ground.classes,
-        units=ground.units,
-        weights=ground.weights,
-        seed=ground.seed,
-    )
 
 
 def verdict(lines: Sequence[Line]) -> str:
