@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
@@ -22,6 +22,9 @@ from tasks.platform.cluster import client, cores
 from tasks.platform.plan import Plan
 from tasks.platform.tracking import find_version, register
 from tasks.rows import example_of, origin_of, read_training_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -124,19 +127,25 @@ def fit_model(plan: TrainingPlan) -> models.FittedModel:
     """Fit a family of models, or several, on the training rows."""
     began = time.perf_counter()
     data, blend = plan.data, plan.blend
-    if len(blend.members) > 1:
-        fitted: models.FittedModel = models.fit_blend(
-            read_training_rows(data), blend, origin_of(data)
-        )
+    recipe = replace(blend.members[0].recipe, origin=origin_of(data))
+    if len(blend.members) == 1 and _is_distributed(data, recipe):
+        fitted, rows = _fit_on_cluster(data, recipe), None
     else:
-        fitted = _fit_one(data, replace(blend.members[0].recipe, origin=origin_of(data)))
-    fitted = _finished(fitted, plan)
+        rows = read_training_rows(data)
+        fitted = (
+            models.fit(rows, recipe)
+            if len(blend.members) == 1
+            else models.fit_blend(rows, blend, recipe.origin)
+        )
+    fitted = _finished(fitted, plan, rows)
     seconds = time.perf_counter() - began
     log.info("fitted %s on %d rows in %.1f s", fitted.family, data.n_train, seconds)
     return fitted
 
 
-def _finished(fitted: models.FittedModel, plan: TrainingPlan) -> models.FittedModel:
+def _finished(
+    fitted: models.FittedModel, plan: TrainingPlan, rows: pd.DataFrame | None
+) -> models.FittedModel:
     """Model with its threshold, calibration and intervals; say what was found.
 
     They are found of what was answered out of fold when candidates were compared, if any were.
@@ -144,7 +153,8 @@ def _finished(fitted: models.FittedModel, plan: TrainingPlan) -> models.FittedMo
     data, blend, wanted = plan.data, plan.blend, wanted_of(plan.data)
     if not wanted.is_of(data.kind):
         return fitted
-    rows, recipe = read_training_rows(data), blend.members[0].recipe
+    rows = read_training_rows(data) if rows is None else rows
+    recipe = blend.members[0].recipe
     known = None
     if plan.comparison is not None:
         known = models.known(rows, recipe, *plan.comparison.answers_of(blend))
@@ -154,14 +164,10 @@ def _finished(fitted: models.FittedModel, plan: TrainingPlan) -> models.FittedMo
     return found
 
 
-def _fit_one(data: DatasetReady, recipe: models.Recipe) -> models.FittedModel:
-    if data.options.engine is Engine.DASK and _is_distributed(data, recipe):
-        return _fit_on_cluster(data, recipe)
-    return models.fit(read_training_rows(data), recipe)
-
-
 def _is_distributed(data: DatasetReady, recipe: models.Recipe) -> bool:
-    """Tell whether the cluster is worth asking for this fit, and say so if not."""
+    """Tell whether a cluster is wanted and worth asking for this fit, and say so if not."""
+    if data.options.engine is not Engine.DASK:
+        return False
     is_weighed = WEIGHT in results.schema(data.features).names
     if cluster.can_fit(recipe, data.n_train) and not is_weighed:
         return True

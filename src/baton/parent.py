@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def die_with(parent: int, *, group: bool = False) -> None:
-    """End this process when its parent has ended.
+    """End this process when its parent has ended; asked again, it is watched but once.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def die_with(parent: int, *, group: bool = False) -> None:
     group : bool
         End the whole process group, which this process must lead.
     """
-    if parent:
-        watch = threading.Thread(target=_watch, args=(parent, group), daemon=True, name="parent")
-        watch.start()
+    name = f"parent {parent}"
+    if parent and all(one.name != name for one in threading.enumerate()):
+        threading.Thread(target=_watch, args=(parent, group), daemon=True, name=name).start()
 
 
 def _watch(parent: int, group: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -162,3 +163,13 @@ def test_a_long_log_begins_anew(tmp_path):
         assert set(older) == set(b"x")
     finally:
         end([child])
+
+
+def test_a_parent_is_watched_but_once():
+    """However often it is asked for, on the way to a run's first line."""
+    code = (
+        "import os, threading; from baton.parent import die_with;"
+        " [die_with(os.getppid()) for _ in range(3)]; print(threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "2"
