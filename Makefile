@@ -92,7 +92,8 @@ sbom: setup ## Write the bill of materials of a release, as CycloneDX, into dist
 	$(UV_COMPILE) --quiet --all-extras --constraints constraints.txt \
 		--output-file build/requirements.txt pyproject.toml
 	sed '/^\[tool/,$$d' pyproject.toml > build/pyproject.toml
-	$(VENV)/bin/cyclonedx-py requirements --pyproject build/pyproject.toml --output-reproducible \
+	$(VENV)/bin/uv tool run --python $(VENV)/bin/python --constraints constraints.txt \
+		--from cyclonedx-bom cyclonedx-py requirements --pyproject build/pyproject.toml --output-reproducible \
 		--output-format JSON --output-file dist/baton.cdx.json build/requirements.txt
 
 audit: setup ## Ask whether a pinned version is known to be vulnerable
@@ -113,7 +114,7 @@ screenshots: setup ## Take the site's pictures of Prefect's and MLflow's pages f
 
 constraints: ## Pin again after a change of pyproject.toml; UPGRADE=1 takes the newest of everything
 	@$(VENV)/bin/uv --version >/dev/null 2>&1 || $(new_venv)
-	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --quiet --all-extras --group dev \
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --quiet --all-extras --group dev --group release \
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Remove .venv and everything that is built; .baton (your results) stays

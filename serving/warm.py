@@ -66,6 +66,7 @@ _LATER = (
     "PIL.PngImagePlugin",
     "jinja2",
     "shap.plots",
+    "skops.io",
 )
 """What some models alone, or the last stage, import: done while no run waits to be forked."""
 

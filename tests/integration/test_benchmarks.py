@@ -72,3 +72,25 @@ def test_a_table_that_there_is_not_is_refused():
     assert done.returncode == 2
     assert "no such table: mgp; there are mpg, beijing_pm25" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_figures_are_those_of_the_readme(tmp_path):
+    """Each is found in its words there; what has no data is named, and is no success."""
+    done = _figures("--data", tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("is skipped: ") == 4
+    assert "Traceback" not in done.stderr
+    assert _figures("--data", tmp_path / "nowhere").returncode == 2
+
+
+@pytest.mark.long  # the golden tests hold the same figures, in fewer fits
+def test_the_figures_are_made_anew(shared):
+    """By one command, on the real data."""
+    done = _figures("--data", shared("taxi_green").parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == 7
+
+
+def _figures(*arguments):
+    program = [sys.executable, ROOT / "benchmarks/figures.py"]
+    return subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)

@@ -23,6 +23,7 @@ from tasks.platform import api, events, recovery
 from tasks.platform.events import access
 from tasks.platform.stage import HOME_LABEL, OPEN_TAG, home_id, run_lock, write_ending
 from tests.conftest import ROOT
+from tests.integration.stages import forget_runs
 
 HOUR = timedelta(hours=1)
 CHAIN = manifest.read(ROOT / "prefect.yaml")
@@ -53,8 +54,7 @@ def client(prefect, tmp_path, monkeypatch):
     settings.cache_clear()
     monkeypatch.setattr(recovery, "_SECONDS_OF_DOUBT", 0.0)
     with get_client(sync_client=True) as found:
-        for run in found.read_flow_runs():
-            found.delete_flow_run(run.id)
+        forget_runs(found)
         yield found
     settings.cache_clear()
 

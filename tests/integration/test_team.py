@@ -24,6 +24,7 @@ from tasks.platform.stage import HOME_LABEL
 from tests import services
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, declared_automations, wait_for
+from tests.integration.stages import forget_runs
 from tests.shops import NAMES, copy_shop, make_shop
 
 CHAIN = manifest.read(ROOT / "prefect.yaml")
@@ -60,8 +61,7 @@ def client(standing):
         PREFECT_API_AUTH_STRING: told["PREFECT_API_AUTH_STRING"],
     }
     with temporary_settings(changed), get_client(sync_client=True) as found:
-        for run in found.read_flow_runs():
-            found.delete_flow_run(run.id)
+        forget_runs(found)
         yield found
 
 

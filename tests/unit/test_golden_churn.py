@@ -80,8 +80,8 @@ def test_the_rule_as_coded_reaches_what_was_published(made, shared):
 def test_the_honest_figure_under_the_documented_rule(made, shared):
     """Split by customer, the default: what to expect of a customer who was never seen.
 
-    Measured: accuracy .913, AUC .967; other seeds of the split give .909 to .920, .967 to .972.
+    Measured: accuracy .914, AUC .965; other seeds of the split give .911 to .912, .965 to .971.
     """
     found = scored(made, parsed(shared))
-    assert found["accuracy"] == pytest.approx(0.913, abs=0.01)
-    assert found["roc_auc"] == pytest.approx(0.967, abs=0.006)
+    assert found["accuracy"] == pytest.approx(0.914, abs=0.01)
+    assert found["roc_auc"] == pytest.approx(0.965, abs=0.006)

@@ -21,17 +21,29 @@ XGBOOST = {
 }
 
 
-@pytest.fixture(scope="module")
-def months(shared):
-    """Rows to learn from and rows held out, as the problem makes and splits them."""
+def _months(shared, **values):
+    """Goal, rows to learn from and rows held out, as the problem makes and splits them."""
     problem = problems.get("taxi")
     source = str(shared("taxi_green"))
-    values = {"train": "2021-01", "test": "2021-02", "source": source, "features": "pair"}
+    values |= {"train": "2021-01", "test": "2021-02", "source": source}
     params = problems.parse(problem, values)
     raw = problem.load(params)
     table = problem.features(raw, params)
     split = problem.split(table, raw, params)
-    return tuple(table[split == side].drop(columns=ROW) for side in ("train", "test"))
+    sides = tuple(table[split == side].drop(columns=ROW) for side in ("train", "test"))
+    return problem.goal(raw, params), sides
+
+
+@pytest.fixture(scope="module")
+def months(shared):
+    """Both sides of the features that were published."""
+    return _months(shared, features="pair")[1]
+
+
+@pytest.fixture(scope="module")
+def months_of_all(shared):
+    """Goal, and both sides of all features."""
+    return _months(shared)
 
 
 def rmse(months, name, params, seed=0):
@@ -58,6 +70,20 @@ def test_lasso(months):
     """The published error to nine digits."""
     found = rmse(months, "lasso", {"alpha": 0.01, "standardize": False})
     assert found == pytest.approx(11.167275941, abs=1e-6)
+
+
+def test_the_problems_own_model(months_of_all):
+    """The figure of the README: 5.59 minutes, its places as codes."""
+    goal, months = months_of_all
+    found = rmse(months, goal.model, goal.model_params)
+    assert found == pytest.approx(5.595, abs=0.02)
+
+
+@pytest.mark.long  # a thousand trees at most, twice
+def test_two_boosters(months_of_all):
+    """The default model of a table: 258 places are codes still, as the rarest hold few rows."""
+    _, months = months_of_all
+    assert rmse(months, "boosters", {}) < 5.55
 
 
 @pytest.mark.long

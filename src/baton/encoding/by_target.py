@@ -44,7 +44,7 @@ def _averaged(column: ColumnEncoding, values: pd.Series, targets: Array) -> Colu
     if column.role is not ColumnType.CATEGORY:
         return column
     counts = level_counts(values)
-    if not is_wanted(len(counts), int(counts.sum())):
+    if not is_wanted(counts):
         return column
     levels = tuple(sorted(counts.index[counts >= _LEAST_ROWS]))
     listed = column.model_copy(update={"levels": levels, "keeps_rest": False})

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 FEW_LEVELS = 20
 """So many levels are told apart by their codes, however few rows have each."""
 
-MOST_CODES = 255
-"""More levels than this have no codes, however many rows have each."""
+MOST_CODES = 254
+"""More levels than this have no codes of their own, however many rows have each."""
+
+MOST_POOLED = 0.05
+"""Part of the rows whose levels may share one code, as no codes are left for them."""
 
 ROWS_A_LEVEL = 20
 """With fewer rows a level on average, the target's averages serve better than codes."""
@@ -36,16 +39,27 @@ N_FOLDS = 5
 _MOST_CLASSES = 30
 
 
-def is_wanted(n_levels: int, n_rows: int) -> bool:
+def is_wanted(counts: Any) -> bool:
     """Whether a category's levels are too many for codes.
+
+    Parameters
+    ----------
+    counts : array of shape (n_levels,)
+        Rows of each level.
 
     Examples
     --------
-    >>> is_wanted(3, 30), is_wanted(243, 298), is_wanted(181, 4824), is_wanted(400, 10**6)
-    (False, True, False, True)
+    >>> is_wanted([10] * 3), is_wanted([2] * 243), is_wanted([30] * 181)
+    (False, True, False)
+    >>> is_wanted([2500] * 400), is_wanted([300] * 240 + [10] * 20)
+    (True, False)
     """
-    many = n_levels > MOST_CODES or n_rows < ROWS_A_LEVEL * n_levels
-    return n_levels > FEW_LEVELS and many
+    counts = np.sort(np.asarray(counts))[::-1]
+    n_levels, n_rows = len(counts), counts.sum()
+    if n_levels <= FEW_LEVELS:
+        return False
+    are_few = n_rows < ROWS_A_LEVEL * n_levels
+    return bool(are_few or counts[MOST_CODES:].sum() > MOST_POOLED * n_rows)
 
 
 def averaged_targets(y: Any, kind: Kind, n_classes: int) -> Array | None:

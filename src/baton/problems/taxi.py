@@ -294,7 +294,7 @@ class Taxi(SourcedProblem[TaxiParams]):
             headline="rmse",
             notes=notes,
             model="xgboost",
-            model_params=XGBOOST | {"max_cat_to_onehot": 4},
+            model_params=XGBOOST | {"encoding": "native", "max_cat_to_onehot": 4},
         )
 
     def features(
