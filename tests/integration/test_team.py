@@ -187,6 +187,7 @@ def _churn(standing, home, server, **parameters):
     )
 
 
+@pytest.mark.long  # whole chains; what two servers share without them is tested above
 @pytest.mark.timeout(600)
 def test_chains_of_two_servers_read_postgresql_and_mariadb(
     standing, client, serving, tmp_path, answering
