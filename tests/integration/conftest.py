@@ -1,24 +1,39 @@
 """A server for tests of tasks and flows: triggers run, nothing is served.
 
-It is Prefect's harness on SQLite; with ``--database postgresql`` (`make services`) it is the first
+It is Baton's own on SQLite; with ``--database postgresql`` (`make services`) it is the first
 of a team's two servers, on PostgreSQL and Redis, with MLflow and studies on PostgreSQL, too.
 """
 
 import pytest
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
+    PREFECT_API_URL,
+    temporary_settings,
+)
 
-from baton.settings import settings
+from baton.settings import Settings, settings
+from serving.embedded import run_embedded
 from tests import services
 
 
 @pytest.fixture(scope="session")
-def prefect(team):
-    """A Prefect server of the session's own."""
+def prefect(team, tmp_path_factory):
+    """A Prefect server of the session's own.
+
+    Not the harness of Prefect's own, whose writers on SQLite can wait a minute for each other.
+    """
     if team:
         yield
-    else:
-        with prefect_test_harness(server_startup_timeout=120):
+        return
+    home = Settings(home=tmp_path_factory.mktemp("server"))
+    with run_embedded(home, print, serving=False) as (running, addresses):
+        told = {
+            PREFECT_API_URL: addresses.prefect,
+            PREFECT_API_AUTH_STRING: running.secret,
+            PREFECT_API_TLS_INSECURE_SKIP_VERIFY: True,
+        }
+        with temporary_settings(told):
             yield
 
 
