@@ -215,6 +215,7 @@ def test_what_the_readme_shows_works(up):
 
 
 @pytest.mark.usefixtures("toured")
+@pytest.mark.long  # by the command above; the functions: test_chains.py
 def test_a_chain_is_run_from_python(up):
     """It says how far it is and returns the chain; a mistake is the command's own line.
 

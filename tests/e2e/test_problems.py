@@ -77,6 +77,7 @@ def trips(shared, tmp_path):
 TRIPS = 6000
 
 
+@pytest.mark.long  # test_golden_taxi.py learns them, test_problems.py of tests/contract predicts
 def test_taxi_trips_are_learnt_and_those_of_a_later_month_predicted(up, trips):
     """Trained on one month, scored on the next; the prediction needs no drop-off."""
     months = ("-p", "train=2021-01", "-p", "test=2021-02")
@@ -102,6 +103,7 @@ def test_taxi_trips_are_learnt_and_those_of_a_later_month_predicted(up, trips):
     assert up.post("events/filter", {"filter": event})["total"] >= 2
 
 
+@pytest.mark.long  # test_golden_churn.py learns it; another database is learnt below
 def test_churn_is_learnt_from_a_database(up, shared):
     """With the tables it was made from kept, and later orders predicted."""
     url = shared("adventureworks") / "adventureworks.sqlite"

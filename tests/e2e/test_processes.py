@@ -77,9 +77,8 @@ def test_nothing_is_left_running_after_the_command_is_killed(home):
     home.wait_until_empty()
 
 
-@pytest.mark.parametrize(
-    "signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
-)
+@pytest.mark.long  # who waits for whom is said: tests/unit/test_standing.py
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_beside_a_run_others_see_it_and_say_that_they_wait_for_it(home, signum):
     """`status` shows the stage that runs; a second `run` names the first and can be ended.
 

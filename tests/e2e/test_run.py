@@ -331,6 +331,7 @@ def test_a_table_of_ones_own_runs_to_its_score(up, tmp_path, name, metric, least
     assert answer.json["metrics"][metric] > least
 
 
+@pytest.mark.long  # a clean one is above; what is dirty: test_tables.py
 def test_a_real_dirty_table_runs_to_its_score(up, shared):
     """76,518 taxi trips with nulls, dates, strings and an all-null column."""
     path = shared("taxi_green/green_tripdata_2021-01.parquet")

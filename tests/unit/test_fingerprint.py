@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 
 import pytest
@@ -73,6 +74,12 @@ def tree(tmp_path, monkeypatch):
     _forget()
 
 
+@cache
+def _unchanged():
+    """All keys of the code as it stands; a copy of it has the same."""
+    return all_keys()
+
+
 def _forget():
     for cached in vars(fingerprints).values():
         if hasattr(cached, "cache_clear"):
@@ -81,7 +88,7 @@ def _forget():
 
 def changed(tree, file, old, new):
     """Names of the keys that this change of the code changes."""
-    before = all_keys()
+    before = _unchanged()
     path = tree / file
     text = path.read_text()
     assert old in text, f"{file} says no longer {old!r}: plant another change"
