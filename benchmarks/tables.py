@@ -75,6 +75,18 @@ FIGURES = {
 """Measured on the split of seed 0, in November 2026, with Baton 0.1 and with a plain script."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses a folder that has not the files of the tables that were asked for."""
+
+    def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:  # type: ignore[override]
+        found: argparse.Namespace = super().parse_args(*arguments, **options)
+        if found.data is not None:
+            wanted = [FIGURES[name].file for name in found.only]
+            if missing := [one for one in wanted if not (found.data / one).is_file()]:
+                self.error(f"there is no {', '.join(missing)} in {found.data}: name its folder")
+        return found
+
+
 def parser_of(
     description: str | None, known: Iterable[str] = FIGURES, *, is_required: bool = True
 ) -> argparse.ArgumentParser:
@@ -88,9 +100,7 @@ def parser_of(
             )
         return found
 
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=is_required, help="folder of the tables")
     parser.add_argument(
         "--only", type=chosen, default=list(known), help="names of tables, a,b; all if not given"

@@ -27,6 +27,7 @@ BATON = [str(Path(sys.executable).with_name("baton"))]
 
 EACH = """
 import json, os, sys, tempfile, traceback
+import pandas, polars, pyarrow.csv, sklearn.ensemble, sklearn.linear_model
 from baton.cli import main
 
 answers = []

@@ -74,6 +74,19 @@ def test_a_table_that_there_is_not_is_refused():
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_without_the_tables_is_refused(tmp_path):
+    """With the files that it has not."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/tables.py", "--data", tmp_path, "--only", "mpg"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"there is no mpg.csv in {tmp_path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_figures_are_those_of_the_readme(tmp_path):
     """Each is found in its words there; what has no data is named, and is no success."""
     done = _figures("--data", tmp_path)

@@ -66,6 +66,24 @@ def test_no_row_is_told_the_target_of_its_group():
     np.testing.assert_array_equal(alone, training_matrix(encoder, X, targets, 0))
 
 
+def test_rows_count_by_their_weights():
+    """In averages, those of other folds and the prior: one that counts nothing says nothing."""
+    table = shops()
+    X, targets = table.drop(columns="label"), table[["label"]].to_numpy()
+    weights = np.ones(len(X))
+    weights[:300] = 0.0
+    changed = targets + 1000.0 * (weights == 0)[:, None]
+    rows, encoders = slice(300, None), []
+    for one in (targets, changed):
+        encoder = with_averages(Encoder.fit(X), X, one, weights)
+        encoders.append(encoder)
+        matrix = training_matrix(encoder, X, one, 0, weights=weights)
+        np.testing.assert_array_less(matrix[rows, 1], 500)
+    assert encoders[0] == encoders[1]
+    assert encoders[0].columns[1].prior == pytest.approx((targets[rows].mean(),))
+    assert with_averages(Encoder.fit(X), X, targets, np.ones(len(X))) == encoded(table)[0]
+
+
 def test_a_level_of_one_row_is_as_good_as_unknown():
     """Its average would be that row's target."""
     table = shops(300)

@@ -75,7 +75,7 @@ def averaged_targets(y: Any, kind: Kind, n_classes: int) -> Array | None:
     return np.asarray(indicators[:, 1:] if n_classes == 2 else indicators)
 
 
-def level_averages(places: Any, targets: Array, n_levels: int) -> Array:
+def level_averages(places: Any, targets: Array, n_levels: int, weights: Any = None) -> Array:
     """Average of each level, drawn to the overall one: array of shape (n_levels, k).
 
     Parameters
@@ -84,22 +84,34 @@ def level_averages(places: Any, targets: Array, n_levels: int) -> Array:
         Place of every row's level, −1 for none.
     targets : array of shape (n, k)
     n_levels : int
+    weights : array of shape (n,), optional
+        How much each row counts, 1 on average; if not given, all count the same.
     """
-    return _smoothed(*_sums(places, targets, n_levels), targets.mean(axis=0))
+    weights = _counted(weights, targets)
+    prior = np.average(targets, axis=0, weights=weights)
+    return _smoothed(*_sums(places, targets, n_levels, weights), prior)
 
 
-def out_of_fold(places: Any, targets: Array, n_levels: int, seed: int, groups: Any = None) -> Array:
+def out_of_fold(
+    places: Any,
+    targets: Array,
+    n_levels: int,
+    seed: int,
+    groups: Any = None,
+    weights: Any = None,
+) -> Array:
     """What `level_averages` of the other folds say of each row: array of shape (n, k).
 
     Rows of one group, where there are groups, are of one fold: no average tells a row what its
     own group's target is.
     """
-    sums, counts = _sums(places, targets, n_levels)
+    weights = _counted(weights, targets)
+    sums, counts = _sums(places, targets, n_levels, weights)
     found = np.empty_like(targets)
     for rows in _folds(len(targets), seed, groups):
-        own_sums, own_counts = _sums(places[rows], targets[rows], n_levels)
-        n_others = max(len(targets) - len(rows), 1)
-        prior = (targets.sum(axis=0) - targets[rows].sum(axis=0)) / n_others
+        own_sums, own_counts = _sums(places[rows], targets[rows], n_levels, weights[rows])
+        others = weights.sum() - weights[rows].sum()
+        prior = (weights @ targets - weights[rows] @ targets[rows]) / (others or 1.0)
         averages = _smoothed(sums - own_sums, counts - own_counts, prior)
         found[rows] = looked_up(places[rows], averages, prior)
     return found
@@ -110,11 +122,18 @@ def looked_up(places: Any, averages: Any, prior: Any) -> Array:
     return np.asarray(np.vstack([*averages, prior])[places])
 
 
-def _sums(places: Any, targets: Array, n_levels: int) -> tuple[Array, Array]:
+def _counted(weights: Any, targets: Array) -> Array:
+    return np.ones(len(targets)) if weights is None else np.asarray(weights, dtype=np.float64)
+
+
+def _sums(places: Any, targets: Array, n_levels: int, weights: Array) -> tuple[Array, Array]:
     known = places >= 0
-    sums = [np.bincount(places[known], weights=one, minlength=n_levels) for one in targets[known].T]
-    counts = np.bincount(places[known], minlength=n_levels)
-    return np.column_stack(sums), counts[:, None]
+
+    def summed(values: Array) -> Array:
+        return np.bincount(places[known], weights=values[known], minlength=n_levels)
+
+    sums = [summed(weights * one) for one in targets.T]
+    return np.column_stack(sums), summed(weights)[:, None]
 
 
 def _smoothed(sums: Array, counts: Array, prior: Any) -> Array:

@@ -162,9 +162,10 @@ def fit_settled(rows: pd.DataFrame, recipe: Recipe, settings: dict[str, Any]) ->
     classes, y = targets(rows[recipe.target], recipe.kind, recipe.positive)
     sees_target = settings["encoding"] == Encoding.TARGET
     averaged = averaged_targets(y, recipe.kind, len(classes)) if sees_target else None
-    encoder = with_averages(_encoder(chosen, X, settings), X, averaged)
-    spec = spec_of(recipe, settings, encoder, classes, bonds, weights_of(rows))
-    matrix = training_matrix(encoder, X, averaged, recipe.seed, bonds.groups)
+    weights = weights_of(rows)
+    encoder = with_averages(_encoder(chosen, X, settings), X, averaged, weights)
+    spec = spec_of(recipe, settings, encoder, classes, bonds, weights)
+    matrix = training_matrix(encoder, X, averaged, recipe.seed, bonds.groups, weights)
     return fitted_by(recipe, settings, encoder, classes, chosen.fit(matrix, y, spec))
 
 
