@@ -92,6 +92,7 @@ def test_an_unknown_notebook_is_refused_before_the_chain_begins(up, command):
     assert len(up.runs("train")) == before
 
 
+@pytest.mark.long  # tests/integration/test_notebooks.py has a cell that fails
 def test_a_notebook_that_fails_fails_its_stage_in_one_line(up, toured):
     """The cell and the error are named, what ran is kept; once mended it runs, and that goes."""
     own(up, "mine", "# %%\nprint('as far as here')\n\n# %%\nraise ValueError('no\\nluck')\n")

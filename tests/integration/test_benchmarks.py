@@ -42,6 +42,7 @@ def said(program, *arguments):
     return done.stdout.splitlines()
 
 
+@pytest.mark.long  # another program of the same tables is refused below
 def test_tools_beside_baton_get_the_same_rows(folder):
     """Baton alone here, as the others want environments of their own: figure, time, bytes."""
     data = ["--data", folder, "--only", "mpg"]
@@ -51,6 +52,7 @@ def test_tools_beside_baton_get_the_same_rows(folder):
     assert float(figure) < 5
 
 
+@pytest.mark.long  # tests/unit/test_selection.py has the best in a given time
 def test_best_stands_beside_good(folder):
     """Both figures, and how many candidates there was time for."""
     best = ["--quality", "best", "--minutes", "0.02"]

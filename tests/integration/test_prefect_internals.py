@@ -201,6 +201,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.long  # a run starts cold in tests/unit/test_warm_client.py
 def test_a_template_that_cannot_read_settings_again_leaves_runs_to_start_cold(tmp_path):
     """It ends, and the process of a run is an interpreter of its own."""
     environment = os.environ | {"BATON_INTERNALS": "0"}

@@ -382,6 +382,7 @@ def test_no_table_is_too_strange_to_look_at(case, n, kind):
     assert all("\n" not in one.message for one in found)
 
 
+@pytest.mark.long  # a limit in seconds, for tables that take some
 def test_large_and_wide_tables_are_done_soon():
     """A part of the rows is looked at, also of 50,000 × 20 and 2,000 × 2,000: not for ever."""
     import time

@@ -295,7 +295,7 @@ def test_rows_without_weight_say_nothing(family, kind):
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("n", [600, 2500])
+@pytest.mark.parametrize("n", [600, pytest.param(2500, marks=pytest.mark.long)])
 @pytest.mark.parametrize("family", ["xgboost", "lightgbm", "catboost"])
 def test_the_metric_says_when_to_stop(family, n, kind):
     """Every metric is taken; one of ranks finds another number of trees than the loss."""
