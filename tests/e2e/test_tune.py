@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, wait_for
 
-pytestmark = pytest.mark.e2e
+# Searches without a served chain: tests/unit/test_tuning.py, tests/integration/test_comparison.py.
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SMALL = ["-p", "rows=600", "-p", "explain_rows=5", "-p", "importance_rows=50", "-p", "n_repeats=1"]
 
@@ -93,7 +94,6 @@ def test_the_same_search_again_is_cached(up, searched):
     assert again["search"] == searched["search"]
 
 
-@pytest.mark.long  # two processes share a study, and one is killed, in tests/unit/test_tuning.py
 def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     """Each trial is a run of a deployment; kill -9 in the middle of one loses nothing."""
     slow = _options("model=gradient_boosting", 'space={"max_depth": [2, 3]}', "engine=workers")
@@ -125,7 +125,6 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
     assert sum(run["state_type"] == "COMPLETED" for run in runs) == 2
 
 
-@pytest.mark.long  # tests/integration/test_cluster.py fits on two workers
 def test_trials_and_fit_run_on_a_dask_cluster(up):
     """Worker processes of their own do both; the trials are tasks of one subflow."""
     options = _options("tune=true", "n_trials=2", "rows=3000", "engine=dask", "trials_at_once=1")
