@@ -138,6 +138,7 @@ def test_a_table_among_others_is_learnt_and_its_open_rows_are_predicted(up, tmp_
     assert table["predicted"].notna().all()
 
 
+@pytest.mark.long  # tests/unit/test_predictions.py reads them; the README predicts
 def test_new_rows_of_a_table_are_read_as_the_training_rows_were(up, tmp_path):
     """A file without the target, one cell of it bad; the answers beside the ids, in a file."""
     rows = [f"{i},${i % 70},{'yes' if i % 70 > 30 else 'no'}" for i in range(300)]

@@ -315,12 +315,10 @@ def _csv(name, path):
     return path
 
 
+@pytest.mark.long  # as the wine of the README
 @pytest.mark.parametrize(
     ("name", "metric", "least"),
-    [
-        pytest.param("breast_cancer", "accuracy", 0.9, marks=pytest.mark.long),  # as README's wine
-        ("diabetes", "r2", 0.25),
-    ],
+    [("breast_cancer", "accuracy", 0.9), ("diabetes", "r2", 0.25)],
 )
 def test_a_table_of_ones_own_runs_to_its_score(up, tmp_path, name, metric, least):
     """Kind and target are inferred from the file; the score is that of a model that learnt."""
@@ -443,6 +441,7 @@ def test_schedules_make_runs(up):
     assert wait_for(lambda: up.runs("predict", **planned), seconds=90)
 
 
+@pytest.mark.long  # tests/integration/test_storage_faults.py has every file
 def test_a_truncated_result_and_a_lost_model_are_said_in_one_line(up):
     """What is damaged is named; the records of the chain stay as they are."""
     import mlflow

@@ -192,6 +192,7 @@ def test_an_undefined_metric_is_replaced_with_a_warning(caplog):
     assert comparison._defined("roc_auc", Kind.CLASSIFICATION, ("a", "b"), both) == "roc_auc"
 
 
+@pytest.mark.long  # tests/unit/test_tuning.py searches several; others above are ranked
 def test_several_families_are_searched_within_a_time_and_ranked(table):
     """One study, ended by time; what it found stands beside what it began with."""
     families = ("lasso", "decision_tree")

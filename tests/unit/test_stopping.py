@@ -22,7 +22,7 @@ def customers(n_groups, size, kind):
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("n_groups", [60, 300])
+@pytest.mark.parametrize("n_groups", [60, pytest.param(300, marks=pytest.mark.long)])
 @pytest.mark.parametrize("family", ["xgboost", "lightgbm"])
 def test_boosters_do_not_learn_customers_by_heart(family, kind, n_groups):
     """A random part of known customers never says stop; other customers do, few rows or many."""
