@@ -93,8 +93,8 @@ sbom: setup ## Write the bill of materials of a release, as CycloneDX, into dist
 		--output-file build/requirements.txt pyproject.toml
 	sed '/^\[tool/,$$d' pyproject.toml > build/pyproject.toml
 	$(VENV)/bin/uv tool run --python $(VENV)/bin/python --constraints constraints.txt \
-		--from cyclonedx-bom cyclonedx-py requirements --pyproject build/pyproject.toml --output-reproducible \
-		--output-format JSON --output-file dist/baton.cdx.json build/requirements.txt
+		--from cyclonedx-bom cyclonedx-py requirements --pyproject build/pyproject.toml \
+		--output-reproducible --output-format JSON --output-file dist/baton.cdx.json build/requirements.txt
 
 audit: setup ## Ask whether a pinned version is known to be vulnerable
 	$(VENV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \

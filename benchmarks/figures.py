@@ -15,28 +15,25 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-from baton import models, problems
+from tables import made
+
+from baton import models
 from baton.evaluation import metrics
 from baton.models.answers import output_of
-from baton.terms import ROW, Kind
 
 README = Path(__file__).parent.parent / "README.md"
-
-_MONTHS = {"train": "2021-01", "test": "2021-02"}
 
 
 @dataclass(frozen=True)
 class Figure:
     """A figure of the README."""
 
-    what: str
     metric: str
+    what: str
     words: str
     """Regular expression of the README's words around it, white space as one; the group is it."""
 
@@ -54,116 +51,89 @@ class Figure:
         return Decimal(found[0])
 
 
-def _taxi(data: Path) -> dict[str, float]:
-    """Of the problem's own model of the first month on the second."""
-    return _scored("taxi", {**_MONTHS, "source": str(data / "taxi_green")})
-
-
-def _linear(data: Path) -> dict[str, float]:
-    """Of the courses' linear regression on the same trips, by the places and the distance."""
-    values = {**_MONTHS, "source": str(data / "taxi_green"), "features": "pair"}
-    return _scored("taxi", values, family="linear_regression", params={})
-
-
-def _churn(data: Path, **rule: Any) -> dict[str, float]:
-    """Of the problem's own model of whether a customer comes back."""
-    url = str(data / "adventureworks" / "adventureworks.sqlite")
-    return _scored("churn", {"url": url, **rule})
-
-
-def _as_published(data: Path) -> dict[str, float]:
-    return _churn(data, rule="as_coded", split="random")
-
-
 @dataclass(frozen=True)
 class Made:
-    """Figures that are made together."""
+    """Figures that one model has on its held-out rows."""
 
     problem: str
-    needs: str
-    """What must be in the folder of the data."""
-    make: Callable[[Path], dict[str, float]]
+    values: dict[str, str]
+    """Parameters, but for where the data are."""
     figures: tuple[Figure, ...]
+    family: str = ""
+    """Family of models; the problem's own, with its hyperparameters, if none is named."""
 
+    def source(self, data: Path) -> Path:
+        """What must be in the folder of the data."""
+        return data / _SOURCES[self.problem][1]
+
+    def scores(self, data: Path) -> dict[str, float]:
+        """Each figure's metric, made anew."""
+        place = {_SOURCES[self.problem][0]: str(self.source(data))}
+        goal, rows = made(self.problem, self.values | place)
+        recipe = (
+            rows.recipe(self.family)
+            if self.family
+            else rows.recipe(goal.model, **goal.model_params)
+        )
+        model = models.fit(rows.train, recipe)
+        truth, output = rows.test[rows.target].to_numpy(), output_of(model, rows.test)
+        return {
+            one.metric: metrics.score(one.metric, truth, output, model.classes)
+            for one in self.figures
+        }
+
+
+_SOURCES = {
+    "taxi": ("source", "taxi_green"),
+    "churn": ("url", "adventureworks/adventureworks.sqlite"),
+}
+"""Parameter by which each problem is told where its data are, and what they are called."""
+
+_MONTHS = {"train": "2021-01", "test": "2021-02"}
 
 MADE = (
     Made(
         "taxi",
-        "taxi_green",
-        _taxi,
-        (
-            Figure(
-                "error of taxi, in minutes",
-                "rmse",
-                r"square error is ([\d.]+\d) minutes; the courses",
-            ),
-        ),
+        _MONTHS,
+        (Figure("rmse", "error in minutes", r"square error is ([\d.]+\d) minutes; the courses"),),
     ),
     Made(
         "taxi",
-        "taxi_green",
-        _linear,
+        _MONTHS | {"features": "pair"},
         (
             Figure(
-                "error of the courses' linear regression, in minutes",
                 "rmse",
+                "error in minutes of the courses' linear regression",
                 r"is known from have ([\d.]+\d) with their linear regression",
             ),
         ),
+        family="linear_regression",
     ),
     Made(
         "churn",
-        "adventureworks/adventureworks.sqlite",
-        _churn,
+        {},
         (
-            Figure(
-                "accuracy of churn", "accuracy", r"AdventureWorks that gives an accuracy of (\.\d+)"
-            ),
-            Figure("area under the curve of churn", "roc_auc", r"area under the curve of (\.\d+);"),
+            Figure("accuracy", "accuracy", r"AdventureWorks that gives an accuracy of (\.\d+)"),
+            Figure("roc_auc", "area under the curve", r"area under the curve of (\.\d+);"),
         ),
     ),
     Made(
         "churn",
-        "adventureworks/adventureworks.sqlite",
-        _as_published,
+        {"rule": "as_coded", "split": "random"},
         (
             Figure(
-                "accuracy of churn, by the original's rule and split",
                 "accuracy",
+                "accuracy by the original's rule and split",
                 r"at random as there, it is (\.\d+) and",
             ),
             Figure(
-                "area under the curve of churn, by the original's rule and split",
                 "roc_auc",
+                "area under the curve by the original's rule and split",
                 r"at random as there, it is \.\d+ and (\.\d+) \(published",
             ),
         ),
     ),
 )
-
-
-def _scored(
-    name: str, values: dict[str, Any], family: str = "", params: dict[str, Any] | None = None
-) -> dict[str, float]:
-    """Metrics on the held-out rows, as the chain of a problem has them."""
-    problem = problems.get(name)
-    asked = problems.parse(problem, values)
-    raw = problem.load(asked)
-    goal, table = problem.goal(raw, asked), problem.features(raw, asked)
-    split = problem.split(table, raw, asked)
-    rows = table.drop(columns=ROW)
-    recipe = models.Recipe(
-        goal.target,
-        goal.kind,
-        family=family or goal.model,
-        params=goal.model_params if params is None else params,
-    )
-    train, held = rows[split == "train"], rows[split == "test"]
-    model = models.fit(train, recipe)
-    truth, answer = held[goal.target].to_numpy(), output_of(model, held)
-    if goal.kind is Kind.REGRESSION:
-        return dict(metrics.regression(truth, answer))
-    return dict(metrics.classification(truth, answer, model.classes))
 
 
 def agrees(said: Decimal, found: float) -> bool:
@@ -183,21 +153,23 @@ def main() -> int:
     if not options.data.is_dir():
         parser.error(f"there is no folder {options.data}")
     text, is_whole = README.read_text("utf-8"), True
-    said = {figure: figure.said(text) for made in MADE for figure in made.figures}
+    said = {figure: figure.said(text) for one in MADE for figure in one.figures}
     print(f"{'README':>8} {'made':>9}  figure")
-    for made in MADE:
-        if options.only not in (None, made.problem):
+    for one in MADE:
+        if options.only not in (None, one.problem):
             continue
-        if not (options.data / made.needs).exists():
-            print(f"{made.problem} is skipped: {options.data / made.needs} is not there")
+        if not one.source(options.data).exists():
+            print(f"{one.problem} is skipped: {one.source(options.data)} is not there")
             is_whole = False
             continue
-        found = made.make(options.data)
-        for figure in made.figures:
-            now = found[figure.metric]
+        scores = one.scores(options.data)
+        for figure in one.figures:
+            now = scores[figure.metric]
             differs = "" if agrees(said[figure], now) else "  DIFFERS"
             is_whole &= not differs
-            print(f"{said[figure]:>8} {now:>9.4f}  {figure.what}{differs}", flush=True)
+            print(
+                f"{said[figure]:>8} {now:>9.4f}  {one.problem}, {figure.what}{differs}", flush=True
+            )
     return 0 if is_whole else 1
 
 

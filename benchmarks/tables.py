@@ -81,7 +81,8 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:  # type: ignore[override]
         found: argparse.Namespace = super().parse_args(*arguments, **options)
         if found.data is not None:
-            wanted = [FIGURES[name].file for name in found.only]
+            asked = [FIGURES[name] for name in found.only]
+            wanted = [name for one in asked for name in (one.file, one.test_file) if name]
             if missing := [one for one in wanted if not (found.data / one).is_file()]:
                 self.error(f"there is no {', '.join(missing)} in {found.data}: name its folder")
         return found
@@ -124,16 +125,21 @@ class Rows:
 
 def rows_of(figure: Figure, folder: Path, seed: int) -> Rows:
     """Read, make and split a table by the problem's own code."""
-    problem = problems.get("table")
     values = {"path": folder / figure.file, "target": figure.target, "seed": seed}
     if figure.test_file:
         values["test_path"] = folder / figure.test_file
+    return made("table", values)[1]
+
+
+def made(name: str, values: dict[str, Any]) -> tuple[problems.Goal, Rows]:
+    """What a problem wants to know, and its rows, read, made and split by its own code."""
+    problem = problems.get(name)
     params = problems.parse(problem, values)
     raw = problem.load(params)
     goal, table = problem.goal(raw, params), problem.features(raw, params)
     split = problem.split(table, raw, params)
     rows = table.drop(columns=ROW)
-    return Rows(rows[split == "train"], rows[split == "test"], goal.target, goal.kind)
+    return goal, Rows(rows[split == "train"], rows[split == "test"], goal.target, goal.kind)
 
 
 def plain_xgboost(rows: Rows) -> models.FittedModel:

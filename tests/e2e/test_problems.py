@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from baton.lineage import lineage_of
@@ -64,29 +62,16 @@ def test_science_starts_later_on_what_engineering_has_kept(up, iris):
     assert max(r["start_time"] for r in subflows) < min(r["end_time"] for r in subflows)
 
 
-@pytest.fixture
-def trips(shared, tmp_path):
-    """TLC's files of three months, the first rows of each: test_golden_taxi.py learns them all."""
-    for month in ("2021-01", "2021-02", "2021-03"):
-        name = f"green_tripdata_{month}.parquet"
-        rows = next(pq.ParquetFile(shared("taxi_green") / name).iter_batches(TRIPS))
-        pq.write_table(pa.Table.from_batches([rows]), tmp_path / name)
-    return tmp_path
-
-
-TRIPS = 6000
-
-
-@pytest.mark.long  # test_golden_taxi.py learns them, test_problems.py of tests/contract predicts
-def test_taxi_trips_are_learnt_and_those_of_a_later_month_predicted(up, trips):
+@pytest.mark.long  # test_golden_taxi.py learns them, test_taxi.py makes rows to predict
+def test_taxi_trips_are_learnt_and_those_of_a_later_month_predicted(up, shared):
     """Trained on one month, scored on the next; the prediction needs no drop-off."""
     months = ("-p", "train=2021-01", "-p", "test=2021-02")
-    ran = up.baton("run", "taxi", *months, "-p", f"source={trips}", *BRIEFLY, "--json")
+    source = ("-p", f"source={shared('taxi_green')}")
+    ran = up.baton("run", "taxi", *months, *source, *BRIEFLY, "--json")
     assert ran.code == 0, ran.err
-    assert ran.json["metrics"]["rmse"] < 8
-    lineage = lineage_of(pq.read_schema(ran.json["results"]["features"]))
-    assert 0.9 * TRIPS < lineage["n_train"] <= TRIPS
-    assert 0.9 * TRIPS < lineage["n_test"] <= TRIPS
+    assert ran.json["metrics"]["rmse"] < 6.0
+    lineage = lineage_of(_schema(ran.json["results"]["features"]))
+    assert (lineage["n_train"], lineage["n_test"]) == (73_908, 61_921)
     folder = Path(ran.json["results"]["raw"]).parent
     kept = {path.name.rsplit("_", 1)[0] for path in folder.glob("source_*.parquet")}
     assert kept == {"source_train", "source_test"}
@@ -94,13 +79,19 @@ def test_taxi_trips_are_learnt_and_those_of_a_later_month_predicted(up, trips):
     answer = up.baton("predict", "taxi", "-p", "month=2021-03", "--json")
     assert answer.code == 0, answer.err
     table = pd.read_parquet(answer.json["results"]["new_predictions"])
-    assert answer.json["n_rows"] == len(table) == TRIPS
+    assert answer.json["n_rows"] == len(table) == 83_827
     assert table["predicted"].between(0, 70).mean() > 0.99
     assert answer.json["model"] == ran.json["model"]
     again = up.baton("predict", "taxi", "-p", "month=2021-03", "--json").json
     assert again["stages"][0]["cached"]
     event = {"event": {"name": ["baton.predictions.ready"]}}
     assert up.post("events/filter", {"filter": event})["total"] >= 2
+
+
+def _schema(path):
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(path)
 
 
 @pytest.mark.long  # test_golden_churn.py learns it; another database is learnt below

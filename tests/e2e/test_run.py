@@ -441,7 +441,7 @@ def test_schedules_make_runs(up):
     assert wait_for(lambda: up.runs("predict", **planned), seconds=90)
 
 
-@pytest.mark.long  # tests/integration/test_storage_faults.py has every file
+@pytest.mark.long  # damaged files: test_storage_faults.py; a lost model: test_notebook.py
 def test_a_truncated_result_and_a_lost_model_are_said_in_one_line(up):
     """What is damaged is named; the records of the chain stay as they are."""
     import mlflow

@@ -12,14 +12,8 @@ from tests.conftest import ROOT
 
 def test_the_plain_script_ends_with_the_metrics():
     """On few rows; `make bench` runs it on many."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/plain.py", "400", "0"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["accuracy"] > 0.8
+    (line,) = said("plain.py", "400", "0")
+    assert json.loads(line)["accuracy"] > 0.8
 
 
 @pytest.fixture
@@ -30,19 +24,20 @@ def folder(tmp_path):
     return tmp_path
 
 
+def ran(program, *arguments):
+    """A program of the benchmarks that has ended."""
+    command = [sys.executable, ROOT / "benchmarks" / program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def said(program, *arguments):
     """What a program of the benchmarks printed, in lines."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / program, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran(program, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
-@pytest.mark.long  # another program of the same tables is refused below
+@pytest.mark.long  # what it reads and fits: tests/unit/test_golden_tables.py
 def test_tools_beside_baton_get_the_same_rows(folder):
     """Baton alone here, as the others want environments of their own: figure, time, bytes."""
     data = ["--data", folder, "--only", "mpg"]
@@ -65,12 +60,7 @@ def test_best_stands_beside_good(folder):
 
 def test_a_table_that_there_is_not_is_refused():
     """With those that there are."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/tables.py", "--data", ".", "--only", "mgp"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran("tables.py", "--data", ".", "--only", "mgp")
     assert done.returncode == 2
     assert "no such table: mgp; there are mpg, beijing_pm25" in done.stderr
     assert "Traceback" not in done.stderr
@@ -78,34 +68,25 @@ def test_a_table_that_there_is_not_is_refused():
 
 def test_a_folder_without_the_tables_is_refused(tmp_path):
     """With the files that it has not."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/tables.py", "--data", tmp_path, "--only", "mpg"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    (tmp_path / "magic_train.csv").touch()
+    done = ran("tables.py", "--data", tmp_path, "--only", "mpg,magic")
     assert done.returncode == 2
-    assert f"there is no mpg.csv in {tmp_path}" in done.stderr
+    assert f"there is no mpg.csv, magic_test.csv in {tmp_path}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_the_figures_are_those_of_the_readme(tmp_path):
     """Each is found in its words there; what has no data is named, and is no success."""
-    done = _figures("--data", tmp_path)
+    done = ran("figures.py", "--data", tmp_path)
     assert done.returncode == 1
     assert done.stdout.count("is skipped: ") == 4
     assert "Traceback" not in done.stderr
-    assert _figures("--data", tmp_path / "nowhere").returncode == 2
+    assert ran("figures.py", "--data", tmp_path / "nowhere").returncode == 2
 
 
 @pytest.mark.long  # the golden tests hold the same figures, in fewer fits
 def test_the_figures_are_made_anew(shared):
     """By one command, on the real data."""
-    done = _figures("--data", shared("taxi_green").parent)
+    done = ran("figures.py", "--data", shared("taxi_green").parent)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 7
-
-
-def _figures(*arguments):
-    program = [sys.executable, ROOT / "benchmarks/figures.py"]
-    return subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)

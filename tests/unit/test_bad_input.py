@@ -463,7 +463,7 @@ def test_a_changed_record_of_a_chain_is_passed_over(n, tmp_path):
 CARD = b"flavors:\n  python_function:\n    data: data\n    loader_module: baton.models\nrun_id: a\n"
 
 
-@thousands(40)
+@thousands(100)
 def test_a_changed_card_of_mlflows_names_no_folder_elsewhere(n, tmp_path):
     """The folder beside it, or one line."""
     (tmp_path / "data").mkdir()

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from baton.encoding.precision import offset_and_knots, told_apart
-from baton.encoding.statistics import looked_up
+from baton.encoding.statistics import MOST_CODES, looked_up
 from baton.encoding.words import LOOKS, is_prose, vocabulary, word_columns
 from baton.errors import InputError
 from baton.terms import ColumnType
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
-MAX_LEVELS = 255
+MAX_LEVELS = MOST_CODES + 1
 """Most category levels of one column that are told apart; rarer ones become one level."""
 
 OTHER = "(other)"
