@@ -1,4 +1,4 @@
-"""Baton beside AutoGluon and FLAML: the same tables, the same splits, an environment for each.
+"""`good` and `best` beside AutoGluon and FLAML: same tables, same splits, an environment for each.
 
 Each table is read and split by Baton's own code, as `baton run table` does with seed 0; each tool
 gets the very same training rows and answers the same held-out rows, in a process of its own, one
@@ -45,7 +45,8 @@ class Tool:
 
 TOOLS = {
     "good": Tool((), None),
-    "autogluon": Tool(("autogluon.tabular[lightgbm,catboost,xgboost]==1.6.3"), 60.0),
+    "best": Tool((), 60.0),
+    "autogluon": Tool(("autogluon.tabular[lightgbm,catboost,xgboost]==1.6.3",), 60.0),
     "flaml": Tool(("flaml[automl]==2.7.0", "pyarrow"), 30.0),
 }
 """AutoGluon's preset is medium quality, of LightGBM, CatBoost and XGBoost."""

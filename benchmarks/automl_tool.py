@@ -43,6 +43,10 @@ class Task:
         """Where a tool's order of classes has those of the task."""
         return [list(classes).index(one) for one in self.classes]
 
+    def kind(self, kinds):
+        """Whether classes or numbers are predicted, in Baton's terms."""
+        return kinds.CLASSIFICATION if self.classes else kinds.REGRESSION
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -87,11 +91,25 @@ def _bytes_in(folder):
 def good(train, task):
     """Learn as `baton run table` does."""
     from baton import models
-    from baton.models.answers import output_of
     from baton.terms import Kind, Quality
 
-    kind = Kind.CLASSIFICATION if task.classes else Kind.REGRESSION
-    fitted = models.fit(train, models.Recipe(task.target, kind, family=Quality.GOOD.family))
+    recipe = models.Recipe(task.target, task.kind(Kind), family=Quality.GOOD.family)
+    return _learnt(models.fit(train, recipe), task)
+
+
+def best(train, task):
+    """Choose the best of several candidates for the time given."""
+    from tables import Rows, best_of
+
+    from baton.terms import Kind
+
+    rows = Rows(train, train[:0], task.target, task.kind(Kind))
+    return _learnt(best_of(rows, task.metric, task.seconds / 60, seed=0).model, task)
+
+
+def _learnt(fitted, task):
+    """One of Baton's own models."""
+    from baton.models.answers import output_of
 
     def answer(rows):
         output = output_of(fitted, rows)
@@ -152,7 +170,7 @@ def flaml(train, task):
     return Learnt(answer, lambda: len(pickle.dumps(automl.model)))
 
 
-TOOLS = {"good": good, "autogluon": autogluon, "flaml": flaml}
+TOOLS = {"good": good, "best": best, "autogluon": autogluon, "flaml": flaml}
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The stage that predicts new rows with a problem's newest model."""
+"""The stage that predicts new rows with a problem's champion."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ from baton.terms import ROW, SPLIT
 from baton.warning import as_table, left_aside
 from tasks.platform import results
 from tasks.platform.plan import Plan
-from tasks.platform.tracking import load_model, model_for, newest_version
+from tasks.platform.tracking import champion_of, load_model, model_for, newest_version
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ def plan_prediction(
     parameters : dict
         Those that differ from the parameters the model was trained with.
     version : int, optional
-        Version of the registered model; the newest if not given.
+        Version of the registered model; the champion if not given, or the newest where there is
+        no champion.
     chain : str
 
     Raises
@@ -98,7 +99,7 @@ def plan_prediction(
     """
     found = problems.get(problem)
     asked = {name: parameters.get(name) for name in found.names_models}
-    reference = newest_version(model_for(found, asked), problem, version)
+    reference = _chosen(model_for(found, asked), problem, version)
     model = load_model(reference)
     if "parameters" not in model.origin:
         raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
@@ -110,6 +111,16 @@ def plan_prediction(
         rows = read_first(found, params)
         source = results.digest_of_table(rows)
     return PredictionPlan(found, params, chain, reference, model, source, rows, aside)
+
+
+def _chosen(name: str, problem: str, version: int | None) -> ModelRef:
+    """Version that was asked for; else the champion, else the newest."""
+    if version is None and (champion := champion_of(name)):
+        return champion
+    found = newest_version(name, problem, version)
+    if version is None:
+        log.info("%s has no champion: its newest version, %d, predicts", name, found.version)
+    return found
 
 
 @task(name="read the source", persist_result=False, **results.retried())

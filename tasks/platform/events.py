@@ -79,6 +79,23 @@ def tell_failure(event: ChainFailed, attempt: int) -> None:
         log.warning("%s", error)
 
 
+def tell(event: Event, there: api.Access | None = None) -> None:
+    """Emit an event that no flow run stands behind: a person's.
+
+    Parameters
+    ----------
+    event : Event
+    there : Access, optional
+        Server that is told; that of this process's settings if not given.
+
+    Raises
+    ------
+    RuntimeError
+        If the server did not acknowledge it.
+    """
+    deliver(_body(event, str(uuid.uuid4()), 0) | {"related": []}, there)
+
+
 def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
     """What is posted of an event."""
     run = {
@@ -100,8 +117,8 @@ def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
     }
 
 
-def deliver(body: dict[str, Any]) -> None:
-    """Post an event until the server acknowledges it.
+def deliver(body: dict[str, Any], there: api.Access | None = None) -> None:
+    """Post an event until the server acknowledges it: this process's, if no other is given.
 
     Raises
     ------
@@ -109,7 +126,7 @@ def deliver(body: dict[str, Any]) -> None:
         If it never did, or said that it will not.
     """
     try:
-        with api.Client(access(), _WAITS) as client:
+        with api.Client(there or access(), _WAITS) as client:
             client.post("/events", [body])
     except api.ApiError as error:
         reason = f"event {body['event']} was not acknowledged by the server: {error}"

@@ -31,7 +31,7 @@ from pydantic import TypeAdapter
 from baton import disk
 from baton.atomic import write_bytes
 from baton.chain import stored
-from baton.chain.events import Key, ReportKey, TableRef
+from baton.chain.events import Key, PageRef, ReportKey, TableRef
 from baton.errors import StorageError
 from baton.lineage import digest_of_file, with_lineage
 from baton.settings import settings
@@ -357,8 +357,8 @@ def read(reference: TableRef, **options: Any) -> pa.Table:
     return stored.read_table(settings().results, reference, **options)
 
 
-def checked(reference: TableRef) -> Path:
-    """File of a table, after checking that it is the one that was announced.
+def checked(reference: TableRef | PageRef) -> Path:
+    """File of a table or a page, after checking that it is the one that was announced.
 
     Raises
     ------

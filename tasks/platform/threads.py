@@ -7,6 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 
-async def in_thread(task: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Run a task in a thread of its own, as part of the flow run that awaits it."""
-    await asyncio.to_thread(task, *args, **kwargs)
+async def in_thread(task: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return what a task does in a thread of its own, as part of the flow run that awaits it."""
+    return await asyncio.to_thread(task, *args, **kwargs)

@@ -42,8 +42,15 @@ _KEY_TAG = "baton.key"
 _DIGEST_TAG = "baton.digest"
 _PROBLEM_TAG = "baton.problem"
 _TARGET_TAG = "baton.target"
+_CHAIN_TAG = "baton.chain"
 _FILES_TAG = "baton.files"
 """Of a model version or a run: digest of the files that were logged."""
+
+CHAMPION = "champion"
+"""Alias of the version that answers."""
+
+PREVIOUS = "previous"
+"""Alias of the version that was the champion before."""
 
 _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 """What MLflow's errors are called that are of the moment."""
@@ -197,7 +204,7 @@ def registered_models(problem: str = "") -> list[Registered]:
 def _registered(found: Any) -> Iterator[Registered]:
     """What MLflow says of a registered model, if it has a version of ours."""
     if newest := max((int(one.version) for one in found.latest_versions or []), default=0):
-        champion = (found.aliases or {}).get("champion")
+        champion = (found.aliases or {}).get(CHAMPION)
         yield Registered(
             name=found.name,
             problem=found.tags.get(_PROBLEM_TAG, found.name.removeprefix("baton-")),
@@ -304,6 +311,82 @@ def newest_version(name: str, problem: str, version: int | None = None) -> Model
     return _reference(ours[0])
 
 
+def champion_of(name: str) -> ModelRef | None:
+    """Version of a registered model that carries the alias ``champion``; None if none does."""
+    found = aliases_of(name).get(CHAMPION)
+    return None if found is None else version_of(name, found)
+
+
+def aliases_of(name: str) -> dict[str, int]:
+    """Version of each alias of a registered model; empty where nothing is registered."""
+    from mlflow.exceptions import MlflowException
+
+    ensure_store()
+    try:
+        found = _client().get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    return {alias: int(version) for alias, version in found.items()}
+
+
+def version_of(name: str, number: int) -> ModelRef | None:
+    """Version of a registered model by its number; None if it is gone, or none of Baton's."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = _client().get_model_version(name, str(number))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return _reference(found) if _DIGEST_TAG in found.tags else None
+
+
+def move_aliases(name: str, wanted: Mapping[str, int | None]) -> None:
+    """Give each alias to a version, or to none; what is so already is left."""
+    client, there = _client(), aliases_of(name)
+    for alias, number in wanted.items():
+        if number is None and alias in there:
+            client.delete_registered_model_alias(name, alias)
+        elif number is not None and there.get(alias) != number:
+            client.set_registered_model_alias(name, alias, str(number))
+
+
+def tag_version(reference: ModelRef, tags: Mapping[str, str]) -> None:
+    """Say something of a version in tags of it."""
+    client = _client()
+    for tag, value in tags.items():
+        client.set_model_version_tag(reference.name, str(reference.version), tag, value)
+
+
+def facts_of_version(reference: ModelRef) -> dict[str, str]:
+    """Chain, problem and target of a version.
+
+    Raises
+    ------
+    InputError
+        If MLflow does not say them: an early version of Baton registered it.
+    """
+    client = _client()
+    of_run, of_model = (
+        client.get_run(reference.run_id).data.tags,
+        client.get_registered_model(reference.name).tags,
+    )
+    found = {
+        "chain": of_run.get(_CHAIN_TAG),
+        "problem": of_model.get(_PROBLEM_TAG),
+        "target": of_model.get(_TARGET_TAG),
+    }
+    if missing := [name for name, value in found.items() if not value]:
+        raise InputError(
+            f"model {reference.uri} does not say its {listed(missing)}: an early version of Baton"
+            " registered it; run its chain again, which registers it anew"
+        )
+    return found
+
+
 def _reference(found: Any) -> ModelRef:
     return ModelRef(
         name=found.name,
@@ -390,7 +473,7 @@ def _run(data: DatasetReady, key: str, what: str = "", *, is_once: bool = False)
     left = client.search_runs(
         [experiment], of_key if is_once else f"{of_key} and attributes.status != 'FINISHED'"
     )
-    tags = {_KEY_TAG: key, "baton.chain": data.chain, _PROBLEM_TAG: data.problem}
+    tags = {_KEY_TAG: key, _CHAIN_TAG: data.chain, _PROBLEM_TAG: data.problem}
     name = f"{what} {data.problem} {data.chain[:6]}".strip()
     run_id = (
         left[0].info.run_id
@@ -686,7 +769,7 @@ def champion_scores(data: DatasetReady) -> dict[str, float]:
     from mlflow.exceptions import MlflowException
 
     try:
-        champion = _client().get_model_version_by_alias(data.model_name, "champion")
+        champion = _client().get_model_version_by_alias(data.model_name, CHAMPION)
     except MlflowException:
         return {}
     found = _client().get_run(champion.run_id).data

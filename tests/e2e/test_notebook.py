@@ -40,7 +40,7 @@ def own(up, name, text):
 def test_the_notebook_is_a_stage_started_by_the_evaluation(up, toured):
     """Its page stands beside the report, and Prefect has a link to it."""
     stages = [stage["stage"] for stage in toured["stages"]]
-    assert stages == ["generate", "train", "evaluate", "notebook"]
+    assert stages == ["generate", "train", "evaluate", "promote", "notebook"]
     assert toured["stages"][3]["hop_seconds"] > 0
     page = Path(toured["notebook"])
     assert page.parent == Path(toured["report"]).parent

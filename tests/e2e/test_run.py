@@ -34,7 +34,7 @@ def spheres(up):
 
 def test_three_stages_complete_each_started_by_the_event_before(up, spheres):
     """No flow calls the next one: every later run was created by an automation."""
-    assert [s["stage"] for s in spheres["stages"]] == ["generate", "train", "evaluate"]
+    assert [s["stage"] for s in spheres["stages"]] == ["generate", "train", "evaluate", "promote"]
     assert {s["state"] for s in spheres["stages"]} == {"COMPLETED"}
     assert not any(s["cached"] for s in spheres["stages"])
     assert spheres["stages"][0]["hop_seconds"] is None

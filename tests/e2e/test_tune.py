@@ -37,8 +37,14 @@ def searched(up):
 
 
 def test_the_chain_has_the_stage_and_ends_with_the_best_hyperparameters(up, searched):
-    """generate, tune, train, evaluate; the model that is registered has what the search found."""
-    assert [one["stage"] for one in searched["stages"]] == ["generate", "tune", "train", "evaluate"]
+    """tune comes before train; the model that is registered has what the search found."""
+    assert [one["stage"] for one in searched["stages"]] == [
+        "generate",
+        "tune",
+        "train",
+        "evaluate",
+        "promote",
+    ]
     search = searched["search"]
     trials = pq.read_table(searched["results"]["trials"]).to_pylist()
     scored = [line for line in trials if line["state"] == "complete"]

@@ -214,7 +214,7 @@ def test_chains_of_two_servers_read_postgresql_and_mariadb(
     runs = [run for run in client.read_flow_runs() if run.deployment_id and run.run_count]
     assert {run.run_count for run in runs} == {1}
     stages = sorted(run.name.split()[0] for run in runs)
-    assert stages == sorted(["generate", "train", "evaluate"] * 2 + ["tune"])
+    assert stages == sorted(["generate", "train", "evaluate", "promote"] * 2 + ["tune"])
     trials = "select count(*) from trials where state = 'COMPLETE'"
     assert _ask(standing.databases["optuna"], trials) == [2]
     models = "select count(*) from model_versions where name like '%churn%'"

@@ -65,7 +65,13 @@ def test_a_chain_is_followed_to_what_it_made():
     """Its stages in their order, with hops, and the evaluation's event."""
     told = []
     seen = _followed(_Recorded(), tell=told.append)
-    assert [run.stage.value for run in seen.stages] == ["generate", "tune", "train", "evaluate"]
+    assert [run.stage.value for run in seen.stages] == [
+        "generate",
+        "tune",
+        "train",
+        "evaluate",
+        "promote",
+    ]
     assert seen.state == "COMPLETED"
     assert seen.evaluated.chain == SEARCHED
     assert [one.state for one in told] == ["COMPLETED"]

@@ -30,12 +30,12 @@ def _changed(name, **change):
 
 
 def test_the_chain_of_this_repository_is_read_in_the_order_of_its_events():
-    """generate, then train, then evaluate, because that is who expects whose event."""
+    """generate, train, evaluate, then promote, because that is who expects whose event."""
     chain = manifest.read(ROOT / "prefect.yaml")
-    assert chain.stages() == [Stage.GENERATE, Stage.TRAIN, Stage.EVALUATE]
+    assert chain.stages() == [Stage.GENERATE, Stage.TRAIN, Stage.EVALUATE, Stage.PROMOTE]
     asked = Options(notebook="tour").labels
     assert chain.stages(labels=asked) == [*chain.stages(), Stage.NOTEBOOK]
-    assert chain.stages(Stage.TRAIN, asked) == [Stage.TRAIN, Stage.EVALUATE, Stage.NOTEBOOK]
+    assert chain.stages(Stage.TRAIN, asked) == [*chain.stages()[1:], Stage.NOTEBOOK]
     assert chain.generator_of("table").name == "generate-table"
     assert chain.generator_of("nobody") is None
 

@@ -28,7 +28,7 @@ FLOWS, RUNS = RECORDED["flows"], RECORDED["runs"]
 EVENTS = RECORDED["events"][::-1]
 CHAIN = manifest.read(ROOT / "prefect.yaml")
 SEARCHED, REFUSED = "dba479b32421", "ff9a69bed202"
-STAGES = ["generate", "tune", "train", "evaluate"]
+STAGES = ["generate", "tune", "train", "evaluate", "promote"]
 
 
 def _run(stage, chain_id=SEARCHED):
@@ -141,12 +141,14 @@ def test_a_mistake_in_the_input_is_known_by_the_runs_label():
 def test_events_tell_hops_and_what_was_made():
     """A hop is the time from the event that starts a stage to the stage's first line."""
     chain = _chain()
-    assert runs.awaited_events(chain) == {event["event"] for event in EVENTS}
+    names = [event["event"] for event in EVENTS]
+    assert runs.are_told(chain, names)
+    assert not any(runs.are_told(chain, {*names} - {name}) for name in names)
     told = runs.with_events(chain, EVENTS, CHAIN)
     hops = [run.hop_seconds for run in told.stages]
     assert hops[0] is None
-    assert [round(hop, 3) for hop in hops[1:]] == [2.988, 1.554, 1.645]
-    assert told.evaluated.chain == SEARCHED
+    assert [round(hop, 3) for hop in hops[1:]] == [2.988, 1.554, 1.645, 1.232]
+    assert told.evaluated.chain == told.decided.chain == SEARCHED
     assert told.predicted is told.noted is None
 
 

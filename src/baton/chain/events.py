@@ -69,6 +69,8 @@ class EventName(StrEnum):
     STUDY_FINISHED = "baton.study.finished"
     MODEL_TRAINED = "baton.model.trained"
     MODEL_EVALUATED = "baton.model.evaluated"
+    MODEL_PROMOTED = "baton.model.promoted"
+    MODEL_REJECTED = "baton.model.rejected"
     NOTEBOOK_READY = "baton.notebook.ready"
     PREDICTIONS_READY = "baton.predictions.ready"
     CHAIN_FAILED = "baton.chain.failed"
@@ -81,6 +83,7 @@ class Stage(StrEnum):
     TUNE = "tune"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    PROMOTE = "promote"
     NOTEBOOK = "notebook"
     PREDICT = "predict"
 
@@ -352,6 +355,45 @@ class ModelEvaluated(Event):
             "shap_global": self.shap_global,
             "shap_local": self.shap_local,
         }
+
+
+class _Decided(_Frozen):
+    model: ModelRef
+    """The version that was decided about."""
+    target: Text
+    """Column that is predicted."""
+    champion: PositiveInt | None
+    """Version that is the champion from then on."""
+    previous: PositiveInt | None
+    """Version that carries the alias ``previous`` from then on."""
+    by: Text
+    """Who decided: `gate`, or a person."""
+    reason: Text
+    """Why, in one line."""
+    metric: str = ""
+    """That decided."""
+    value: FiniteFloat | None = None
+    """The version's, on the rows held out for it."""
+    page: PageRef | None = None
+    """The chain's report, with the decision."""
+
+
+class ModelPromoted(_Decided, Event):
+    """A version is the champion."""
+
+    event = EventName.MODEL_PROMOTED
+    subject = "model"
+
+
+class ModelRejected(_Decided, Event):
+    """A version is not to be the champion; the one that was stays."""
+
+    event = EventName.MODEL_REJECTED
+    subject = "model"
+
+
+ModelDecided = ModelPromoted | ModelRejected
+"""What the gate announces."""
 
 
 class NotebookReady(Event):

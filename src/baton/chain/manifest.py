@@ -24,6 +24,8 @@ EMITTED_BY: dict[EventName, Stage] = {
     EventName.STUDY_FINISHED: Stage.TUNE,
     EventName.MODEL_TRAINED: Stage.TRAIN,
     EventName.MODEL_EVALUATED: Stage.EVALUATE,
+    EventName.MODEL_PROMOTED: Stage.PROMOTE,
+    EventName.MODEL_REJECTED: Stage.PROMOTE,
     EventName.NOTEBOOK_READY: Stage.NOTEBOOK,
     EventName.PREDICTIONS_READY: Stage.PREDICT,
 }

@@ -12,7 +12,9 @@ from baton.chain import stored
 from baton.chain.events import (
     Coverage,
     DecisionThreshold,
+    ModelDecided,
     ModelEvaluated,
+    ModelPromoted,
     ModelRef,
     PageRef,
     PredictionsReady,
@@ -42,6 +44,7 @@ _NOTHING: Json = {
     "leaderboard": [],
     "warnings": [],
     "model": None,
+    "decision": None,
     "results": {},
     "report": None,
     "notebook": None,
@@ -124,6 +127,8 @@ def _made(chain: ChainRun, results: _Results) -> Json:
         content["warnings"] = _lines(warned, results.folder, _UNREADABLE)
     if chain.evaluated:
         content |= _evaluated(chain.evaluated, results)
+    if chain.decided:
+        content |= _decided(chain.decided, results)
     if chain.predicted:
         content |= _predicted(chain.predicted, results)
     if chain.noted:
@@ -151,6 +156,15 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
         "report": results.place_of(evaluated.report),
         **({"search": _searched(study, results.folder)} if study else {}),
     }
+
+
+def _decided(decided: ModelDecided, results: _Results) -> Json:
+    """What the gate said, and the report with it."""
+    wanted = {"champion", "previous", "by", "reason", "metric", "value"}
+    said = decided.model_dump(mode="json", include=wanted)
+    is_promoted = isinstance(decided, ModelPromoted)
+    found: Json = {"decision": {"promoted": is_promoted, "version": decided.model.version, **said}}
+    return found | ({"report": results.place_of(decided.page)} if decided.page else {})
 
 
 def _stated(found: Coverage | DecisionThreshold | None) -> Json | None:

@@ -79,6 +79,16 @@ def named(settings: Settings, name: str) -> ModelEvaluated:
     raise InputError(f"no chain, problem or model {name!r} in {settings.home}{there}")
 
 
+def of_problem(settings: Settings, problem: str) -> list[ModelEvaluated]:
+    """Every chain of a problem that ended in this home; damaged records are passed over."""
+    found = []
+    for path in settings.chains.glob("*.json"):
+        with suppress(InputError, OSError):
+            if (one := _read(path)) and one.problem == problem:
+                found.append(one)
+    return found
+
+
 def names_of_models(settings: Settings, problem: str) -> frozenset[str]:
     """Names of the registered models of a problem whose chains ended in this home."""
     found = (_read(path) for path in settings.chains.glob("*.json") if path.is_file())

@@ -16,7 +16,10 @@ from pydantic import ValidationError
 from baton.chain.events import (
     DatasetReady,
     Event,
+    ModelDecided,
     ModelEvaluated,
+    ModelPromoted,
+    ModelRejected,
     NotebookReady,
     PredictionsReady,
     Stage,
@@ -75,6 +78,7 @@ class ChainRun:
     problem: str
     stages: tuple[StageRun, ...]
     evaluated: ModelEvaluated | None = None
+    decided: ModelDecided | None = None
     predicted: PredictionsReady | None = None
     noted: NotebookReady | None = None
     ready: DatasetReady | None = None
@@ -217,10 +221,10 @@ def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
     )
 
 
-def awaited_events(chain: ChainRun) -> set[str]:
-    """Names of the events that the chain's completed stages announced."""
+def are_told(chain: ChainRun, names: Collection[str]) -> bool:
+    """Tell whether each of the chain's completed stages is among those that these events are of."""
     completed = {run.stage for run in chain.stages if run.state == "COMPLETED"}
-    return {event.value for event, stage in EMITTED_BY.items() if stage in completed}
+    return completed <= {stage for event, stage in EMITTED_BY.items() if event.value in names}
 
 
 def with_events(chain: ChainRun, events: list[Json], manifest: Manifest) -> ChainRun:
@@ -237,6 +241,7 @@ def with_events(chain: ChainRun, events: list[Json], manifest: Manifest) -> Chai
         chain,
         stages=tuple(_with_hop(run, manifest, events) for run in chain.stages),
         evaluated=_last(events, ModelEvaluated),
+        decided=_decided(events),
         predicted=_last(events, PredictionsReady),
         noted=_last(events, NotebookReady),
         ready=_last(events, DatasetReady),
@@ -250,6 +255,15 @@ def _last(events: list[Json], kind: type[E]) -> E | None:
         return kind.model_validate(payloads[-1]) if payloads else None
     except ValidationError:
         return None
+
+
+def _decided(events: list[Json]) -> ModelDecided | None:
+    """What the gate said last."""
+    kinds: dict[str, type[ModelDecided]] = {
+        kind.event.value: kind for kind in (ModelPromoted, ModelRejected)
+    }
+    said = [event for event in events if event["event"] in kinds]
+    return _last(said, kinds[said[-1]["event"]]) if said else None
 
 
 def _with_hop(run: StageRun, manifest: Manifest, events: list[Json]) -> StageRun:

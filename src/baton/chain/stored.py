@@ -73,14 +73,14 @@ def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:
         return pq.read_table(pa.BufferReader(content), **options)
 
 
-def checked(results: Path, reference: TableRef) -> Path:
-    """File of a table, after checking that it is the one that was announced.
+def checked(results: Path, reference: TableRef | PageRef) -> Path:
+    """File of a table or a page, after checking that it is the one that was announced.
 
     Parameters
     ----------
     results : Path
         Folder of results.
-    reference : TableRef
+    reference : TableRef or PageRef
 
     Raises
     ------
@@ -92,14 +92,14 @@ def checked(results: Path, reference: TableRef) -> Path:
     return path
 
 
-def _present(results: Path, reference: TableRef) -> Path:
+def _present(results: Path, reference: TableRef | PageRef) -> Path:
     path = path_of(results, reference)
     if not path.is_file():
         raise InputError(f"result {reference.key} is missing: run its chain again")
     return path
 
 
-def _check(reference: TableRef, digest: str) -> None:
+def _check(reference: TableRef | PageRef, digest: str) -> None:
     if digest != reference.digest:
         raise InputError(
             f"result {reference.key} is not the file that was announced (SHA-256 differs):"

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from baton.chain.events import TRIAL, Stage
 
-_LATER_FIRST = (Stage.NOTEBOOK, Stage.EVALUATE, Stage.TRAIN, Stage.TUNE)
+_LATER_FIRST = (Stage.PROMOTE, Stage.NOTEBOOK, Stage.EVALUATE, Stage.TRAIN, Stage.TUNE)
 """A chain that is nearly done ends before another begins."""
 
 

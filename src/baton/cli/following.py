@@ -140,10 +140,9 @@ def follow(
 
 def with_events(server: Server, manifest: Manifest, chain: ChainRun) -> ChainRun:
     """Add what only the events tell; a server writes them a moment after it acknowledged them."""
-    awaited = runs.awaited_events(chain)
     end = time.monotonic() + _EVENTS_SECONDS
     while True:
         events = server.events_of(chain.id)
-        if awaited <= {event["event"] for event in events} or time.monotonic() > end:
+        if runs.are_told(chain, {event["event"] for event in events}) or time.monotonic() > end:
             return runs.with_events(chain, events, manifest)
         time.sleep(_SECONDS_BETWEEN_LOOKS)

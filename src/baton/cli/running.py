@@ -169,7 +169,7 @@ def predict(
     answers: Answers | None = None,
     as_json: AsJson = False,
 ) -> int:
-    """Predict new rows with the newest model of PROBLEM.
+    """Predict new rows with the champion of PROBLEM.
 
     The rows are read as the training rows were, by the same parameters but for those given. Of
     several tables' models, `-p name=` or `-p target=` says which; `baton models` lists them.
@@ -189,7 +189,8 @@ def predict(
     Parameters
     ----------
     version
-        Version of the registered model; the newest if not given.
+        Version of the registered model; the champion if not given, or the newest where there is
+        none.
     out
         File to write the answers to: .csv, .tsv or .parquet.
     id

@@ -20,6 +20,7 @@ from baton.words.text import counted, elide, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from baton.chain.decisions import Decision
     from baton.chain.runs import ChainRun, Json, StageRun
     from baton.showing.compared import Compared
     from tasks.explaining import ExplainedRow
@@ -115,13 +116,20 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
     if made.get("search"):
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
-        model = made["model"]
-        _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
+        _model(console, made["model"], made["decision"])
     others = {name: made.get(name) for name in ("answers", "report", "notebook")}
     places = made["results"] | others | pages
     for name, place in places.items():
         if place:
             _say(console, name, place)
+
+
+def _model(console: Console, model: Json, decision: Json | None) -> None:
+    """Print which version it is, and whether it is the champion."""
+    _say(console, "model", f"{model['uri']} (MLflow run {model['run_id']})")
+    if decision:
+        said = "promoted" if decision["promoted"] else "not promoted"
+        _say(console, said, decision["reason"])
 
 
 def _judgement(console: Console, made: Json) -> None:
@@ -322,6 +330,54 @@ def model_list(console: Console, models: list[Registered], place: str) -> None:
     ]
     none = f"no models yet {place}; `baton run spheres` trains one"
     _list(console, headings, [[escape(cell) for cell in line] for line in lines], none)
+
+
+def decision_facts(one: Decision) -> Json:
+    """What is said of a decision, ready for JSON."""
+    hidden = {"model", "evidence", "gate", "decided_for", "value_low", "value_high"}
+    return one.model_dump(mode="json", exclude=hidden) | {"interval": _interval_of(one)}
+
+
+def champion_facts(one: Decision) -> Json:
+    """What is said of a champion, ready for JSON."""
+    said = one.model_dump(mode="json", include={"at", "by", "reason", "metric", "value"})
+    return {"version": one.champion, **said, "interval": _interval_of(one)}
+
+
+def _interval_of(one: Decision) -> list[float | None] | None:
+    return None if one.value_low is None else [one.value_low, one.value_high]
+
+
+def decision_list(
+    console: Console, name: str, known: Sequence[Decision], champion: int | None
+) -> None:
+    """Print a line for each decision about a model, and which version is the champion."""
+    headings = ("when", "decided", "version", "champion", "score", "by", "why")
+    lines = [
+        (
+            f"{one.at.astimezone():%Y-%m-%d %H:%M}",
+            one.outcome.value,
+            str(one.version),
+            str(one.champion or ""),
+            _score_of(one),
+            escape(one.by),
+            escape(one.reason),
+        )
+        for one in known
+    ]
+    _list(console, headings, lines, f"nothing was decided about {name} yet")
+    said = f"version {champion} of {name} is the champion" if champion else f"{name} has none"
+    if known and known[-1].champion != champion:
+        said += ": moved in MLflow since the last decision"
+    console.print(said, highlight=False, markup=False, soft_wrap=True)
+
+
+def _score_of(one: Decision) -> str:
+    if one.value is None:
+        return ""
+    low, high = one.value_low, one.value_high
+    within = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
+    return f"{one.metric} {number(one.value)}{within}"
 
 
 def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:

@@ -104,6 +104,8 @@ def differences(
     outputs: tuple[Any, Any],
     classes: tuple[Sequence[Any], Sequence[Any]] = ((), ()),
     *,
+    said: tuple[Any, Any] = (None, None),
+    weights: Any = None,
     units: Any = None,
     n_resamples: int = N_RESAMPLES,
     level: float = 0.95,
@@ -113,12 +115,14 @@ def differences(
 
     Parameters
     ----------
-    kind, y_true, units, n_resamples, level, seed
+    kind, y_true, weights, units, n_resamples, level, seed
         As in :func:`bootstrap`.
     outputs : (array-like, array-like)
         What each of the two answers.
     classes : (sequence, sequence)
         Classes of each.
+    said : (array-like, array-like)
+        Labels that each says; the most probable ones if not given.
 
     Returns
     -------
@@ -137,15 +141,15 @@ def differences(
     if n_units < 2:
         return {}
     held = [
-        classified(y_true, output, labels)
+        classified(y_true, output, labels, y_pred, weights)
         if kind is Kind.CLASSIFICATION
-        else estimated(y_true, output)
-        for output, labels in zip(outputs, classes, strict=True)
+        else estimated(y_true, output, weights)
+        for output, labels, y_pred in zip(outputs, classes, said, strict=True)
     ]
     first, second = (_draws(one, codes, n_drawn, seed) for one in held)
     both = [name for name in names(kind) if name in first and name in second]
     ranges = {name: _range(second[name] - first[name], n_units, level) for name in both}
-    if units is None and (ends := ranges.get(Metric.ACCURACY)):
+    if units is None and weights is None and (ends := ranges.get(Metric.ACCURACY)):
         wide = paired_shares(_is_right(held[0]), _is_right(held[1]), level)
         ranges[Metric.ACCURACY] = (min(ends[0], wide[0]), max(ends[1], wide[1]))
     return {name.value: one for name, one in ranges.items() if one is not None}

@@ -1,0 +1,26 @@
+"""The stage that decides whether an evaluated model becomes the champion."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas import State
+
+from baton.chain.events import ModelEvaluated, Stage
+from tasks.platform.events import announce
+from tasks.platform.stage import stage
+from tasks.platform.threads import in_thread
+from tasks.promotion import decided, model_decided, of_one_model, plan_promotion, show_decision
+
+
+@flow(name=Stage.PROMOTE.value)
+async def promote(evaluated: ModelEvaluated, gate: dict[str, Any] | None = None) -> State[Any]:
+    """Compare a challenger with the champion on the same rows and move the alias if it is better.
+
+    `gate` says what it must show: metric, margin, confidence, floor, guard, allow_leak.
+    """
+    with stage(Stage.PROMOTE, evaluated.problem, evaluated.chain):
+        plan = plan_promotion(evaluated, gate or {})
+        with of_one_model(plan.name):
+            decision, cached = await in_thread(decided, plan)
+        page = show_decision(plan, decision)
+        return announce(model_decided(plan, decision, page), cached=cached)

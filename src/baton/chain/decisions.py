@@ -1,0 +1,199 @@
+"""The log of a model's champions: who or what decided, on which evidence, in which order.
+
+One small Parquet file an entry, numbered, never written again; pandas or DuckDB open the folder
+as one table. An entry is first written as an intent, which becomes the entry once the aliases in
+MLflow are what it says: an end in between is finished by whoever looks next. Moving aliases
+belongs in ``tasks/promotion.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from baton import disk
+from baton.atomic import write_bytes
+from baton.errors import InputError
+from baton.settings import Settings
+
+GATE = "gate"
+"""Who decided, where no person did."""
+
+_FILE = re.compile(r"\d{6}\.parquet")
+_INTENT = "_intent"
+"""What a reader of the folder as one table passes over."""
+
+
+class Outcome(StrEnum):
+    """What was decided."""
+
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled back"
+
+
+class Decision(BaseModel):
+    """One entry of the log."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
+    )
+
+    number: PositiveInt
+    """Place in the log, from 1."""
+    at: datetime
+    """When it was decided."""
+    model: str
+    """Name in MLflow's registry."""
+    outcome: Outcome
+    """What was decided."""
+    version: PositiveInt
+    """What it was decided about: the challenger; the champion that was taken back."""
+    champion: PositiveInt | None
+    """Champion from then on; none where there is none."""
+    previous: PositiveInt | None
+    """Carries the alias ``previous`` from then on."""
+    by: str
+    """`gate`, or the person."""
+    reason: str
+    """Why, in one line."""
+    metric: str = ""
+    """That decided."""
+    value: float | None = None
+    """The challenger's, on the rows held out for it; the champion's own, where a person decided."""
+    value_low: float | None = None
+    """Lower end of its 95 % interval."""
+    value_high: float | None = None
+    """Upper end."""
+    champion_value: float | None = None
+    """The champion's, on the same rows."""
+    gain: float | None = None
+    """Above 0 where the challenger is better."""
+    low: float | None = None
+    """Lower end of the gain's interval."""
+    high: float | None = None
+    """Upper end."""
+    n_rows: int | None = None
+    """Rows that both were scored on."""
+    gate: str = ""
+    """What a challenger had to show, as JSON."""
+    evidence: str = ""
+    """All that was measured, as JSON."""
+    chain: str = ""
+    """Chain of the challenger."""
+    decided_for: str = ""
+    """Digest of what the decision follows from; the same again is not decided twice."""
+
+
+def place(settings: Settings, model: str) -> Path:
+    """Folder of a model's log."""
+    return settings.results / "decisions" / model
+
+
+def read(settings: Settings, model: str) -> tuple[Decision, ...]:
+    """Every decision about a model, the oldest first.
+
+    Raises
+    ------
+    InputError
+        If an entry is damaged: the fact, and the fix.
+    """
+    return tuple(map(_decision, _entries(place(settings, model))))
+
+
+def _entries(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _FILE.fullmatch(path.name))
+
+
+def intended(settings: Settings, model: str) -> Decision | None:
+    """Return the decision whose aliases may not have been moved yet; None if there is none."""
+    path = place(settings, model) / _INTENT
+    return _decision(path) if path.exists() else None
+
+
+def intend(settings: Settings, decision: Decision) -> None:
+    """Write down what is about to be done."""
+    folder = place(settings, decision.model)
+    folder.mkdir(parents=True, exist_ok=True)
+    with disk.told(settings.results):
+        write_bytes(folder / _INTENT, _bytes(decision))
+
+
+def append(settings: Settings, decision: Decision) -> None:
+    """Add what was intended to the log; one that stands there already is left."""
+    folder = place(settings, decision.model)
+    (folder / _INTENT).replace(folder / f"{decision.number:06d}.parquet")
+
+
+def next_number(settings: Settings, model: str) -> int:
+    """Place of the next entry."""
+    entries = _entries(place(settings, model))
+    return int(entries[-1].stem) + 1 if entries else 1
+
+
+def _bytes(decision: Decision) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([_plain(decision)], schema=_schema()), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    return decision.model_dump() | {"outcome": decision.outcome.value}
+
+
+def _schema() -> Any:
+    """Types of the columns, the same in every entry: one folder is one table."""
+    import pyarrow as pa
+
+    numbers = ("number", "version", "champion", "previous", "n_rows")
+    values = ("value", "value_low", "value_high", "champion_value", "gain", "low", "high")
+    types: dict[str, Any] = dict.fromkeys(numbers, pa.int64())
+    types |= dict.fromkeys(values, pa.float64()) | {"at": pa.timestamp("us", tz="UTC")}
+    return pa.schema([(name, types.get(name, pa.string())) for name in Decision.model_fields])
+
+
+def _decision(path: Path) -> Decision:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        (line,) = pq.read_table(path).to_pylist()
+        return Decision.model_validate(line)
+    except (OSError, ValueError, pa.ArrowException, ValidationError):
+        raise InputError(
+            f"{path} is no whole decision: put it back from a copy, or move it away; MLflow's"
+            " aliases say which version is the champion"
+        ) from None
+
+
+def champions(decisions: tuple[Decision, ...]) -> Iterator[Decision]:
+    """Return the decisions that made another version the champion, the oldest first."""
+    return (one for one in decisions if one.outcome is not Outcome.REJECTED)
+
+
+def scored(decisions: tuple[Decision, ...], version: int) -> dict[str, Any]:
+    """What was measured of a version when it was decided about; nothing where it never was."""
+    wanted = ("metric", "value", "value_low", "value_high")
+    for one in reversed(decisions):
+        if one.by == GATE and one.version == version and one.value is not None:
+            return {name: getattr(one, name) for name in wanted}
+    return {}
+
+
+def withdrawn(decisions: tuple[Decision, ...], version: int) -> str:
+    """When and by whom a version was taken back, if that was the last that was done with it."""
+    about = [one for one in champions(decisions) if version in {one.version, one.champion}]
+    if not about or about[-1].outcome is not Outcome.ROLLED_BACK or about[-1].version != version:
+        return ""
+    return f"by {about[-1].by} on {about[-1].at:%Y-%m-%d}: {about[-1].reason}"

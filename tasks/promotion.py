@@ -1,0 +1,444 @@
+"""Deciding about a challenger: scoring it beside the champion, moving the alias, keeping the log.
+
+What a challenger must show is in ``baton.evaluation.gate``, the log in ``baton.chain.decisions``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+
+from baton import disk
+from baton.atomic import write_bytes
+from baton.bonds import bonds_of
+from baton.chain import decisions, records
+from baton.chain.decisions import GATE, Decision, Outcome
+from baton.chain.events import (
+    DatasetReady,
+    ModelDecided,
+    ModelEvaluated,
+    ModelPromoted,
+    ModelRef,
+    ModelRejected,
+    PageRef,
+)
+from baton.errors import InputError, NoModelError
+from baton.evaluation import metrics
+from baton.evaluation.gate import Answer, Evidence, Gate, Paired, Verdict, decide, paired
+from baton.lineage import digest_of, digest_of_file, folder
+from baton.metric import Metric
+from baton.models.answers import output_of
+from baton.settings import settings
+from baton.showing.decided import with_decision
+from baton.terms import SPLIT, Kind, Split
+from baton.warning import WarningKind, of_table
+from baton.weights import weights_of
+from tasks.platform import results
+from tasks.platform.stage import exclusive
+from tasks.platform.tracking import (
+    CHAMPION,
+    PREVIOUS,
+    aliases_of,
+    champion_of,
+    facts_of_version,
+    load_model,
+    move_aliases,
+    tag_version,
+    version_of,
+)
+
+log = logging.getLogger(__name__)
+
+_Pair = tuple[Any, Any]
+"""Champion and challenger."""
+
+_UNFIT = (InputError, KeyError, ValueError, TypeError)
+"""What a model answers rows with that it was not made for."""
+
+
+def of_one_model(name: str) -> AbstractContextManager[None]:
+    """Held by whoever decides about a model: one at a time, so that none is against a stale one."""
+    return exclusive(f"champion/{name}")
+
+
+@dataclass(frozen=True)
+class PromotionPlan:
+    """Which challenger is to be decided about, and by what."""
+
+    evaluated: ModelEvaluated
+    gate: Gate
+
+    @property
+    def data(self) -> DatasetReady:
+        """The challenger's data set."""
+        return self.evaluated.data
+
+    @property
+    def name(self) -> str:
+        """Name of the model in the registry."""
+        return self.evaluated.model.name
+
+    @cached_property
+    def metric(self) -> Metric:
+        """Metric that decides."""
+        return self.gate.metric or metrics.parse(self.data.headline)
+
+
+def plan_promotion(evaluated: ModelEvaluated, gate: dict[str, Any]) -> PromotionPlan:
+    """Settle by what a challenger is decided about.
+
+    Raises
+    ------
+    InputError
+        If the gate is not understood, or its metric is of another kind.
+    """
+    try:
+        found = Gate.model_validate(gate)
+    except ValueError as error:
+        first = error.errors(include_url=False)[0] if hasattr(error, "errors") else {}
+        where = ".".join(map(str, first.get("loc", ())))
+        raise InputError(f"gate: {where}: {first.get('msg', error)}") from None
+    for one in (found.metric, found.guard):
+        if one is not None and one not in metrics.names(evaluated.data.kind):
+            raise InputError(
+                f"gate: {one.value} is no metric of a {evaluated.data.kind.value}; there are:"
+                f" {', '.join(name.value for name in metrics.names(evaluated.data.kind))}"
+            )
+    return PromotionPlan(evaluated, found)
+
+
+@task(name="decide", persist_result=False)
+def decided(plan: PromotionPlan) -> tuple[Decision, bool]:
+    """Decide about the challenger, once, and have the aliases say it.
+
+    It is to be called while :func:`of_one_model` is held.
+
+    Returns
+    -------
+    Decision, bool
+        Whether it was decided before.
+    """
+    finish(plan.name)
+    known = decisions.read(settings(), plan.name)
+    if (found := _decided_before(plan, known)) is not None:
+        return found, True
+    evidence = weigh(plan, known)
+    verdict = decide(evidence, plan.gate)
+    log.info("%s: %s", "promoted" if verdict.is_promoted else "not promoted", verdict.reason)
+    return carry_out(entry_of(plan, evidence, verdict)), False
+
+
+def _decided_before(plan: PromotionPlan, known: tuple[Decision, ...]) -> Decision | None:
+    """What was decided for this chain, or is so: the champion stays, a rejection is said again."""
+    version, champion = plan.evaluated.model.version, aliases_of(plan.name).get(CHAMPION)
+    for one in reversed(known):
+        if champion == version and one.outcome is not Outcome.REJECTED:
+            return one if one.champion == version else None
+        is_again = one.outcome is Outcome.REJECTED and one.decided_for == _decides(plan, champion)
+        is_ours = one.by == GATE and one.version == version
+        if is_ours and (is_again or one.chain == plan.evaluated.chain):
+            return one
+    return None
+
+
+def _decides(plan: PromotionPlan, champion: int | None) -> str:
+    """Digest of what a rejection follows from."""
+    evaluated = plan.evaluated
+    return digest_of(
+        {
+            "challenger": evaluated.model.digest,
+            "champion": champion,
+            "rows": evaluated.data.features.digest,
+            "gate": plan.gate.model_dump(mode="json"),
+        }
+    )
+
+
+def weigh(plan: PromotionPlan, known: tuple[Decision, ...]) -> Evidence:
+    """Measure what the decision is made of."""
+    evaluated, reference = plan.evaluated, champion_of(plan.name)
+    warned = of_table(results.read(evaluated.warnings)) if evaluated.warnings else ()
+    found = Evidence(
+        version=evaluated.model.version,
+        metric=plan.metric.value,
+        value=evaluated.scores.get(plan.metric.value),
+        champion=reference.version if reference else None,
+        is_greater_better=metrics.GREATER_IS_BETTER[plan.metric],
+        leaks=tuple(one.message for one in warned if one.kind is WarningKind.LEAK),
+        withdrawn=decisions.withdrawn(known, evaluated.model.version),
+    )
+    if reference is None or reference.version == evaluated.model.version:
+        return found
+    return _beside(plan, reference, found)
+
+
+def _beside(plan: PromotionPlan, reference: ModelRef, found: Evidence) -> Evidence:
+    """Add how both do on the same rows."""
+    try:
+        pair = load_model(reference), load_model(plan.evaluated.model)
+        rows = _HeldOut.of(plan.data, pair)
+        found = replace(found, paired=rows.compared(pair, plan.metric, plan.gate))
+        if plan.gate.guard:
+            found = replace(found, guarded=rows.compared(pair, plan.gate.guard, plan.gate))
+    except _UNFIT as error:
+        return replace(found, obstacle=" ".join(str(error).split())[:300])
+    with suppress(*_UNFIT):  # shown where it can be
+        if earlier := _rows_of_champion(plan, reference, pair):
+            found = replace(found, earlier=earlier.compared(pair, plan.metric, plan.gate))
+    return found
+
+
+def _rows_of_champion(plan: PromotionPlan, reference: ModelRef, pair: _Pair) -> _HeldOut | None:
+    """Rows held out for the champion, if they are others and still here."""
+    for one in records.of_problem(settings(), plan.data.problem):
+        if one.model == reference and one.data.features.digest != plan.data.features.digest:
+            return _HeldOut.of(one.data, pair)
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Rows that were held out."""
+
+    data: DatasetReady
+    frame: Any
+
+    @classmethod
+    def of(cls, data: DatasetReady, pair: _Pair) -> _HeldOut:
+        """Read those of a data set.
+
+        Raises
+        ------
+        InputError
+            If one of two models predicts another column.
+        """
+        targets = {data.target, *(model.target for model in pair)}
+        if targets != {data.target}:
+            raise InputError(f"they predict different columns: {', '.join(sorted(targets))}")
+        table = results.read(data.features, filters=[(SPLIT, "==", Split.TEST.value)])
+        return cls(data, table.to_pandas())
+
+    def compared(self, pair: _Pair, metric: Metric, gate: Gate) -> Paired | None:
+        """Compare champion and challenger on them."""
+        champion, challenger = (self._answer(model) for model in pair)
+        return paired(
+            self.data.kind,
+            metric.value,
+            self.frame[self.data.target].to_numpy(),
+            champion,
+            challenger,
+            weights=weights_of(self.frame),
+            units=bonds_of(self.frame).units(),
+            confidence=gate.confidence,
+            seed=self.data.seed,
+        )
+
+    def _answer(self, model: Any) -> Answer:
+        output = output_of(model, self.frame.drop(columns=[self.data.target]))
+        if self.data.kind is Kind.REGRESSION:
+            return Answer(output)
+        return Answer(output, model.classes, model.labels(output))
+
+
+def entry_of(plan: PromotionPlan, evidence: Evidence, verdict: Verdict) -> Decision:
+    """Entry of the log about what the gate decided."""
+    there, version = aliases_of(plan.name), evidence.version
+    is_new = verdict.is_promoted and there.get(CHAMPION) != version
+    seen, ends = evidence.paired, plan.evaluated.intervals.get(evidence.metric, (None, None))
+    return Decision(
+        number=decisions.next_number(settings(), plan.name),
+        at=datetime.now(UTC),
+        model=plan.name,
+        outcome=Outcome.PROMOTED if verdict.is_promoted else Outcome.REJECTED,
+        version=version,
+        champion=version if is_new else there.get(CHAMPION),
+        previous=there.get(CHAMPION) if is_new else there.get(PREVIOUS),
+        by=GATE,
+        reason=verdict.reason,
+        metric=evidence.metric,
+        value=evidence.value,
+        value_low=ends[0],
+        value_high=ends[1],
+        **(_of_pair(seen) if seen else {}),
+        gate=plan.gate.model_dump_json(),
+        evidence=json.dumps(asdict(evidence)),
+        chain=plan.evaluated.chain,
+        decided_for=_decides(plan, there.get(CHAMPION)),
+    )
+
+
+def _of_pair(seen: Paired) -> dict[str, Any]:
+    of_pair = {"gain": seen.gain, "low": seen.low, "high": seen.high, "n_rows": seen.n_rows}
+    return {"champion_value": seen.champion, **of_pair}
+
+
+def carry_out(decision: Decision) -> Decision:
+    """Write the decision down, have MLflow say it, and close it: whoever is killed, all or none."""
+    decisions.intend(settings(), decision)
+    return _carried_out(decision)
+
+
+def finish(name: str) -> None:
+    """Finish what somebody who was killed had begun to do about a model."""
+    if (left := decisions.intended(settings(), name)) is not None:
+        log.warning("decision %d about %s is finished: %s", left.number, name, left.reason)
+        _carried_out(left)
+
+
+def _carried_out(decision: Decision) -> Decision:
+    wanted = {PREVIOUS: decision.previous, CHAMPION: decision.champion}
+    if decision.outcome is not Outcome.REJECTED:
+        move_aliases(decision.model, wanted)
+    if (reference := version_of(decision.model, decision.version)) is not None:
+        said = {"decision": decision.outcome.value, "decision_by": decision.by}
+        said |= {"decision_reason": decision.reason, "decision_at": decision.at.isoformat()}
+        tag_version(reference, {f"baton.{name}": value[:500] for name, value in said.items()})
+    decisions.append(settings(), decision)
+    return decision
+
+
+@task(name="show decision", persist_result=False)
+def show_decision(plan: PromotionPlan, decision: Decision) -> PageRef:
+    """Write the report with the decision, and tell Prefect of it."""
+    evaluated = plan.evaluated
+    slug = f"{evaluated.problem}-{evaluated.chain}".replace("_", "-")
+    create_markdown_artifact(
+        key=f"decision-{slug}",
+        markdown=_markdown(decision),
+        description=f"{plan.data.title}: {decision.outcome.value}",
+    )
+    page = _page_of(plan, decision)
+    create_link_artifact(
+        key=f"report-{slug}",
+        link=results.report_path(page.key).as_uri(),
+        link_text=f"report of chain {evaluated.chain}",
+        description="metrics, importance, explanations and the gate's decision on one page",
+    )
+    return page
+
+
+def _page_of(plan: PromotionPlan, decision: Decision) -> PageRef:
+    """Report of the chain with the decision on it, made once."""
+    report = plan.evaluated.report
+    place = folder(plan.data.problem, report=report.digest, decision=decision.model_dump_json())
+    key = f"{place}/report.html"
+    path = results.report_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = with_decision(results.checked(report).read_text("utf-8"), decision).encode()
+    if path.exists() and path.read_bytes() != content:
+        disk.put_aside(path)
+    write_bytes(path, content)
+    return PageRef(key=key, digest=digest_of_file(path))
+
+
+def _markdown(decision: Decision) -> str:
+    said = "not promoted" if decision.outcome is Outcome.REJECTED else "promoted"
+    champion = f"version {decision.champion}" if decision.champion else "none"
+    return f"""# Version {decision.version} of {decision.model}: {said}
+
+{decision.reason}
+
+Decided by the {decision.by}, {decision.at:%Y-%m-%d %H:%M:%S} UTC. Champion: {champion}. The log is
+`{decisions.place(settings(), decision.model)}`.
+"""
+
+
+def model_decided(plan: PromotionPlan, decision: Decision, page: PageRef) -> ModelDecided:
+    """Announcement of a decision, and the chain's record with the report that shows it."""
+    evaluated = plan.evaluated
+    records.keep(settings(), evaluated.model_copy(update={"report": page}))
+    kind = ModelRejected if decision.outcome is Outcome.REJECTED else ModelPromoted
+    return kind(
+        chain=evaluated.chain,
+        problem=evaluated.problem,
+        model=evaluated.model,
+        target=evaluated.data.target,
+        champion=decision.champion,
+        previous=decision.previous,
+        by=decision.by,
+        reason=decision.reason,
+        metric=decision.metric,
+        value=decision.value,
+        page=page,
+    )
+
+
+def by_hand(name: str, version: int, by: str, reason: str) -> tuple[Decision, ModelPromoted]:
+    """Make a version the champion because a person says so.
+
+    Raises
+    ------
+    NoModelError
+        If there is no such version.
+    """
+    with of_one_model(name):
+        finish(name)
+        reference = version_of(name, version)
+        if reference is None:
+            raise NoModelError(f"there is no version {version} of {name}; {_versions(name)}")
+        there = aliases_of(name)
+        if there.get(CHAMPION) == version:
+            raise InputError(f"version {version} of {name} is the champion already")
+        return _by_person(reference, Outcome.PROMOTED, version, there.get(CHAMPION), by, reason)
+
+
+def back(name: str, by: str, reason: str) -> tuple[Decision, ModelPromoted]:
+    """Make the champion before the champion again.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is gone.
+    """
+    with of_one_model(name):
+        finish(name)
+        there = aliases_of(name)
+        known = decisions.read(settings(), name)
+        before = there.get(PREVIOUS) or (known[-1].previous if known else None)
+        if CHAMPION not in there or before is None:
+            raise InputError(
+                f"{name} has no {PREVIOUS} champion to go back to; `baton promote` with --version"
+                f" names one; {_versions(name)}"
+            )
+        if (reference := version_of(name, before)) is None:  # and its alias with it
+            raise InputError(
+                f"version {before} of {name}, the {PREVIOUS} champion, was deleted; `baton promote`"
+                f" with --version names another; {_versions(name)}"
+            )
+        return _by_person(reference, Outcome.ROLLED_BACK, there[CHAMPION], None, by, reason)
+
+
+def _by_person(
+    champion: ModelRef, outcome: Outcome, version: int, previous: int | None, by: str, reason: str
+) -> tuple[Decision, ModelPromoted]:
+    """Write down and carry out what a person decided; `version` is what it is about."""
+    facts = facts_of_version(champion)
+    known = decisions.scored(decisions.read(settings(), champion.name), champion.version)
+    said = {"champion": champion.version, "previous": previous, "by": by, "reason": reason}
+    decision = Decision(
+        number=decisions.next_number(settings(), champion.name),
+        at=datetime.now(UTC),
+        model=champion.name,
+        outcome=outcome,
+        version=version,
+        chain=facts["chain"],
+        **said,
+        **known,
+    )
+    scored = {"metric": decision.metric, "value": decision.value}
+    return carry_out(decision), ModelPromoted(model=champion, **facts, **said, **scored)
+
+
+def _versions(name: str) -> str:
+    from tasks.platform.tracking import registered_models
+
+    found = [one for one in registered_models() if one.name == name]
+    return f"its newest is {found[0].version}" if found else "`baton models` lists what there is"
