@@ -27,7 +27,7 @@ from tasks.platform.api import Access, ApiError, Client
 START_SECONDS = 120.0
 SMALL = {"importance_rows": 50, "n_repeats": 1, "explain_rows": 5}
 """Options of a chain whose work is small."""
-STAGES = ("generate", "train", "evaluate")
+STAGES = ("generate", "train", "evaluate", "promote")
 NAMES = {
     "serve": "-m serving ",
     "server": " serving.server ",
@@ -320,7 +320,7 @@ def is_of(run: Json, chain: str) -> bool:
 def judged(runs: list[Json]) -> tuple[str, str]:
     """How a chain ended, and why."""
     by_stage = {name: [r for r in runs if r["stage"] == name] for name in STAGES}
-    if any(run["state_type"] == "COMPLETED" for run in by_stage["evaluate"]):
+    if any(run["state_type"] == "COMPLETED" for run in by_stage["promote"]):
         return "completed", ""
     for name in STAGES:
         states = {run["state_type"] for run in by_stage[name]}

@@ -67,6 +67,10 @@ class Guard:
         ``user:password``, the same for all who are let in.
     port : int
         Where it listens, on the loopback interface.
+    advice : str
+        What one who is not known is told.
+    open_to_all : set of str
+        Paths that say nothing but that it is there, which need no secret.
 
     Raises
     ------
@@ -77,6 +81,8 @@ class Guard:
     app: App
     secret: str
     port: int
+    advice: str = _ADVICE
+    open_to_all: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.secret:
@@ -92,12 +98,12 @@ class Guard:
             await _refuse(request, send, 403, f"{reason}\n")
         elif answer := self._moved(request):
             await _answer(send, *answer)
-        elif self._is_known(request):
+        elif scope["path"] in self.open_to_all or self._is_known(request):
             await self.app(scope, receive, send)
         elif request.speaks_prefect:
             await self._asked(scope, receive, send)
         else:
-            await _refuse(request, send, 401, _ADVICE)
+            await _refuse(request, send, 401, self.advice)
 
     def _refusal(self, request: _Request) -> str:
         """Why nobody may ask so, whoever it is."""
@@ -133,7 +139,8 @@ class Guard:
     def _is_known(self, request: _Request) -> bool:
         scheme, _, given = (request.only("authorization") or "").partition(" ")
         expected = base64.b64encode(self.secret.encode()).decode()
-        has_secret = scheme.lower() == "basic" and _is_same(given.strip(), expected)
+        known = {"basic": expected, "bearer": self.secret.partition(":")[2]}.get(scheme.lower())
+        has_secret = known is not None and _is_same(given.strip(), known)
         return has_secret or _is_same(request.cookie(self._cookie), self._cookie_value)
 
     async def _asked(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +20,7 @@ from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import folder
 from baton.models.answers import answer, output_of
-from baton.models.doubts import Doubts, unknown_categories
+from baton.models.doubts import Doubts, unknown_categories, unread_numbers
 from baton.problems import Params, Problem
 from baton.tables.reading import attrs_of
 from baton.tables.unread import require_readable
@@ -168,30 +168,57 @@ def predict_new_rows(plan: PredictionPlan, rows: TableRef) -> None:
         warnings.write(as_table(found))
 
 
+class Predictor(Protocol):
+    """What answers rows: a model, and the problem that reads them."""
+
+    @property
+    def problem(self) -> Problem[Any]:
+        """Reads the rows."""
+
+    @property
+    def params(self) -> Params:
+        """Parameters by which it does."""
+
+    @property
+    def model(self) -> models.FittedModel:
+        """Answers."""
+
+
 def predict_batch(
-    plan: PredictionPlan, raw: pa.Table, begin: int, doubts: Doubts
+    plan: Predictor, raw: pa.Table, begin: int, doubts: Doubts
 ) -> tuple[pa.Table, pa.Table]:
     """Answers for some rows, and their doubtful cells, which are added to what is known of others.
 
     Parameters
     ----------
-    plan : PredictionPlan
+    plan : Predictor
     raw : Table of shape (n, k)
     begin : int
         Row id of the first of them.
     doubts : Doubts
     """
+    answers, doubtful = answers_to(plan, raw, begin, doubts)
+    rows = raw.take(pa.array(answers[ROW].to_numpy() - begin))
+    hidden = {*answers.column_names, SPLIT, plan.model.target}
+    beside = [name for name in rows.column_names if name not in hidden]
+    for name in beside:
+        answers = answers.append_column(name, rows[name])
+    return answers, doubtful
+
+
+def answers_to(
+    plan: Predictor, raw: pa.Table, begin: int, doubts: Doubts
+) -> tuple[pa.Table, pa.Table]:
+    """Answers alone, as :func:`predict_batch` gives them, by row id; and the doubtful cells."""
     frame: pd.DataFrame = raw.to_pandas()
     frame.attrs |= attrs_of(raw.schema)
     model, schema = plan.model, plan.model.origin["schema"]
     unread = list(plan.problem.unread(frame, schema))
     features = plan.problem.new_features(frame, plan.params, schema)
-    places = features[ROW].to_numpy()
-    columns = {ROW: pa.array(places + begin)} | answer(model, output_of(model, features))
-    rows = raw.take(pa.array(places))
-    beside = [name for name in rows.column_names if name not in {*columns, SPLIT, model.target}]
-    found = doubts.add(unread, unknown_categories(model.encoder, features), begin)
-    return pa.table(columns | {name: rows[name] for name in beside}), found
+    unread += unread_numbers(model.encoder, features)
+    ids = {ROW: pa.array(features[ROW].to_numpy() + begin)}
+    doubtful = doubts.add(unread, unknown_categories(model.encoder, features), begin)
+    return pa.table(ids | answer(model, output_of(model, features))), doubtful
 
 
 def predictions_ready(plan: PredictionPlan) -> PredictionsReady:

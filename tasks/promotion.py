@@ -33,7 +33,7 @@ from baton.chain.events import (
 from baton.errors import InputError, NoModelError
 from baton.evaluation import metrics
 from baton.evaluation.gate import Answer, Evidence, Gate, Paired, Verdict, decide, paired
-from baton.lineage import digest_of, digest_of_file, folder
+from baton.lineage import digest_of, digest_of_file
 from baton.metric import Metric
 from baton.models.answers import output_of
 from baton.settings import settings
@@ -326,12 +326,10 @@ def show_decision(plan: PromotionPlan, decision: Decision) -> PageRef:
 
 
 def _page_of(plan: PromotionPlan, decision: Decision) -> PageRef:
-    """Report of the chain with the decision on it, made once."""
+    """Report of the chain with the decision on it, beside that without one."""
     report = plan.evaluated.report
-    place = folder(plan.data.problem, report=report.digest, decision=decision.model_dump_json())
-    key = f"{place}/report.html"
+    key = f"{report.key.removesuffix('.html')}_{digest_of(decision.model_dump_json())[:12]}.html"
     path = results.report_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = with_decision(results.checked(report).read_text("utf-8"), decision).encode()
     if path.exists() and path.read_bytes() != content:
         disk.put_aside(path)

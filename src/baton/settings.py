@@ -28,6 +28,20 @@ class Settings(BaseSettings):
     mlflow_port: int = Field(
         default=5000, ge=0, le=65535, description="Port of the embedded MLflow server."
     )
+    serve_port: int = Field(
+        default=8100, ge=0, le=65535, description="Port of `baton serve`; 0 for any free one."
+    )
+    serve_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="What `baton serve` asks of everybody; made once, and kept in the file"
+        " `serve.token` of the home, when empty.",
+    )
+    serve_rows: int = Field(
+        default=10_000, ge=1, description="Rows that one request to `baton serve` may hold."
+    )
+    serve_bytes: int = Field(
+        default=16_777_216, ge=1, description="Bytes that one request to `baton serve` may hold."
+    )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )

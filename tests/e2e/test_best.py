@@ -75,5 +75,5 @@ def test_the_best_in_a_given_time_goes_on_where_it_was_killed(up):
     assert "model=boosters" not in page
 
     again = up.baton(*BEST, "--json").json
-    assert [one["cached"] for one in again["stages"]] == [True] * 3
+    assert [one["cached"] for one in again["stages"]] == [True] * 4
     assert again["model"] == found["model"]

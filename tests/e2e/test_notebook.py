@@ -41,11 +41,11 @@ def test_the_notebook_is_a_stage_started_by_the_evaluation(up, toured):
     """Its page stands beside the report, and Prefect has a link to it."""
     stages = [stage["stage"] for stage in toured["stages"]]
     assert stages == ["generate", "train", "evaluate", "promote", "notebook"]
-    assert toured["stages"][3]["hop_seconds"] > 0
+    assert toured["stages"][4]["hop_seconds"] > 0
     page = Path(toured["notebook"])
     assert page.parent == Path(toured["report"]).parent
     assert page.name == "notebook_tour.html"
-    run = toured["stages"][3]["flow_run_id"]
+    run = toured["stages"][4]["flow_run_id"]
     found = up.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
     assert [str(page) in artifact["data"] for artifact in found] == [True]
 
@@ -73,7 +73,7 @@ def test_the_page_shows_its_plots_and_asks_for_nothing(toured):
 def test_a_second_identical_run_is_cached(up, toured):
     """What decides the page is the notebook's text, the model and the tables."""
     again = up.baton(*IRIS, "-p", "notebook=tour").json
-    assert [stage["cached"] for stage in again["stages"]] == [True] * 4
+    assert [stage["cached"] for stage in again["stages"]] == [True] * 5
     assert again["notebook"] == toured["notebook"]
 
 
@@ -109,7 +109,7 @@ def test_a_notebook_that_fails_fails_its_stage_in_one_line(up, toured):
 
     own(up, "mine", "# %%\nprint('mended', chain)\n")
     mended = up.baton(*IRIS, "-p", "notebook=mine").json
-    assert [stage["cached"] for stage in mended["stages"]] == [True, True, True, False]
+    assert [stage["cached"] for stage in mended["stages"]] == [True, True, True, True, False]
     assert f"mended {mended['chain']}" in Path(mended["notebook"]).read_text()
     assert not kept.exists()
 
@@ -182,7 +182,7 @@ def test_its_model_answers_as_it_did(chain):
 def test_it_shows_itself(chain):
     """A line in a console, a card in a notebook."""
     assert repr(chain).startswith(f"Chain({chain.id}: iris, models:/baton-iris/")
-    for word in (chain.id, "species", "accuracy", "report.html", "held out"):
+    for word in (chain.id, "species", "accuracy", "report_", "held out"):
         assert word in chain._repr_html_()
 
 

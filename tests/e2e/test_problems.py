@@ -41,7 +41,7 @@ def test_science_starts_later_on_what_engineering_has_kept(up, iris):
     assert answer.code == 0, answer.err
     again = answer.json
     assert again["chain"] != iris["chain"]
-    assert [stage["stage"] for stage in again["stages"]] == ["train", "evaluate"]
+    assert [stage["stage"] for stage in again["stages"]] == ["train", "evaluate", "promote"]
     assert again["results"]["features"] == iris["results"]["features"]
     compared = pd.read_parquet(again["results"]["leaderboard"])
     assert set(compared["candidate"]) == {"decision_tree", "logistic_regression"}

@@ -30,6 +30,8 @@ COMMANDS = list(
 
 SERVED = next(command for command in COMMANDS if "mlflow models serve" in command)
 
+CURL = next(command for command in COMMANDS if command.startswith("curl"))
+
 ELSEWHERE = {
     "make test": "it is what runs this",
     ".venv/bin/python benchmarks/chaos.py --faults 100 --seed 1": "test_chaos.py, fewer",
@@ -46,6 +48,14 @@ ELSEWHERE = {
     ".venv/bin/baton predict taxi -p month=2021-03": "test_problems.py, offline",
     ".venv/bin/baton run iris -p notebook=tour": "test_notebook.py",
     ".venv/bin/baton run iris -p tune=true -p n_trials=10": "test_tune.py",
+    '.venv/bin/baton promote wine-target --version 2 --reason "agreed with the cellar"': (
+        "test_promotion.py"
+    ),
+    '.venv/bin/baton rollback wine-target --reason "it misses the sweet ones"': "the same",
+    ".venv/bin/python -m pytest -m long tests/unit/test_gate.py": "make long",
+    ".venv/bin/baton serve wine-target": "test_answers.py",
+    CURL: "the same, at another port",
+    ".venv/bin/python benchmarks/serving.py": "test_benchmarks.py",
     ".venv/bin/baton run churn -p url=adventureworks.sqlite": "test_problems.py",
 }
 

@@ -213,13 +213,19 @@ def test_the_report_of_a_chain_is_found_by_its_id(up, spheres):
 
 
 def test_prefect_shows_the_score_as_artifacts(up, spheres):
-    """A markdown summary and a table of metrics belong to the evaluate run."""
+    """Summary and metrics belong to the evaluate run, the decision to that of promote."""
     run = spheres["stages"][2]["flow_run_id"]
     found = up.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
     told = {artifact["key"].partition("-")[0]: artifact["data"] for artifact in found}
     assert "accuracy" in told["summary"]
     assert {"metric", "value"} == set(json.loads(told["metrics"])[0])
+    without = Path(spheres["report"].rpartition("_")[0] + ".html")
+    assert str(without) in told["report"]
+    run = spheres["stages"][3]["flow_run_id"]
+    found = up.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
+    told = {artifact["key"].partition("-")[0]: artifact["data"] for artifact in found}
     assert spheres["report"] in told["report"]
+    assert spheres["decision"]["reason"] in told["decision"]
 
 
 def test_library_records_reach_the_run_log(up, spheres):
@@ -237,7 +243,7 @@ def test_a_second_identical_run_is_cached_and_registers_nothing(up, spheres):
     """It still completes the chain, with the first run's model and numbers."""
     again = up.baton("run", "spheres", *SPHERES, "--json").json
     assert again["state"] == "COMPLETED"
-    assert [s["cached"] for s in again["stages"]] == [True, True, True]
+    assert [s["cached"] for s in again["stages"]] == [True] * 4
     assert again["chain"] != spheres["chain"]
     for same in ("metrics", "intervals", "model", "results", "report"):
         assert again[same] == spheres[same]

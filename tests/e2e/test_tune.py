@@ -95,7 +95,7 @@ def test_the_report_shows_the_search_and_the_command_that_repeats_it(searched):
 def test_the_same_search_again_is_cached(up, searched):
     """No trial runs a second time, no second model."""
     again = up.baton(*IRIS, "--json").json
-    assert [one["cached"] for one in again["stages"]] == [True] * 4
+    assert [one["cached"] for one in again["stages"]] == [True] * 5
     assert again["model"] == searched["model"]
     assert again["search"] == searched["search"]
 

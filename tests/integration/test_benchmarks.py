@@ -90,3 +90,14 @@ def test_the_figures_are_made_anew(shared):
     done = ran("figures.py", "--data", shared("taxi_green").parent)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 7
+
+
+@pytest.mark.long  # tests/integration/test_answers.py promotes under load
+def test_serving_is_measured_beside_two_other_ways():
+    """Each way answers; over two promotions no request fails, none is answered by two."""
+    lines = said("serving.py", "--seconds", "6", "--promotions", "2")
+    found = {line[:22].strip(): line[22:].split() for line in lines[1:]}
+    for way in ("baton serve", "FastAPI alone", "mlflow models serve"):
+        requests, failed, mixed, *_ = found[way]
+        assert int(requests) > 10
+        assert (failed, mixed) == ("0", "0"), way

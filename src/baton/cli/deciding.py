@@ -38,7 +38,7 @@ def promote(problem: Name, /, *, version: int, reason: Reason, as_json: AsJson =
     with away(), private():
         from tasks.promotion import by_hand
 
-        decision, event = by_hand(_model(problem), version, getpass.getuser(), _said(reason))
+        decision, event = by_hand(model_named(problem), version, getpass.getuser(), _said(reason))
     return _told(decision, event, as_json)
 
 
@@ -55,7 +55,7 @@ def rollback(problem: Name, /, *, reason: Reason, as_json: AsJson = False) -> in
     with away(), private():
         from tasks.promotion import back
 
-        decision, event = back(_model(problem), getpass.getuser(), _said(reason))
+        decision, event = back(model_named(problem), getpass.getuser(), _said(reason))
     return _told(decision, event, as_json)
 
 
@@ -65,7 +65,7 @@ def history(problem: Name, /, *, as_json: AsJson = False) -> int:
     with away(), private():
         from tasks.platform.tracking import CHAMPION, aliases_of
 
-        name = _model(problem)
+        name = model_named(problem)
         known, champion = read(settings(), name), aliases_of(name).get(CHAMPION)
     if as_json:
         print_json(
@@ -88,8 +88,8 @@ def _said(reason: str) -> str:
     return words[:500]
 
 
-def _model(name: str) -> str:
-    """Name in the registry of what a person calls so: a problem's only model, or one of several.
+def model_named(name: str) -> str:
+    """Return the registered name of what a person calls so: a problem's model, or one of several.
 
     Raises
     ------

@@ -52,6 +52,22 @@ def unknown_categories(encoder: Encoder, features: pd.DataFrame) -> Iterator[Unk
         yield Unknown(column.name, int(is_given.sum()), rows, cells)
 
 
+def unread_numbers(encoder: Encoder, features: pd.DataFrame) -> Iterator[Unread]:
+    """Cells of columns of numbers that are none, where no reader of a table has seen to it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    for column in encoder.columns:
+        values = features[column.name]
+        if column.role is not ColumnType.NUMBER or values.dtype.kind in "biuf":
+            continue
+        is_given = values.notna().to_numpy()
+        is_none = is_given & pd.to_numeric(values, errors="coerce").isna().to_numpy()
+        cells = pa.array(values[is_none].astype(str), pa.string())
+        rows = features[ROW].to_numpy()[is_none]
+        yield Unread(column.name, Role.NUMBER, int(is_given.sum()), rows, cells)
+
+
 @dataclass
 class Doubts:
     """What is known of the doubtful cells of rows that come by batches."""

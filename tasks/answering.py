@@ -1,0 +1,226 @@
+"""Answering rows at once by the champion, for whoever serves it: loaded once, asked often.
+
+Prediction of files by batches, with its results, belongs in ``tasks/prediction.py``, the HTTP
+around this in ``serving/answers.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from baton import models, problems
+from baton.chain import records
+from baton.chain.events import DatasetReady, ModelRef, registered_name
+from baton.errors import InputError, NoModelError
+from baton.evaluation import shapley
+from baton.models.doubts import Doubts
+from baton.problems import Params, Problem
+from baton.settings import settings
+from baton.tables.reading import attrs_of, new_rows
+from baton.tables.source import describe
+from baton.terms import ROW, Split
+from tasks.platform.tracking import champion_of, facts_of_version, load_model
+from tasks.prediction import answers_to
+from tasks.rows import features_of, read_rows
+
+_BACKGROUND_ROWS = 1000
+
+SUFFIXES = {
+    "application/json": ".jsonl",
+    "application/x-ndjson": ".jsonl",
+    "text/csv": ".csv",
+    "application/vnd.apache.parquet": ".parquet",
+    "application/octet-stream": ".parquet",
+}
+"""What a body is read as, by its content type."""
+
+_RECORDS = ("records", "dataframe_records", "instances")
+"""Where an object holds its rows: ours, and the two of MLflow's scoring server."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model that answers, with all that it takes; never changed, only replaced."""
+
+    reference: ModelRef
+    problem: Problem[Any]
+    params: Params
+    model: models.FittedModel
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Columns that the model learnt from, with what each is."""
+        return {one.name: one.role.value for one in self.model.encoder.columns}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it says of itself, ready for JSON."""
+        return {
+            "name": self.reference.name,
+            "version": self.reference.version,
+            "digest": self.reference.digest,
+            "problem": self.problem.name,
+            "target": self.model.target,
+            "kind": self.model.kind.value,
+            "family": self.model.family,
+            "classes": [_plain(one) for one in self.model.classes or ()],
+            "columns": self.columns,
+        }
+
+    def predict(self, raw: pa.Table) -> dict[str, Any]:
+        """Answer rows as a file has them; what is doubtful cell by cell."""
+        with _readable():
+            answers, doubtful = answers_to(self, raw, 0, Doubts())
+        return {"predictions": _lines(answers), "doubts": _lines(doubtful)}
+
+    def explain(self, raw: pa.Table) -> dict[str, Any]:
+        """Shapley values of rows: for each and each output, base value and value of each column.
+
+        Raises
+        ------
+        InputError
+            If the model has no exact method and its training rows are not here.
+        """
+        frame = raw.to_pandas()
+        frame.attrs |= attrs_of(raw.schema)
+        with _readable():
+            found = self.problem.new_features(frame, self.params, self.model.origin["schema"])
+        rows = found[ROW].to_numpy()
+        is_exact = self.model.explain is models.Explain.TREE
+        background = None if is_exact else self._background
+        features = found.drop(columns=ROW)
+        values = shapley.shap_values(self.model, features, background=background)
+        return {"scale": values.scale.value, "explanations": list(_explained(values, rows))}
+
+    @cached_property
+    def _background(self) -> Any:
+        """Training rows, where this home has the chain that made it."""
+        for one in records.of_problem(settings(), self.problem.name):
+            if one.model == self.reference:
+                return _training(one.data)
+        raise InputError(
+            f"{self.model.family} is explained beside rows that it learnt from, and they are not"
+            " in this home; a family of trees needs none"
+        )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say in one line what a problem cannot make features of."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (KeyError, ValueError, TypeError) as error:
+        said = " ".join(str(error.args[0] if error.args else error).split())
+        raise InputError(f"the rows are not as the problem's: {said}; see /model") from None
+
+
+def _training(data: DatasetReady) -> Any:
+    return features_of(read_rows(data, Split.TRAIN).head(_BACKGROUND_ROWS), data)
+
+
+def _explained(values: shapley.ShapValues, rows: Any) -> Iterator[dict[str, Any]]:
+    """One line for each row and output."""
+    names, outputs = list(values.features), [str(one) for one in values.classes] or [""]
+    for place, row in enumerate(rows.tolist()):
+        for number, output in enumerate(outputs):
+            pushes = values.values[place, :, number].tolist()
+            yield {
+                "row": row,
+                "output": output,
+                "base": float(values.base_values[number]),
+                "values": dict(zip(names, pushes, strict=True)),
+            }
+
+
+def _lines(table: pa.Table) -> list[dict[str, Any]]:
+    return [{_name(k): _plain(v) for k, v in line.items()} for line in table.to_pylist()]
+
+
+def _name(column: str) -> str:
+    return "row" if column == ROW else column
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def champion(name: str) -> Champion:
+    """Load the champion of a registered model.
+
+    Raises
+    ------
+    NoModelError
+        If it has none.
+    InputError
+        If its files are gone or altered.
+    """
+    reference = champion_of(name)
+    if reference is None:
+        problem = name.removeprefix(registered_name("")).strip("-")
+        raise NoModelError(
+            f"{name} has no champion; `baton run {problem}` trains one, `baton promote` names one"
+        )
+    return loaded(reference)
+
+
+def loaded(reference: ModelRef) -> Champion:
+    """Load a version."""
+    model = load_model.fn(reference)
+    problem = problems.get(facts_of_version(reference)["problem"])
+    params = problems.parse(problem, problem.for_new_rows(model.origin["parameters"], {}))
+    return Champion(reference, problem, params, model)
+
+
+def read_body(content: bytes, kind: str) -> pa.Table:
+    """Rows of a request.
+
+    Parameters
+    ----------
+    content : bytes
+    kind : str
+        Content type, of `SUFFIXES`.
+
+    Raises
+    ------
+    InputError
+        If it is not what it says, or holds no row.
+    """
+    suffix = SUFFIXES.get(kind.partition(";")[0].strip().lower())
+    if suffix is None:
+        raise InputError(f"content type {kind!r} is not read; send one of: {', '.join(SUFFIXES)}")
+    content = _as_lines(content) if kind.startswith("application/json") else content
+    with tempfile.TemporaryDirectory(prefix="baton-rows-") as folder:
+        path = Path(folder) / f"rows{suffix}"
+        path.write_bytes(content)
+        try:
+            tables = list(new_rows([describe(path)]))
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), "the body")) from None
+    return pa.concat_tables(tables)
+
+
+def _as_lines(content: bytes) -> bytes:
+    """JSON rows, one in a line."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the body is not JSON: {error}") from None
+    if isinstance(found, dict):
+        found = next((found[name] for name in _RECORDS if name in found), [found])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found) or not found:
+        raise InputError('the body is no list of records; send [{"column": value, …}, …]')
+    return "\n".join(map(json.dumps, found)).encode()
