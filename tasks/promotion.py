@@ -137,12 +137,16 @@ def decided(plan: PromotionPlan) -> tuple[Decision, bool]:
 
 
 def _decided_before(plan: PromotionPlan, known: tuple[Decision, ...]) -> Decision | None:
-    """What was decided for this chain, or is so: the champion stays, a rejection is said again."""
+    """What was decided for this chain, or is so: the champion stays, a rejection is said again.
+
+    What could not be compared then is tried again: a file may have been put back.
+    """
     version, champion = plan.evaluated.model.version, aliases_of(plan.name).get(CHAMPION)
     for one in reversed(known):
         if champion == version and one.outcome is not Outcome.REJECTED:
             return one if one.champion == version else None
-        is_again = one.outcome is Outcome.REJECTED and one.decided_for == _decides(plan, champion)
+        is_same = one.decided_for == _decides(plan, champion)
+        is_again = is_same and one.outcome is Outcome.REJECTED and one.gain is not None
         is_ours = one.by == GATE and one.version == version
         if is_ours and (is_again or one.chain == plan.evaluated.chain):
             return one

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from baton import disk
 from baton.atomic import write_bytes
@@ -104,7 +104,12 @@ def read(settings: Settings, model: str) -> tuple[Decision, ...]:
     InputError
         If an entry is damaged: the fact, and the fix.
     """
-    return tuple(map(_decision, _entries(place(settings, model))))
+    entries = _entries(place(settings, model))
+    try:
+        lines = _lines(entries)
+        return tuple(Decision.model_validate(line) for line in lines)
+    except ValueError:  # of one of them: which is it?
+        return tuple(map(_decision, entries))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -163,14 +168,32 @@ def _schema() -> Any:
     return pa.schema([(name, types.get(name, pa.string())) for name in Decision.model_fields])
 
 
-def _decision(path: Path) -> Decision:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _lines(paths: list[Path]) -> list[dict[str, Any]]:
+    """Entries of these files, in their order.
 
+    Raises
+    ------
+    ValueError
+        If one of them is no Parquet of its own entry.
+    """
+    import pyarrow.dataset as ds
+
+    if not paths:
+        return []
     try:
-        (line,) = pq.read_table(path).to_pylist()
+        found: list[dict[str, Any]] = ds.dataset([str(one) for one in paths]).to_table().to_pylist()
+    except OSError as error:
+        raise ValueError(str(error)) from None
+    if len(found) != len(paths):
+        raise ValueError(f"{len(found)} entries in {len(paths)} files")
+    return found
+
+
+def _decision(path: Path) -> Decision:
+    try:
+        (line,) = _lines([path])
         return Decision.model_validate(line)
-    except (OSError, ValueError, pa.ArrowException, ValidationError):
+    except ValueError:
         raise InputError(
             f"{path} is no whole decision: put it back from a copy, or move it away; MLflow's"
             " aliases say which version is the champion"
