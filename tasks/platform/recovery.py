@@ -50,14 +50,13 @@ from baton.chain.recovery import (
     unanswered,
     unheard,
 )
-from baton.chain.runs import CANCELLED_LABEL, chain_id_of, id_begun_by, problem_of
+from baton.chain.runs import CANCELLED_LABEL, OPEN_TAG, chain_id_of, id_begun_by, problem_of
 from baton.settings import settings
 from tasks.platform import api
 from tasks.platform.events import access, tell_failure
 from tasks.platform.locks import sweep
 from tasks.platform.stage import (
     HOME_LABEL,
-    OPEN_TAG,
     SCHEDULED_TAG,
     SEEN_LABEL,
     chain_failed,

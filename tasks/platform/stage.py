@@ -28,7 +28,7 @@ from prefect.states import Completed
 from baton import disk, identity
 from baton.chain.events import ChainFailed, Stage
 from baton.chain.recovery import BEAT, TEMPORARY
-from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, id_begun_by
+from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, OPEN_TAG, id_begun_by
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
@@ -41,9 +41,6 @@ HOME_LABEL = "baton.home"
 
 SEEN_LABEL = "baton.seen"
 """Label of a flow run: its last sign of life, for those who cannot see its lock."""
-
-OPEN_TAG = "open"
-"""Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
 
 SCHEDULED_TAG = "auto-scheduled"
 """Tag that Prefect gives to a flow run that a schedule began."""

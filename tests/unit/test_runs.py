@@ -86,6 +86,19 @@ def test_a_stage_is_known_by_its_run():
     assert runs.stage_run(Stage.TRAIN, [run | {"state_name": "Cached"}]).is_cached
 
 
+def test_a_chain_that_was_closed_does_not_wait_for_stages_that_came_since():
+    """One that is open does, and so does one of which a run failed or goes on."""
+    found = runs.of_chain(SEARCHED, RUNS, FLOWS)
+    before = {stage: mine for stage, mine in found.items() if stage is not Stage.PROMOTE}
+    ways = [Stage(name) for name in STAGES]
+    closed = {stage: [run | {"tags": ["baton"]} for run in mine] for stage, mine in before.items()}
+    assert runs.stages_with(ways, closed) == ways[:-1]
+    assert runs.stages_with(ways, {}) == ways
+    for change in ({"tags": ["baton", "open"]}, {"state_type": "RUNNING"}):
+        last = closed | {Stage.EVALUATE: [closed[Stage.EVALUATE][0] | change]}
+        assert runs.stages_with(ways, last) == ways
+
+
 def test_of_several_runs_of_a_stage_one_that_completed_counts():
     """Else the last one: a run may have been begun by a repeated event."""
     failed = _run("generate", REFUSED)

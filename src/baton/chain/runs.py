@@ -36,6 +36,9 @@ CANCELLED_LABEL = "baton.cancelled"
 INPUT_ERROR_LABEL = "baton.input-error"
 """Label of a flow run: the mistake in the user's input that it failed on."""
 
+OPEN_TAG = "open"
+"""Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
+
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Types of the states that a run stays in; one that crashed is begun again, or failed then."""
 
@@ -198,6 +201,26 @@ def of_chain(
     for run in sorted(mine.values(), key=lambda run: str(run["created"])):
         stages.setdefault(Stage(flows[run["flow_id"]]), []).append(run)
     return stages
+
+
+def stages_with(stages: Iterable[Stage], found: Mapping[Stage, list[Json]]) -> list[Stage]:
+    """Return the stages that a chain has: those that ran, and those that may yet.
+
+    A chain that was closed has no others: one that ended under an earlier prefect.yaml does not
+    wait for the stages that have come since.
+
+    Parameters
+    ----------
+    stages : iterable of Stage
+        Of the present prefect.yaml.
+    found : mapping of Stage to list of dict
+        Runs of the chain.
+    """
+    runs = [run for mine in found.values() for run in mine]
+    is_closed = bool(runs) and all(
+        run["state_type"] == "COMPLETED" and OPEN_TAG not in run["tags"] for run in runs
+    )
+    return [stage for stage in stages if stage in found or not is_closed]
 
 
 def stage_run(stage: Stage, runs: list[Json]) -> StageRun:

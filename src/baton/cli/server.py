@@ -95,7 +95,8 @@ class Server:
     def look(self, begun: Begun, stages: Iterable[Stage]) -> ChainRun:
         """See how far a chain is, in the stages it has."""
         found = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
-        seen = (runs.stage_run(stage, found.get(stage, [])) for stage in stages)
+        own = runs.stages_with(stages, found)
+        seen = (runs.stage_run(stage, found.get(stage, [])) for stage in own)
         told = tuple(self._with_progress(begun.chain_id, run) for run in seen)
         return ChainRun(begun.chain_id, begun.problem, told)
 
