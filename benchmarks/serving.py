@@ -30,7 +30,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-sys.path.remove(str(Path(__file__).parent))  # this program has the name of Baton's own package
+__path__ = [str(Path(__file__).parent.parent / "serving")]
+"""Baton's own package has the same name: the programs here find its modules through this one."""
 
 NAME = "baton-table-wine"
 _CLIENTS = 2
@@ -111,9 +112,9 @@ def running(command: list[Any], address: str, path: str, **more: str) -> Iterato
     """Process that answers at an address."""
     process = subprocess.Popen(
         [str(one) for one in command],
-        env=os.environ | more,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | more,
         stdout=subprocess.DEVNULL,
-        stderr=sys.stderr if os.environ.get("SHOW") else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
