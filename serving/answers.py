@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -23,10 +26,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
+from baton.atomic import write_bytes
 from baton.errors import InputError
 from baton.settings import Settings
 from serving.guard import HOST, Guard
-from tasks.answering import SUFFIXES, Champion, champion, read_body
+from tasks.answering import SUFFIXES, Champion, TooManyRowsError, champion, loaded, read_body
 from tasks.platform.tracking import champion_of
 
 log = logging.getLogger(__name__)
@@ -44,14 +48,36 @@ ADVICE = (
 
 
 def token_of(settings: Settings) -> str:
-    """Token that is asked of everybody: the setting's, or one that is made once and kept."""
+    """Token that is asked of everybody: the setting's, or one that is made once and kept.
+
+    Raises
+    ------
+    InputError
+        If it cannot be kept, or is empty.
+    """
     if given := settings.serve_token.get_secret_value():
         return given
     place = settings.home / "serve.token"
-    with suppress(FileExistsError), place.open("x", encoding="ascii") as file:
-        place.chmod(0o600)
-        file.write(secrets.token_urlsafe(32))
-    return place.read_text("ascii")
+    try:
+        if not place.exists():
+            _make_token(place)
+        token = place.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the token cannot be kept in {place}: {error}") from None
+    if not token:
+        raise InputError(f"{place} is empty: remove it, and `baton serve` makes another")
+    return token
+
+
+def _make_token(place: Path) -> None:
+    """Make the file of a token, whole at once; of two who do, the first one's stays."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made = place.with_name(f".{uuid4().hex}.token")
+    write_bytes(made, secrets.token_urlsafe(32).encode())
+    made.chmod(0o600)
+    with suppress(FileExistsError):
+        os.link(made, place)
+    made.unlink()
 
 
 class Swapped:
@@ -78,11 +104,12 @@ class Swapped:
         """Take the present champion, if it is another; tell whether it was."""
         reference = champion_of(self.name)
         if reference is None or reference == self.now.reference:
+            self.trouble = ""
             return False  # where no champion is left, the last one goes on
         try:
-            found = champion(self.name)
-        except InputError as error:
-            self.trouble = str(error)
+            found = loaded(reference)
+        except Exception as error:  # noqa: BLE001  whatever it is, the last one goes on
+            self.trouble = " ".join(str(error).split())
             log.warning("%s; version %d goes on", error, self.now.reference.version)
             return False
         self.now, self.trouble = found, ""
@@ -121,14 +148,10 @@ def application(
     """
     measured = _Measured(held)
 
-    def swapped() -> None:
-        measured.swaps.inc()
-        app.openapi_schema = None
-
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         told = asyncio.Event()
-        tasks = [asyncio.create_task(_watch(held, told, swapped))]
+        tasks = [asyncio.create_task(_watch(held, told, measured.swaps.inc))]
         if promotions is not None:
             tasks.append(asyncio.create_task(_hear(promotions, told)))
         yield
@@ -181,6 +204,9 @@ class _Desk:
         except _RefusedError as refused:
             self.measured.requests.labels(path, refused.status).inc()
             return JSONResponse({"error": str(refused)}, refused.status)
+        except Exception:
+            self.measured.requests.labels(path, 500).inc()
+            raise
         self.measured.requests.labels(path, 200).inc()
         self.measured.rows.labels(path).inc(n_rows)
         self.measured.seconds.labels(path).observe(time.perf_counter() - began)
@@ -190,10 +216,10 @@ class _Desk:
         self, model: Champion, content: bytes, kind: str, how: How
     ) -> tuple[dict[str, Any], int]:
         try:
-            rows, most = read_body(content, kind), self.settings.serve_rows
-            if len(rows) > most:
-                raise _RefusedError(413, f"{len(rows)} rows; at most {most} at once")
+            rows = read_body(content, kind, self.settings.serve_rows)
             found = how(model, rows)
+        except TooManyRowsError as error:
+            raise _RefusedError(413, str(error)) from None
         except InputError as error:
             raise _RefusedError(422, str(error)) from None
         named = {"name": model.reference.name, "version": model.reference.version}
@@ -290,10 +316,11 @@ def listening(port: int) -> Iterator[socket.socket]:
     place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         place.bind((HOST, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         place.close()
+        reason = getattr(error, "strerror", None) or "ports are 0 to 65535"
         raise InputError(
-            f"port {port} cannot be listened on: {error.strerror}; give another by --port, or 0 for"
+            f"port {port} cannot be listened on: {reason}; give another by --port, or 0 for"
             " any free one"
         ) from None
     with place:

@@ -75,7 +75,7 @@ class Guard:
     Raises
     ------
     ValueError
-        If the secret is empty.
+        If the secret, or its password, is empty.
     """
 
     app: App
@@ -85,7 +85,7 @@ class Guard:
     open_to_all: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.secret:
+        if not self.secret.partition(":")[2]:
             raise ValueError("a guard needs a secret")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

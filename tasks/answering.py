@@ -28,12 +28,10 @@ from baton.problems import Params, Problem
 from baton.settings import settings
 from baton.tables.reading import attrs_of, new_rows
 from baton.tables.source import describe
-from baton.terms import ROW, Split
+from baton.terms import ROW
 from tasks.platform.tracking import champion_of, facts_of_version, load_model
 from tasks.prediction import answers_to
-from tasks.rows import features_of, read_rows
-
-_BACKGROUND_ROWS = 1000
+from tasks.rows import background_of
 
 SUFFIXES = {
     "application/json": ".jsonl",
@@ -93,21 +91,32 @@ class Champion:
         """
         frame = raw.to_pandas()
         frame.attrs |= attrs_of(raw.schema)
-        with _readable():
-            found = self.problem.new_features(frame, self.params, self.model.origin["schema"])
-        rows = found[ROW].to_numpy()
         is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self._background
-        features = found.drop(columns=ROW)
-        values = shapley.shap_values(self.model, features, background=background)
+        with _readable():
+            found = self.problem.new_features(frame, self.params, self.model.origin["schema"])
+            rows, features = found[ROW].to_numpy(), found.drop(columns=ROW)
+            values = shapley.shap_values(
+                self.model, features, background=background, seed=self.seed
+            )
         return {"scale": values.scale.value, "explanations": list(_explained(values, rows))}
 
     @cached_property
+    def _data(self) -> DatasetReady | None:
+        """What it learnt from, where this home has the chain that made it."""
+        every = records.of_problem(settings(), self.problem.name)
+        return next((one.data for one in every if one.model == self.reference), None)
+
+    @property
+    def seed(self) -> int:
+        """Of the rows that an explanation is drawn beside, as `baton explain` has it."""
+        return self._data.seed if self._data else 0
+
+    @cached_property
     def _background(self) -> Any:
-        """Training rows, where this home has the chain that made it."""
-        for one in records.of_problem(settings(), self.problem.name):
-            if one.model == self.reference:
-                return _training(one.data)
+        """Training rows."""
+        if self._data is not None:
+            return background_of(self._data)
         raise InputError(
             f"{self.model.family} is explained beside rows that it learnt from, and they are not"
             " in this home; a family of trees needs none"
@@ -124,10 +133,6 @@ def _readable() -> Iterator[None]:
     except (KeyError, ValueError, TypeError) as error:
         said = " ".join(str(error.args[0] if error.args else error).split())
         raise InputError(f"the rows are not as the problem's: {said}; see /model") from None
-
-
-def _training(data: DatasetReady) -> Any:
-    return features_of(read_rows(data, Split.TRAIN).head(_BACKGROUND_ROWS), data)
 
 
 def _explained(values: shapley.ShapValues, rows: Any) -> Iterator[dict[str, Any]]:
@@ -180,12 +185,18 @@ def champion(name: str) -> Champion:
 def loaded(reference: ModelRef) -> Champion:
     """Load a version."""
     model = load_model.fn(reference)
+    if "parameters" not in model.origin:
+        raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
     problem = problems.get(facts_of_version(reference)["problem"])
     params = problems.parse(problem, problem.for_new_rows(model.origin["parameters"], {}))
     return Champion(reference, problem, params, model)
 
 
-def read_body(content: bytes, kind: str) -> pa.Table:
+class TooManyRowsError(InputError):
+    """A request of more rows than one may hold."""
+
+
+def read_body(content: bytes, kind: str, most: int) -> pa.Table:
     """Rows of a request.
 
     Parameters
@@ -193,17 +204,23 @@ def read_body(content: bytes, kind: str) -> pa.Table:
     content : bytes
     kind : str
         Content type, of `SUFFIXES`.
+    most : int
+        Rows that it may hold; it is read no further.
 
     Raises
     ------
+    TooManyRowsError
+        If it has more.
     InputError
         If it is not what it says, or holds no row.
     """
-    suffix = SUFFIXES.get(kind.partition(";")[0].strip().lower())
+    kind = kind.partition(";")[0].strip().lower()
+    suffix = SUFFIXES.get(kind)
     if suffix is None:
         raise InputError(f"content type {kind!r} is not read; send one of: {', '.join(SUFFIXES)}")
-    if kind.startswith("application/json"):
+    if kind == "application/json":
         found = _records(content)
+        _require_few(len(found), most)
         if (typed := _typed(found)) is not None:
             return typed
         content = "\n".join(map(json.dumps, found)).encode()
@@ -211,10 +228,20 @@ def read_body(content: bytes, kind: str) -> pa.Table:
         path = Path(folder) / f"rows{suffix}"
         path.write_bytes(content)
         try:
-            tables = list(new_rows([describe(path)]))
+            tables, n_rows = [], 0
+            for table in new_rows([describe(path)]):
+                _require_few(n_rows := n_rows + len(table), most)
+                tables.append(table)
+        except TooManyRowsError:
+            raise
         except InputError as error:
             raise InputError(str(error).replace(str(path), "the body")) from None
     return pa.concat_tables(tables)
+
+
+def _require_few(n_rows: int, most: int) -> None:
+    if n_rows > most:
+        raise TooManyRowsError(f"{n_rows} rows or more; at most {most} at once")
 
 
 def _typed(found: list[dict[str, Any]]) -> pa.Table | None:
@@ -224,12 +251,20 @@ def _typed(found: list[dict[str, Any]]) -> pa.Table | None:
     """
     names = dict.fromkeys(name for one in found for name in one)
     try:
-        columns = {name: pa.array([one.get(name) for one in found]) for name in names}
+        table = pa.table({name: pa.array([one.get(name) for one in found]) for name in names})
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return None
-    if any(pa.types.is_nested(column.type) for column in columns.values()):
-        return None
-    return pa.table(columns)
+    return table if all(map(_is_plain, table.columns)) else None
+
+
+def _is_plain(column: pa.ChunkedArray[Any]) -> bool:
+    """Tell whether a column's values mean the same as a file's would.
+
+    Text may say that nothing is there, and whole numbers beside nothing become floats.
+    """
+    if pa.types.is_integer(column.type):
+        return column.null_count == 0
+    return pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
 
 
 def _records(content: bytes) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from baton.terms import ROW, Split
 from tasks.evaluation import ACTUAL
 from tasks.platform import results
 from tasks.platform.tracking import load_model
-from tasks.rows import features_of, read_rows
+from tasks.rows import background_of, features_of, read_rows
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def explain_row(evaluated: ModelEvaluated, row: int) -> tuple[ExplainedRow, Path
     rows = read_rows(evaluated.data, Split.TEST)
     features = features_of(rows[rows[ROW] == row], evaluated.data)
     model = load_model.fn(evaluated.model)
-    train = features_of(read_rows(evaluated.data, Split.TRAIN).head(1000), evaluated.data)
+    train = background_of(evaluated.data)
     found = shapley.shap_values(model, features, background=train, seed=evaluated.data.seed)
     output = _output_of(found, line[PREDICTED])
     picture = results.report_path(evaluated.report.key).with_name(f"row-{row}.png")

@@ -41,6 +41,7 @@ from baton.showing.decided import with_decision
 from baton.terms import SPLIT, Kind, Split
 from baton.warning import WarningKind, of_table
 from baton.weights import weights_of
+from baton.words.text import elide
 from tasks.platform import results
 from tasks.platform.stage import exclusive
 from tasks.platform.tracking import (
@@ -56,6 +57,8 @@ from tasks.platform.tracking import (
 )
 
 log = logging.getLogger(__name__)
+
+_LONGEST_REASON = 1000
 
 _Pair = tuple[Any, Any]
 """Champion and challenger."""
@@ -137,18 +140,18 @@ def decided(plan: PromotionPlan) -> tuple[Decision, bool]:
 
 
 def _decided_before(plan: PromotionPlan, known: tuple[Decision, ...]) -> Decision | None:
-    """What was decided for this chain, or is so: the champion stays, a rejection is said again.
+    """What was decided and is so: this version is the champion, or was rejected beside the same.
 
     What could not be compared then is tried again: a file may have been put back.
     """
     version, champion = plan.evaluated.model.version, aliases_of(plan.name).get(CHAMPION)
-    for one in reversed(known):
-        if champion == version and one.outcome is not Outcome.REJECTED:
-            return one if one.champion == version else None
-        is_same = one.decided_for == _decides(plan, champion)
-        is_again = is_same and one.outcome is Outcome.REJECTED and one.gain is not None
-        is_ours = one.by == GATE and one.version == version
-        if is_ours and (is_again or one.chain == plan.evaluated.chain):
+    about = [one for one in reversed(known) if one.version == version]
+    if champion == version:
+        return next((one for one in about if one.outcome is Outcome.PROMOTED), None)
+    decides = _decides(plan, champion)
+    for one in about:
+        is_rejected = one.outcome is Outcome.REJECTED and one.decided_for == decides
+        if is_rejected and not json.loads(one.evidence).get("obstacle"):
             return one
     return None
 
@@ -168,19 +171,22 @@ def _decides(plan: PromotionPlan, champion: int | None) -> str:
 
 def weigh(plan: PromotionPlan, known: tuple[Decision, ...]) -> Evidence:
     """Measure what the decision is made of."""
-    evaluated, reference = plan.evaluated, champion_of(plan.name)
+    evaluated, number = plan.evaluated, aliases_of(plan.name).get(CHAMPION)
+    reference = champion_of(plan.name)
     warned = of_table(results.read(evaluated.warnings)) if evaluated.warnings else ()
     found = Evidence(
         version=evaluated.model.version,
         metric=plan.metric.value,
         value=evaluated.scores.get(plan.metric.value),
-        champion=reference.version if reference else None,
+        champion=number,
         is_greater_better=metrics.GREATER_IS_BETTER[plan.metric],
         leaks=tuple(one.message for one in warned if one.kind is WarningKind.LEAK),
-        withdrawn=decisions.withdrawn(known, evaluated.model.version),
+        withdrawn=decisions.withdrawn(known, evaluated.model.version, evaluated.model.digest),
     )
-    if reference is None or reference.version == evaluated.model.version:
+    if number in {None, evaluated.model.version}:
         return found
+    if reference is None:
+        return replace(found, obstacle="Baton did not register it")
     return _beside(plan, reference, found)
 
 
@@ -263,10 +269,11 @@ def entry_of(plan: PromotionPlan, evidence: Evidence, verdict: Verdict) -> Decis
         model=plan.name,
         outcome=Outcome.PROMOTED if verdict.is_promoted else Outcome.REJECTED,
         version=version,
+        digest=plan.evaluated.model.digest,
         champion=version if is_new else there.get(CHAMPION),
         previous=there.get(CHAMPION) if is_new else there.get(PREVIOUS),
         by=GATE,
-        reason=verdict.reason,
+        reason=elide(verdict.reason, _LONGEST_REASON),
         metric=evidence.metric,
         value=evidence.value,
         value_low=ends[0],
@@ -293,6 +300,12 @@ def carry_out(decision: Decision) -> Decision:
 def finish(name: str) -> None:
     """Finish what somebody who was killed had begun to do about a model."""
     if (left := decisions.intended(settings(), name)) is not None:
+        if left.champion is not None and version_of(name, left.champion) is None:
+            log.warning(
+                "version %d of %s was deleted: its promotion is dropped", left.champion, name
+            )
+            decisions.drop(settings(), name)
+            return
         log.warning("decision %d about %s is finished: %s", left.number, name, left.reason)
         _carried_out(left)
 
@@ -410,6 +423,10 @@ def back(name: str, by: str, reason: str) -> tuple[Decision, ModelPromoted]:
                 f"{name} has no {PREVIOUS} champion to go back to; `baton promote` with --version"
                 f" names one; {_versions(name)}"
             )
+        if before == there[CHAMPION]:
+            raise InputError(
+                f"version {before} of {name} is both champion and {PREVIOUS}: moved in MLflow"
+            )
         if (reference := version_of(name, before)) is None:  # and its alias with it
             raise InputError(
                 f"version {before} of {name}, the {PREVIOUS} champion, was deleted; `baton promote`"
@@ -424,6 +441,7 @@ def _by_person(
     """Write down and carry out what a person decided; `version` is what it is about."""
     facts = facts_of_version(champion)
     known = decisions.scored(decisions.read(settings(), champion.name), champion.version)
+    about = version_of(champion.name, version)
     said = {"champion": champion.version, "previous": previous, "by": by, "reason": reason}
     decision = Decision(
         number=decisions.next_number(settings(), champion.name),
@@ -431,6 +449,7 @@ def _by_person(
         model=champion.name,
         outcome=outcome,
         version=version,
+        digest=about.digest if about else "",
         chain=facts["chain"],
         **said,
         **known,

@@ -15,6 +15,7 @@ from baton.weights import weights_of
 from tasks.platform import results
 
 _EXAMPLE_ROWS = 5
+_BACKGROUND_ROWS = 1000
 
 
 def read_rows(data: DatasetReady, side: Split) -> Any:
@@ -55,6 +56,11 @@ def example_of(data: DatasetReady) -> Any:
 def features_of(frame: Any, data: DatasetReady) -> Any:
     """Columns that a model may see."""
     return frame.drop(columns=[ROW, data.target])
+
+
+def background_of(data: DatasetReady) -> Any:
+    """Features of the first training rows, which explanations are drawn beside."""
+    return features_of(read_rows(data, Split.TRAIN).head(_BACKGROUND_ROWS), data)
 
 
 def facts_of(data: DatasetReady) -> dict[str, Any]:

@@ -18,8 +18,12 @@ import pytest
 from prefect.settings import get_current_settings
 
 from baton import models
+from baton.errors import InputError
+from baton.settings import settings
 from baton.terms import Kind
-from serving.answers import Swapped
+from serving.answers import Swapped, listening, token_of
+from serving.guard import Guard
+from tasks.answering import read_body
 from tasks.platform import tracking
 from tasks.platform.events import tell
 from tasks.promotion import by_hand
@@ -152,8 +156,19 @@ def test_rows_are_answered_and_explained(two, tmp_path):
         for said, answer in refusals.items():
             assert answer.status_code == 422, answer.text
             assert said in answer.json()["error"]
-        long = client.post("/predict", json=[ROWS[0]] * 10_001)
-        assert (long.status_code, "at most 10000" in long.json()["error"]) == (413, True)
+        many = pd.DataFrame([ROWS[0]] * 10_001)
+        packed = io.BytesIO()
+        many.to_parquet(packed)
+        for kind, body in {
+            "application/json": many.to_json(orient="records").encode(),
+            "Application/JSON; charset=utf-8": many.to_json(orient="records").encode(),
+            "application/octet-stream": packed.getvalue(),
+        }.items():
+            long = client.post("/predict", content=body, headers={"content-type": kind})
+            assert (long.status_code, "at most 10000" in long.json()["error"]) == (413, True)
+        odd = b'[{"x": 0.5, "kind": "a", "\\ud800": 1}]'
+        answer = client.post("/predict", content=odd, headers={"content-type": "application/json"})
+        assert answer.status_code in {200, 422}
 
         strangers = {
             "no token": {"Authorization": ""},
@@ -238,6 +253,44 @@ def test_a_model_without_a_champion_is_one_line(home):  # noqa: F811
     assert done.returncode == 2
     assert "baton-table-wine has no champion" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_token_is_made_once_and_an_empty_one_lets_nobody_in(home, monkeypatch):  # noqa: F811
+    """Whole at once and for its owner alone; a file that somebody wrote may end with a line."""
+    token = token_of(settings())
+    assert token_of(settings()) == token
+    place = home / "serve.token"
+    assert len(token) > 40
+    assert place.stat().st_mode & 0o077 == 0
+    assert [path.name for path in home.iterdir()] == ["serve.token"]
+    place.write_text("mine\n")
+    assert token_of(settings()) == "mine"
+    place.write_text("")
+    with pytest.raises(InputError, match="is empty: remove it"):
+        token_of(settings())
+    with pytest.raises(ValueError, match="a guard needs a secret"):
+        Guard(None, "baton:", 1)
+
+
+@pytest.mark.parametrize("port", [-1, 70_000])
+def test_a_port_that_there_is_not_is_refused(port):
+    """In one line."""
+    with pytest.raises(InputError, match="ports are 0 to 65535"), listening(port):
+        pass
+
+
+def test_the_same_rows_are_read_alike_as_json_and_as_json_lines():
+    """Text that says that nothing is there, and long whole numbers beside nothing."""
+    rows = [{"k": "NA", "n": 12345678901234567}, {"k": "b", "n": None}]
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    same = [
+        read_body(body, kind, 10).to_pylist()
+        for body, kind in (
+            (json.dumps(rows).encode(), "application/json"),
+            (lines, "application/x-ndjson"),
+        )
+    ]
+    assert same[0] == same[1]
 
 
 def test_a_champion_that_is_gone_leaves_the_last_one_answering(two):

@@ -242,6 +242,29 @@ def test_an_alias_is_moved_in_two_steps_and_a_kill_between_them_is_finished(thre
     assert champions() == {"champion": 2, "previous": 1}
 
 
+def test_what_was_begun_for_a_version_that_was_deleted_is_dropped(three, monkeypatch):
+    """It could never be finished, and would stand in everybody's way."""
+    by_hand(NAME, 1, "ada", "to begin with")
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, "move_aliases", _killed)
+        with pytest.raises(_Killed):
+            by_hand(NAME, 2, "ada", "better")
+    tracking._client().delete_model_version(NAME, "2")
+    by_hand(NAME, 3, "ada", "instead")
+    assert champions() == {"champion": 3, "previous": 1}
+    assert [one.version for one in decisions.read(settings(), NAME)] == [1, 3]
+
+
+def test_an_alias_that_was_moved_in_mlflow_is_no_way_back(three):
+    """Champion and previous are one: nothing is written down, and a line says so."""
+    by_hand(NAME, 1, "ada", "to begin with")
+    by_hand(NAME, 2, "ada", "better")
+    tracking._client().set_registered_model_alias(NAME, "champion", "1")
+    with pytest.raises(InputError, match=r"version 1 .* is both champion and previous"):
+        back(NAME, "eve", "no")
+    assert len(decisions.read(settings(), NAME)) == 2
+
+
 def test_a_damaged_entry_is_said_and_changes_nothing(three):
     """One line with the file and the fix."""
     by_hand(NAME, 1, "ada", "to begin with")

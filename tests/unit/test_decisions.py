@@ -20,7 +20,7 @@ def home(tmp_path):
     return Settings(home=tmp_path)
 
 
-def decided(home, outcome, version, champion, by="gate"):
+def decided(home, outcome, version, champion, by="gate", previous=None, digest=""):
     """One entry, written down and closed."""
     entry = Decision(
         number=decisions.next_number(home, NAME),
@@ -29,7 +29,8 @@ def decided(home, outcome, version, champion, by="gate"):
         outcome=outcome,
         version=version,
         champion=champion,
-        previous=None,
+        previous=previous,
+        digest=digest,
         by=by,
         reason="because",
         value=0.9,
@@ -74,6 +75,21 @@ def test_a_version_is_withdrawn_until_somebody_brings_it_back(home):
     assert decisions.withdrawn(known, 1) == ""
     decided(home, Outcome.PROMOTED, 2, 2, by="ada")
     assert decisions.withdrawn(decisions.read(home, NAME), 2) == ""
+
+
+def test_the_same_model_under_another_number_is_withdrawn_too(home):
+    """Its chain may register it again; and whom a person puts behind another is withdrawn."""
+    decided(home, Outcome.PROMOTED, 1, 1, digest="a")
+    decided(home, Outcome.PROMOTED, 2, 2, previous=1, digest="b")
+    decided(home, Outcome.ROLLED_BACK, 2, 1, by="ada", digest="b")
+    known = decisions.read(home, NAME)
+    assert decisions.withdrawn(known, 5, "b")
+    assert not decisions.withdrawn(known, 5, "c")
+    decided(home, Outcome.PROMOTED, 3, 3, previous=1, digest="c")
+    decided(home, Outcome.PROMOTED, 1, 1, by="ada", previous=3, digest="a")
+    known = decisions.read(home, NAME)
+    assert decisions.withdrawn(known, 3, "c")
+    assert not decisions.withdrawn(known, 1, "a")
 
 
 def test_what_was_measured_of_a_version_is_known_again(home):

@@ -55,6 +55,8 @@ class Decision(BaseModel):
     """What was decided."""
     version: PositiveInt
     """What it was decided about: the challenger; the champion that was taken back."""
+    digest: str = ""
+    """SHA-256 of that version's model: the same model may be registered again."""
     champion: PositiveInt | None
     """Champion from then on; none where there is none."""
     previous: PositiveInt | None
@@ -138,6 +140,11 @@ def append(settings: Settings, decision: Decision) -> None:
     (folder / _INTENT).replace(folder / f"{decision.number:06d}.parquet")
 
 
+def drop(settings: Settings, model: str) -> None:
+    """Forget what was intended."""
+    (place(settings, model) / _INTENT).unlink(missing_ok=True)
+
+
 def next_number(settings: Settings, model: str) -> int:
     """Place of the next entry."""
     entries = _entries(place(settings, model))
@@ -214,9 +221,21 @@ def scored(decisions: tuple[Decision, ...], version: int) -> dict[str, Any]:
     return {}
 
 
-def withdrawn(decisions: tuple[Decision, ...], version: int) -> str:
-    """When and by whom a version was taken back, if that was the last that was done with it."""
-    about = [one for one in champions(decisions) if version in {one.version, one.champion}]
-    if not about or about[-1].outcome is not Outcome.ROLLED_BACK or about[-1].version != version:
-        return ""
-    return f"by {about[-1].by} on {about[-1].at:%Y-%m-%d}: {about[-1].reason}"
+def withdrawn(decisions: tuple[Decision, ...], version: int, digest: str = "") -> str:
+    """When and by whom a model was taken back, or put behind another, by a person's last word.
+
+    Parameters
+    ----------
+    decisions : tuple of Decision
+    version : int
+    digest : str
+        Of the model: the same one under another number is taken back, too.
+    """
+    same = {one.version for one in decisions if digest and one.digest == digest} | {version}
+    word = None
+    for one in decisions:
+        if one.by == GATE:
+            continue
+        behind = one.version if one.outcome is Outcome.ROLLED_BACK else one.previous
+        word = one if behind in same else None if one.champion in same else word
+    return "" if word is None else f"by {word.by} on {word.at:%Y-%m-%d}: {word.reason}"

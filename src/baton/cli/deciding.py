@@ -15,7 +15,7 @@ from baton.cli.app import OUT, AsJson, app, complain, print_json
 from baton.cli.connection import access_to, away
 from baton.errors import InputError
 from baton.settings import settings
-from baton.words.text import did_you_mean
+from baton.words.text import did_you_mean, listed
 from serving.embedded import found, private
 
 Reason = Annotated[str, Parameter(help="Why, in a line; it stands in the history.")]
@@ -38,7 +38,7 @@ def promote(problem: Name, /, *, version: int, reason: Reason, as_json: AsJson =
     with away(), private():
         from tasks.promotion import by_hand
 
-        decision, event = by_hand(model_named(problem), version, getpass.getuser(), _said(reason))
+        decision, event = by_hand(model_named(problem), version, _person(), _said(reason))
     return _told(decision, event, as_json)
 
 
@@ -55,7 +55,7 @@ def rollback(problem: Name, /, *, reason: Reason, as_json: AsJson = False) -> in
     with away(), private():
         from tasks.promotion import back
 
-        decision, event = back(model_named(problem), getpass.getuser(), _said(reason))
+        decision, event = back(model_named(problem), _person(), _said(reason))
     return _told(decision, event, as_json)
 
 
@@ -81,6 +81,14 @@ def history(problem: Name, /, *, as_json: AsJson = False) -> int:
     return 0
 
 
+def _person() -> str:
+    """Who asks, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # such as in a container
+        return "a person"
+
+
 def _said(reason: str) -> str:
     words = " ".join(reason.split())
     if not words:
@@ -99,12 +107,14 @@ def model_named(name: str) -> str:
     from tasks.platform.tracking import model_for, registered_models
 
     every = registered_models()
-    for one in every:
-        if name in {one.name, one.short}:
-            return one.name
     of_problem = [one for one in every if one.problem == name]
-    if len(of_problem) == 1:
-        return of_problem[0].name
+    fit = [one for one in every if name in {one.name, one.short}]
+    fit += [one for one in of_problem if one not in fit]
+    if len({one.problem for one in fit}) > 1:
+        names = listed([one.name for one in fit], 20, last=", ")
+        raise InputError(f"{name!r} may be any of {names}: give one of these names")
+    if len(fit) == 1:
+        return fit[0].name
     if name in problems.loaded()[0]:
         return model_for(problems.get(name), {}) if of_problem else _none(registered_name(name))
     known = {one.short or one.problem for one in every}
