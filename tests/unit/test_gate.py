@@ -149,5 +149,5 @@ def test_noise_passes_at_most_as_often_as_is_stated(metric: str, n_rows: int) ->
 
 @pytest.mark.long
 def test_a_better_model_passes_as_often_as_is_stated() -> None:
-    """An error a fifth smaller on 300 rows passes four times of five."""
-    assert _promoted("rmse", 500, 300, gain=0.2) >= 400
+    """An error a fifth smaller on 300 rows passes nineteen times of twenty."""
+    assert _promoted("rmse", 500, 300, gain=0.2) >= 475
