@@ -139,6 +139,7 @@ def test_a_chain_ends_with_a_decision(wine):
     run(predict, "table", {"name": wine["name"]})
 
 
+@pytest.mark.long  # tests/unit/test_gate.py decides about a champion that cannot be scored
 @pytest.mark.usefixtures("prefect")
 def test_a_champion_that_cannot_answer_stays_and_says_why(wine, tmp_path):
     """The challenger's table lacks a column of the champion's: nothing to compare, nothing lost."""
@@ -287,12 +288,12 @@ def _race(folder, number):
     return 1
 
 
-@pytest.mark.parametrize("n_races", [12, pytest.param(50, marks=pytest.mark.long)])
-def test_raced_promotions_leave_one_log_one_champion_and_one_previous(three, n_races):
-    """Each against the champion of its moment, none lost, none twice."""
+@pytest.mark.long  # one after the other, and interrupted, above
+def test_raced_promotions_leave_one_log_one_champion_and_one_previous(three):
+    """Fifty from four processes: each against the champion of its moment, none lost, none twice."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(2 if n_races < 50 else 4) as pool:
-        n_done = sum(pool.starmap(_race, [(str(three), n) for n in range(n_races)], chunksize=1))
+    with context.Pool(4) as pool:
+        n_done = sum(pool.starmap(_race, [(str(three), n) for n in range(50)], chunksize=1))
     log = decisions.read(settings(), NAME)
     assert [one.number for one in log] == list(range(1, n_done + 1))
     for before, after in pairwise(log):
