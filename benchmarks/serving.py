@@ -98,15 +98,6 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", acc
 """FastAPI and the model, and nothing else."""
 
 
-def free_port() -> int:
-    """Port that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running(command: list[Any], address: str, path: str, **more: str) -> Iterator[None]:
     """Process that answers at an address."""
@@ -218,6 +209,7 @@ def measure(home: Path, options: argparse.Namespace) -> None:
     """Ask each way in turn."""
     from baton.settings import settings
     from serving.embedded import run_embedded
+    from tests.services import free_port
 
     make_models(home)
     python, rows = Path(sys.executable), np.random.default_rng(0).random((options.rows, 8))

@@ -7,7 +7,6 @@ around this in ``serving/answers.py``.
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,17 +19,18 @@ import pyarrow as pa
 
 from baton import models, problems
 from baton.chain import records
-from baton.chain.events import DatasetReady, ModelRef, registered_name
+from baton.chain.events import DatasetReady, ModelRef
+from baton.chain.outcome import plain
 from baton.errors import InputError, NoModelError
 from baton.evaluation import shapley
 from baton.models.doubts import Doubts
 from baton.problems import Params, Problem
 from baton.settings import settings
-from baton.tables.reading import attrs_of, new_rows
+from baton.tables.reading import new_rows
 from baton.tables.source import describe
 from baton.terms import ROW
 from tasks.platform.tracking import champion_of, facts_of_version, load_model
-from tasks.prediction import answers_to
+from tasks.prediction import answers_to, framed, params_of
 from tasks.rows import background_of
 
 SUFFIXES = {
@@ -71,7 +71,7 @@ class Champion:
             "target": self.model.target,
             "kind": self.model.kind.value,
             "family": self.model.family,
-            "classes": [_plain(one) for one in self.model.classes or ()],
+            "classes": [plain(one) for one in self.model.classes or ()],
             "columns": self.columns,
         }
 
@@ -89,12 +89,11 @@ class Champion:
         InputError
             If the model has no exact method and its training rows are not here.
         """
-        frame = raw.to_pandas()
-        frame.attrs |= attrs_of(raw.schema)
         is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self._background
         with _readable():
-            found = self.problem.new_features(frame, self.params, self.model.origin["schema"])
+            schema = self.model.origin["schema"]
+            found = self.problem.new_features(framed(raw), self.params, schema)
             rows, features = found[ROW].to_numpy(), found.drop(columns=ROW)
             values = shapley.shap_values(
                 self.model, features, background=background, seed=self.seed
@@ -150,17 +149,11 @@ def _explained(values: shapley.ShapValues, rows: Any) -> Iterator[dict[str, Any]
 
 
 def _lines(table: pa.Table) -> list[dict[str, Any]]:
-    return [{_name(k): _plain(v) for k, v in line.items()} for line in table.to_pylist()]
+    return [{_name(k): plain(v) for k, v in line.items()} for line in table.to_pylist()]
 
 
 def _name(column: str) -> str:
     return "row" if column == ROW else column
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def champion(name: str) -> Champion:
@@ -175,21 +168,15 @@ def champion(name: str) -> Champion:
     """
     reference = champion_of(name)
     if reference is None:
-        problem = name.removeprefix(registered_name("")).strip("-")
-        raise NoModelError(
-            f"{name} has no champion; `baton run {problem}` trains one, `baton promote` names one"
-        )
+        raise NoModelError(f"{name} has no champion; `baton promote` with --version names one")
     return loaded(reference)
 
 
 def loaded(reference: ModelRef) -> Champion:
     """Load a version."""
     model = load_model.fn(reference)
-    if "parameters" not in model.origin:
-        raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
     problem = problems.get(facts_of_version(reference)["problem"])
-    params = problems.parse(problem, problem.for_new_rows(model.origin["parameters"], {}))
-    return Champion(reference, problem, params, model)
+    return Champion(reference, problem, params_of(problem, reference, model, {}), model)
 
 
 class TooManyRowsError(InputError):

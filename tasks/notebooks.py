@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_link_artifact
 
 from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, NotebookReady, PageRef
@@ -24,6 +23,7 @@ from baton.lineage import digest_of, digest_of_file
 from baton.settings import settings
 from baton.showing import notebooks
 from tasks.platform import results
+from tasks.platform.artifacts import link_page
 from tasks.platform.plan import Plan
 from tasks.platform.stage import exclusive
 
@@ -162,10 +162,12 @@ def notebook_ready(plan: NotebookPlan) -> NotebookReady:
 @task(name="link to the notebook's page", persist_result=False)
 def write_link(plan: NotebookPlan) -> None:
     """Write the way to the page as an artifact of Prefect."""
-    slug = f"{plan.evaluated.problem}-{plan.evaluated.chain}".replace("_", "-")
-    create_link_artifact(
-        key=f"notebook-{slug}",
-        link=plan.page.as_uri(),
-        link_text=f"notebook {plan.name} of chain {plan.evaluated.chain}",
-        description="an executed notebook as one page",
+    evaluated = plan.evaluated
+    link_page(
+        "notebook",
+        evaluated.problem,
+        evaluated.chain,
+        plan.page,
+        text=f"notebook {plan.name} of chain {evaluated.chain}",
+        about="an executed notebook as one page",
     )

@@ -101,16 +101,30 @@ def plan_prediction(
     asked = {name: parameters.get(name) for name in found.names_models}
     reference = _chosen(model_for(found, asked), problem, version)
     model = load_model(reference)
-    if "parameters" not in model.origin:
-        raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
     other = {name: value for name, value in parameters.items() if name not in asked}
-    params = problems.parse(found, found.for_new_rows(model.origin["parameters"], other))
+    params = params_of(found, reference, model, other)
     source, rows = found.unseen_fingerprint(params), None
     aside = found.require_new(params, model.origin["schema"])
     if source is None:
         rows = read_first(found, params)
         source = results.digest_of_table(rows)
     return PredictionPlan(found, params, chain, reference, model, source, rows, aside)
+
+
+def params_of(
+    problem: Problem[Any], reference: ModelRef, model: models.FittedModel, other: dict[str, Any]
+) -> Params:
+    """Parameters by which new rows are read: the training rows' own, but for some.
+
+    Raises
+    ------
+    InputError
+        If the model does not say them, or one is unknown or ill-typed.
+    """
+    if "parameters" not in model.origin:
+        raise InputError(f"model {reference.uri} does not say what it was made from: train anew")
+    found: Params = problems.parse(problem, problem.for_new_rows(model.origin["parameters"], other))
+    return found
 
 
 def _chosen(name: str, problem: str, version: int | None) -> ModelRef:
@@ -210,8 +224,7 @@ def answers_to(
     plan: Predictor, raw: pa.Table, begin: int, doubts: Doubts
 ) -> tuple[pa.Table, pa.Table]:
     """Answers alone, as :func:`predict_batch` gives them, by row id; and the doubtful cells."""
-    frame: pd.DataFrame = raw.to_pandas()
-    frame.attrs |= attrs_of(raw.schema)
+    frame = framed(raw)
     model, schema = plan.model, plan.model.origin["schema"]
     unread = list(plan.problem.unread(frame, schema))
     features = plan.problem.new_features(frame, plan.params, schema)
@@ -219,6 +232,13 @@ def answers_to(
     ids = {ROW: pa.array(features[ROW].to_numpy() + begin)}
     doubtful = doubts.add(unread, unknown_categories(model.encoder, features), begin)
     return pa.table(ids | answer(model, output_of(model, features))), doubtful
+
+
+def framed(raw: pa.Table) -> pd.DataFrame:
+    """Raw rows as a problem takes them, with what their file says of itself."""
+    frame: pd.DataFrame = raw.to_pandas()
+    frame.attrs |= attrs_of(raw.schema)
+    return frame
 
 
 def predictions_ready(plan: PredictionPlan) -> PredictionsReady:

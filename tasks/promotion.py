@@ -14,13 +14,14 @@ from functools import cached_property
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
+from pydantic import ValidationError
 
 from baton import disk
 from baton.atomic import write_bytes
 from baton.bonds import bonds_of
 from baton.chain import decisions, records
-from baton.chain.decisions import GATE, Decision, Outcome
+from baton.chain.decisions import GATE, TOLD, Decision, Outcome
 from baton.chain.events import (
     DatasetReady,
     ModelDecided,
@@ -43,15 +44,16 @@ from baton.warning import WarningKind, of_table
 from baton.weights import weights_of
 from baton.words.text import elide
 from tasks.platform import results
+from tasks.platform.artifacts import artifact_key, link_page
 from tasks.platform.stage import exclusive
 from tasks.platform.tracking import (
     CHAMPION,
     PREVIOUS,
     aliases_of,
-    champion_of,
     facts_of_version,
     load_model,
     move_aliases,
+    registered_models,
     tag_version,
     version_of,
 )
@@ -70,6 +72,22 @@ _UNFIT = (InputError, KeyError, ValueError, TypeError)
 def of_one_model(name: str) -> AbstractContextManager[None]:
     """Held by whoever decides about a model: one at a time, so that none is against a stale one."""
     return exclusive(f"champion/{name}")
+
+
+@dataclass(frozen=True)
+class _Now:
+    """How things stand with a model, for who holds :func:`of_one_model`."""
+
+    log: tuple[Decision, ...]
+    champion: int | None
+    previous: int | None
+
+    @classmethod
+    def of(cls, name: str) -> _Now:
+        """Look, after finishing what somebody who was killed had begun."""
+        finish(name)
+        there = aliases_of(name)
+        return cls(decisions.read(settings(), name), there.get(CHAMPION), there.get(PREVIOUS))
 
 
 @dataclass(frozen=True)
@@ -105,10 +123,10 @@ def plan_promotion(evaluated: ModelEvaluated, gate: dict[str, Any]) -> Promotion
     """
     try:
         found = Gate.model_validate(gate)
-    except ValueError as error:
-        first = error.errors(include_url=False)[0] if hasattr(error, "errors") else {}
-        where = ".".join(map(str, first.get("loc", ())))
-        raise InputError(f"gate: {where}: {first.get('msg', error)}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"gate: {where}: {first['msg']}") from None
     for one in (found.metric, found.guard):
         if one is not None and one not in metrics.names(evaluated.data.kind):
             raise InputError(
@@ -129,26 +147,25 @@ def decided(plan: PromotionPlan) -> tuple[Decision, bool]:
     Decision, bool
         Whether it was decided before.
     """
-    finish(plan.name)
-    known = decisions.read(settings(), plan.name)
-    if (found := _decided_before(plan, known)) is not None:
+    now = _Now.of(plan.name)
+    if (found := _decided_before(plan, now)) is not None:
         return found, True
-    evidence = weigh(plan, known)
+    evidence = weigh(plan, now)
     verdict = decide(evidence, plan.gate)
     log.info("%s: %s", "promoted" if verdict.is_promoted else "not promoted", verdict.reason)
-    return carry_out(entry_of(plan, evidence, verdict)), False
+    return carry_out(entry_of(plan, now, evidence, verdict)), False
 
 
-def _decided_before(plan: PromotionPlan, known: tuple[Decision, ...]) -> Decision | None:
+def _decided_before(plan: PromotionPlan, now: _Now) -> Decision | None:
     """What was decided and is so: this version is the champion, or was rejected beside the same.
 
     What could not be compared then is tried again: a file may have been put back.
     """
-    version, champion = plan.evaluated.model.version, aliases_of(plan.name).get(CHAMPION)
-    about = [one for one in reversed(known) if one.version == version]
-    if champion == version:
+    version = plan.evaluated.model.version
+    about = [one for one in reversed(now.log) if one.version == version]
+    if now.champion == version:
         return next((one for one in about if one.outcome is Outcome.PROMOTED), None)
-    decides = _decides(plan, champion)
+    decides = _decides(plan, now.champion)
     for one in about:
         is_rejected = one.outcome is Outcome.REJECTED and one.decided_for == decides
         if is_rejected and not json.loads(one.evidence).get("obstacle"):
@@ -169,23 +186,22 @@ def _decides(plan: PromotionPlan, champion: int | None) -> str:
     )
 
 
-def weigh(plan: PromotionPlan, known: tuple[Decision, ...]) -> Evidence:
+def weigh(plan: PromotionPlan, now: _Now) -> Evidence:
     """Measure what the decision is made of."""
-    evaluated, number = plan.evaluated, aliases_of(plan.name).get(CHAMPION)
-    reference = champion_of(plan.name)
+    evaluated = plan.evaluated
     warned = of_table(results.read(evaluated.warnings)) if evaluated.warnings else ()
     found = Evidence(
         version=evaluated.model.version,
         metric=plan.metric.value,
         value=evaluated.scores.get(plan.metric.value),
-        champion=number,
+        champion=now.champion,
         is_greater_better=metrics.GREATER_IS_BETTER[plan.metric],
         leaks=tuple(one.message for one in warned if one.kind is WarningKind.LEAK),
-        withdrawn=decisions.withdrawn(known, evaluated.model.version, evaluated.model.digest),
+        withdrawn=decisions.withdrawn(now.log, evaluated.model.version, evaluated.model.digest),
     )
-    if number in {None, evaluated.model.version}:
+    if now.champion is None or now.champion == evaluated.model.version:
         return found
-    if reference is None:
+    if (reference := version_of(plan.name, now.champion)) is None:
         return replace(found, obstacle="Baton did not register it")
     return _beside(plan, reference, found)
 
@@ -194,15 +210,14 @@ def _beside(plan: PromotionPlan, reference: ModelRef, found: Evidence) -> Eviden
     """Add how both do on the same rows."""
     try:
         pair = load_model(reference), load_model(plan.evaluated.model)
-        rows = _HeldOut.of(plan.data, pair)
-        found = replace(found, paired=rows.compared(pair, plan.metric, plan.gate))
-        if plan.gate.guard:
-            found = replace(found, guarded=rows.compared(pair, plan.gate.guard, plan.gate))
+        both = _HeldOut.of(plan.data, pair).compared(pair, plan)
+        guarded = both.get(plan.gate.guard) if plan.gate.guard else None
+        found = replace(found, paired=both.get(plan.metric), guarded=guarded)
     except _UNFIT as error:
         return replace(found, obstacle=" ".join(str(error).split())[:300])
     with suppress(*_UNFIT):  # shown where it can be
         if earlier := _rows_of_champion(plan, reference, pair):
-            found = replace(found, earlier=earlier.compared(pair, plan.metric, plan.gate))
+            found = replace(found, earlier=earlier.compared(pair, plan).get(plan.metric))
     return found
 
 
@@ -236,18 +251,18 @@ class _HeldOut:
         table = results.read(data.features, filters=[(SPLIT, "==", Split.TEST.value)])
         return cls(data, table.to_pandas())
 
-    def compared(self, pair: _Pair, metric: Metric, gate: Gate) -> Paired | None:
-        """Compare champion and challenger on them."""
+    def compared(self, pair: _Pair, plan: PromotionPlan) -> dict[Metric, Paired]:
+        """Compare champion and challenger on them, by the metric that decides and the guard."""
         champion, challenger = (self._answer(model) for model in pair)
         return paired(
             self.data.kind,
-            metric.value,
+            [plan.metric, *([plan.gate.guard] if plan.gate.guard else [])],
             self.frame[self.data.target].to_numpy(),
             champion,
             challenger,
             weights=weights_of(self.frame),
             units=bonds_of(self.frame).units(),
-            confidence=gate.confidence,
+            confidence=plan.gate.confidence,
             seed=self.data.seed,
         )
 
@@ -258,20 +273,20 @@ class _HeldOut:
         return Answer(output, model.classes, model.labels(output))
 
 
-def entry_of(plan: PromotionPlan, evidence: Evidence, verdict: Verdict) -> Decision:
+def entry_of(plan: PromotionPlan, now: _Now, evidence: Evidence, verdict: Verdict) -> Decision:
     """Entry of the log about what the gate decided."""
-    there, version = aliases_of(plan.name), evidence.version
-    is_new = verdict.is_promoted and there.get(CHAMPION) != version
+    version = evidence.version
+    is_new = verdict.is_promoted and now.champion != version
     seen, ends = evidence.paired, plan.evaluated.intervals.get(evidence.metric, (None, None))
     return Decision(
-        number=decisions.next_number(settings(), plan.name),
+        number=decisions.next_number(now.log),
         at=datetime.now(UTC),
         model=plan.name,
         outcome=Outcome.PROMOTED if verdict.is_promoted else Outcome.REJECTED,
         version=version,
         digest=plan.evaluated.model.digest,
-        champion=version if is_new else there.get(CHAMPION),
-        previous=there.get(CHAMPION) if is_new else there.get(PREVIOUS),
+        champion=version if is_new else now.champion,
+        previous=now.champion if is_new else now.previous,
         by=GATE,
         reason=elide(verdict.reason, _LONGEST_REASON),
         metric=evidence.metric,
@@ -282,7 +297,7 @@ def entry_of(plan: PromotionPlan, evidence: Evidence, verdict: Verdict) -> Decis
         gate=plan.gate.model_dump_json(),
         evidence=json.dumps(asdict(evidence)),
         chain=plan.evaluated.chain,
-        decided_for=_decides(plan, there.get(CHAMPION)),
+        decided_for=_decides(plan, now.champion),
     )
 
 
@@ -326,18 +341,19 @@ def _carried_out(decision: Decision) -> Decision:
 def show_decision(plan: PromotionPlan, decision: Decision) -> PageRef:
     """Write the report with the decision, and tell Prefect of it."""
     evaluated = plan.evaluated
-    slug = f"{evaluated.problem}-{evaluated.chain}".replace("_", "-")
     create_markdown_artifact(
-        key=f"decision-{slug}",
+        key=artifact_key("decision", evaluated.problem, evaluated.chain),
         markdown=_markdown(decision),
         description=f"{plan.data.title}: {decision.outcome.value}",
     )
     page = _page_of(plan, decision)
-    create_link_artifact(
-        key=f"report-{slug}",
-        link=results.report_path(page.key).as_uri(),
-        link_text=f"report of chain {evaluated.chain}",
-        description="metrics, importance, explanations and the gate's decision on one page",
+    link_page(
+        "report",
+        evaluated.problem,
+        evaluated.chain,
+        results.report_path(page.key),
+        text=f"report of chain {evaluated.chain}",
+        about="metrics, importance, explanations and the gate's decision on one page",
     )
     return page
 
@@ -376,13 +392,8 @@ def model_decided(plan: PromotionPlan, decision: Decision, page: PageRef) -> Mod
         problem=evaluated.problem,
         model=evaluated.model,
         target=evaluated.data.target,
-        champion=decision.champion,
-        previous=decision.previous,
-        by=decision.by,
-        reason=decision.reason,
-        metric=decision.metric,
-        value=decision.value,
         page=page,
+        **decision.model_dump(include=TOLD),
     )
 
 
@@ -395,14 +406,13 @@ def by_hand(name: str, version: int, by: str, reason: str) -> tuple[Decision, Mo
         If there is no such version.
     """
     with of_one_model(name):
-        finish(name)
-        reference = version_of(name, version)
+        now, reference = _Now.of(name), version_of(name, version)
         if reference is None:
             raise NoModelError(f"there is no version {version} of {name}; {_versions(name)}")
-        there = aliases_of(name)
-        if there.get(CHAMPION) == version:
+        if now.champion == version:
             raise InputError(f"version {version} of {name} is the champion already")
-        return _by_person(reference, Outcome.PROMOTED, version, there.get(CHAMPION), by, reason)
+        told = {"outcome": Outcome.PROMOTED, "previous": now.champion, "by": by, "reason": reason}
+        return _by_person(reference, now, version, told)
 
 
 def back(name: str, by: str, reason: str) -> tuple[Decision, ModelPromoted]:
@@ -414,16 +424,14 @@ def back(name: str, by: str, reason: str) -> tuple[Decision, ModelPromoted]:
         If there is none, or it is gone.
     """
     with of_one_model(name):
-        finish(name)
-        there = aliases_of(name)
-        known = decisions.read(settings(), name)
-        before = there.get(PREVIOUS) or (known[-1].previous if known else None)
-        if CHAMPION not in there or before is None:
+        now = _Now.of(name)
+        before = now.previous or (now.log[-1].previous if now.log else None)
+        if now.champion is None or before is None:
             raise InputError(
                 f"{name} has no {PREVIOUS} champion to go back to; `baton promote` with --version"
                 f" names one; {_versions(name)}"
             )
-        if before == there[CHAMPION]:
+        if before == now.champion:
             raise InputError(
                 f"version {before} of {name} is both champion and {PREVIOUS}: moved in MLflow"
             )
@@ -432,34 +440,30 @@ def back(name: str, by: str, reason: str) -> tuple[Decision, ModelPromoted]:
                 f"version {before} of {name}, the {PREVIOUS} champion, was deleted; `baton promote`"
                 f" with --version names another; {_versions(name)}"
             )
-        return _by_person(reference, Outcome.ROLLED_BACK, there[CHAMPION], None, by, reason)
+        told = {"outcome": Outcome.ROLLED_BACK, "previous": None, "by": by, "reason": reason}
+        return _by_person(reference, now, now.champion, told)
 
 
 def _by_person(
-    champion: ModelRef, outcome: Outcome, version: int, previous: int | None, by: str, reason: str
+    champion: ModelRef, now: _Now, version: int, told: dict[str, Any]
 ) -> tuple[Decision, ModelPromoted]:
     """Write down and carry out what a person decided; `version` is what it is about."""
-    facts = facts_of_version(champion)
-    known = decisions.scored(decisions.read(settings(), champion.name), champion.version)
-    about = version_of(champion.name, version)
-    said = {"champion": champion.version, "previous": previous, "by": by, "reason": reason}
+    facts, about = facts_of_version(champion), version_of(champion.name, version)
     decision = Decision(
-        number=decisions.next_number(settings(), champion.name),
+        number=decisions.next_number(now.log),
         at=datetime.now(UTC),
         model=champion.name,
-        outcome=outcome,
         version=version,
         digest=about.digest if about else "",
+        champion=champion.version,
         chain=facts["chain"],
-        **said,
-        **known,
+        **told,
+        **decisions.scored(now.log, champion.version),
     )
-    scored = {"metric": decision.metric, "value": decision.value}
-    return carry_out(decision), ModelPromoted(model=champion, **facts, **said, **scored)
+    event = ModelPromoted(model=champion, **facts, **decision.model_dump(include=TOLD))
+    return carry_out(decision), event
 
 
 def _versions(name: str) -> str:
-    from tasks.platform.tracking import registered_models
-
     found = [one for one in registered_models() if one.name == name]
     return f"its newest is {found[0].version}" if found else "`baton models` lists what there is"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from baton import disk, tuning
 from baton.atomic import write_bytes
@@ -37,6 +37,7 @@ from baton.terms import ROW
 from baton.warning import as_table, of_table, sorted_warnings
 from tasks.evaluation import TABLES, Bench, EvaluationPlan
 from tasks.platform import results
+from tasks.platform.artifacts import artifact_key, link_page
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import champion_scores, is_log_whole, log_evaluation, log_search
@@ -262,22 +263,23 @@ def show_search(plan: SearchPlan) -> None:
 def write_artifacts(evaluated: ModelEvaluated) -> None:
     """Write summary, metrics and the way to the report as artifacts of Prefect."""
     data = evaluated.data
-    slug = f"{evaluated.problem}-{evaluated.chain}".replace("_", "-")
     create_markdown_artifact(
-        key=f"summary-{slug}",
+        key=artifact_key("summary", evaluated.problem, evaluated.chain),
         markdown=summary(evaluated),
         description=f"{data.title}: model {evaluated.model.version} on held-out rows",
     )
     create_table_artifact(
-        key=f"metrics-{slug}",
+        key=artifact_key("metrics", evaluated.problem, evaluated.chain),
         table=[{"metric": name, "value": value} for name, value in evaluated.scores.items()],
         description=f"{data.title}: metrics on {data.n_test} held-out rows",
     )
-    create_link_artifact(
-        key=f"report-{slug}",
-        link=results.report_path(evaluated.report.key).as_uri(),
-        link_text=f"report of chain {evaluated.chain}",
-        description="metrics, importance and explanations on one page",
+    link_page(
+        "report",
+        evaluated.problem,
+        evaluated.chain,
+        results.report_path(evaluated.report.key),
+        text=f"report of chain {evaluated.chain}",
+        about="metrics, importance and explanations on one page",
     )
 
 

@@ -23,7 +23,7 @@ def home(tmp_path):
 def decided(home, outcome, version, champion, by="gate", previous=None, digest=""):
     """One entry, written down and closed."""
     entry = Decision(
-        number=decisions.next_number(home, NAME),
+        number=decisions.next_number(decisions.read(home, NAME)),
         at=datetime.now(UTC),
         model=NAME,
         outcome=outcome,

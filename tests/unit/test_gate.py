@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from baton.evaluation.gate import N_RESAMPLES, Answer, Evidence, Gate, Paired, decide, paired
+from baton.metric import Metric
 from baton.terms import Kind
 
 BETTER = Paired("accuracy", 0.90, 0.93, 0.03, 0.01, 0.05, 1000)
@@ -123,8 +124,9 @@ def _promoted(
         if metric != "rmse":
             kind, truth = Kind.CLASSIFICATION, (truth > 0).astype(int)
             first, second = (_classes(one) for one in (first, second))
-        found = paired(kind, metric, truth, first, second, n_resamples=n_resamples, seed=seed)
-        evidence = replace(AGAINST, metric=metric, paired=found)
+        name = Metric(metric)
+        found = paired(kind, [name], truth, first, second, n_resamples=n_resamples, seed=seed)
+        evidence = replace(AGAINST, metric=metric, paired=found[name])
         n_promoted += decide(evidence, Gate()).is_promoted
     return n_promoted
 

@@ -25,6 +25,9 @@ from baton.settings import Settings
 GATE = "gate"
 """Who decided, where no person did."""
 
+TOLD = {"champion", "previous", "by", "reason", "metric", "value"}
+"""What of a decision is announced."""
+
 _FILE = re.compile(r"\d{6}\.parquet")
 _INTENT = "_intent"
 """What a reader of the folder as one table passes over."""
@@ -145,12 +148,6 @@ def drop(settings: Settings, model: str) -> None:
     (place(settings, model) / _INTENT).unlink(missing_ok=True)
 
 
-def next_number(settings: Settings, model: str) -> int:
-    """Place of the next entry."""
-    entries = _entries(place(settings, model))
-    return int(entries[-1].stem) + 1 if entries else 1
-
-
 def _bytes(decision: Decision) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -210,6 +207,11 @@ def _decision(path: Path) -> Decision:
 def champions(decisions: tuple[Decision, ...]) -> Iterator[Decision]:
     """Return the decisions that made another version the champion, the oldest first."""
     return (one for one in decisions if one.outcome is not Outcome.REJECTED)
+
+
+def next_number(decisions: tuple[Decision, ...]) -> int:
+    """Place of the next entry."""
+    return decisions[-1].number + 1 if decisions else 1
 
 
 def scored(decisions: tuple[Decision, ...], version: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from baton.chain import stored
+from baton.chain.decisions import TOLD
 from baton.chain.events import (
     Coverage,
     DecisionThreshold,
@@ -160,8 +161,7 @@ def _evaluated(evaluated: ModelEvaluated, results: _Results) -> Json:
 
 def _decided(decided: ModelDecided, results: _Results) -> Json:
     """What the gate said, and the report with it."""
-    wanted = {"champion", "previous", "by", "reason", "metric", "value"}
-    said = decided.model_dump(mode="json", include=wanted)
+    said = decided.model_dump(mode="json", include=TOLD)
     is_promoted = isinstance(decided, ModelPromoted)
     found: Json = {"decision": {"promoted": is_promoted, "version": decided.model.version, **said}}
     return found | ({"report": results.place_of(decided.page)} if decided.page else {})
@@ -228,10 +228,10 @@ def _first_rows(reference: TableRef, results: Path) -> list[Json]:
             rows = next(file.iter_batches(_FIRST)).to_pylist()
     except (InputError, StopIteration):
         return []
-    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return [{name: plain(value) for name, value in row.items()} for row in rows]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Value of a cell, ready for JSON."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from baton import problems
 from baton.chain.decisions import Decision, champions, read
-from baton.chain.events import ModelPromoted, registered_name
+from baton.chain.events import ModelPromoted
 from baton.cli import show
 from baton.cli.app import OUT, AsJson, app, complain, print_json
 from baton.cli.connection import access_to, away
-from baton.errors import InputError
+from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from baton.words.text import did_you_mean, listed
 from serving.embedded import found, private
@@ -104,29 +104,22 @@ def model_named(name: str) -> str:
     InputError
         If there is none, or several.
     """
-    from tasks.platform.tracking import model_for, registered_models
+    from tasks.platform.tracking import registered_models
 
     every = registered_models()
-    of_problem = [one for one in every if one.problem == name]
-    fit = [one for one in every if name in {one.name, one.short}]
-    fit += [one for one in of_problem if one not in fit]
-    if len({one.problem for one in fit}) > 1:
-        names = listed([one.name for one in fit], 20, last=", ")
-        raise InputError(f"{name!r} may be any of {names}: give one of these names")
+    fit = [one.name for one in every if name in {one.name, one.short, one.problem}]
     if len(fit) == 1:
-        return fit[0].name
+        return fit[0]
+    if fit:
+        names = listed(fit, 20, last=", ")
+        raise InputError(f"{name!r} may be any of {names}: give one of these names")
     if name in problems.loaded()[0]:
-        return model_for(problems.get(name), {}) if of_problem else _none(registered_name(name))
+        raise NoModelError(f"there is no model of {name}; `baton run {name}` trains one")
     known = {one.short or one.problem for one in every}
     raise InputError(
         f"there is no problem or model {name!r}; {did_you_mean(name, known)}`baton models` lists"
         " what there is"
     )
-
-
-def _none(name: str) -> str:
-    problem = name.removeprefix("baton-")
-    raise InputError(f"there is no model of {problem}; `baton run {problem}` trains one")
 
 
 def _told(decision: Decision, event: ModelPromoted, as_json: bool) -> int:

@@ -90,7 +90,7 @@ class Answer:
 
 def paired(
     kind: Kind,
-    metric: str,
+    wanted: Sequence[Metric],
     actual: Any,
     champion: Answer,
     challenger: Answer,
@@ -100,13 +100,13 @@ def paired(
     confidence: float = 0.95,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-) -> Paired | None:
+) -> dict[Metric, Paired]:
     """Compare two models on the same rows by a paired bootstrap (Efron and Tibshirani 1993).
 
     Parameters
     ----------
     kind : Kind
-    metric : str
+    wanted : sequence of Metric
     actual : array of shape (n,)
     champion, challenger : Answer
     weights : array of shape (n,), optional
@@ -120,13 +120,13 @@ def paired(
 
     Returns
     -------
-    Paired or None
-        None where the metric is not defined on the rows, or all of them are one unit.
+    dict of Metric to Paired
+        Without a metric that is not defined on the rows; empty where all of them are one unit.
     """
-    values = [
-        metrics.score(metric, actual, one.output, one.classes, y_pred=one.said, weights=weights)
+    before, after = (
+        metrics.evaluate(kind, actual, one.output, one.classes, y_pred=one.said, weights=weights)
         for one in (champion, challenger)
-    ]
+    )
     ends = differences(
         kind,
         actual,
@@ -138,13 +138,18 @@ def paired(
         n_resamples=n_resamples,
         level=confidence,
         seed=seed,
-    ).get(metric)
-    before, after = values
-    if before is None or after is None or ends is None:
-        return None
-    if metrics.GREATER_IS_BETTER[metrics.parse(metric)]:
-        return Paired(metric, before, after, after - before, *ends, len(actual))
-    return Paired(metric, before, after, before - after, -ends[1], -ends[0], len(actual))
+    )
+    known = [one for one in wanted if one in before and one in after and one in ends]
+    return {one: _pair(one, before[one], after[one], ends[one], len(actual)) for one in known}
+
+
+def _pair(
+    metric: Metric, before: float, after: float, ends: tuple[float, float], n_rows: int
+) -> Paired:
+    """Difference of the second value to the first, above 0 where the second is better."""
+    if metrics.GREATER_IS_BETTER[metric]:
+        return Paired(metric.value, before, after, after - before, *ends, n_rows)
+    return Paired(metric.value, before, after, before - after, -ends[1], -ends[0], n_rows)
 
 
 @dataclass(frozen=True)

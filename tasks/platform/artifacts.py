@@ -1,0 +1,36 @@
+"""Artifacts of a chain on Prefect's pages: their keys, and the links to what stands in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect.artifacts import create_link_artifact
+
+
+def artifact_key(what: str, problem: str, chain: str) -> str:
+    """Key of an artifact of a chain, in the letters that Prefect takes.
+
+    Examples
+    --------
+    >>> artifact_key("report", "my_table", "0123456789ab")
+    'report-my-table-0123456789ab'
+    """
+    return f"{what}-{problem}-{chain}".replace("_", "-")
+
+
+def link_page(what: str, problem: str, chain: str, path: Path, *, text: str, about: str) -> None:
+    """Write the way to a page of a chain.
+
+    Parameters
+    ----------
+    what : str
+        Kind of page; a later one of a chain takes the place of the one before.
+    problem, chain : str
+    path : Path
+    text : str
+        Of the link.
+    about : str
+        What the page holds.
+    """
+    key = artifact_key(what, problem, chain)
+    create_link_artifact(key=key, link=path.as_uri(), link_text=text, description=about)
