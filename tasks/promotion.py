@@ -373,11 +373,12 @@ def _page_of(plan: PromotionPlan, decision: Decision) -> PageRef:
 def _markdown(decision: Decision) -> str:
     said = "not promoted" if decision.outcome is Outcome.REJECTED else "promoted"
     champion = f"version {decision.champion}" if decision.champion else "none"
+    by = "the gate" if decision.by == GATE else decision.by
     return f"""# Version {decision.version} of {decision.model}: {said}
 
 {decision.reason}
 
-Decided by the {decision.by}, {decision.at:%Y-%m-%d %H:%M:%S} UTC. Champion: {champion}. The log is
+Decided by {by}, {decision.at:%Y-%m-%d %H:%M:%S} UTC. Champion: {champion}. The log is
 `{decisions.place(settings(), decision.model)}`.
 """
 
