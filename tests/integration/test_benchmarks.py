@@ -101,3 +101,20 @@ def test_serving_is_measured_beside_two_other_ways():
         requests, failed, mixed, *_ = found[way]
         assert int(requests) > 10
         assert (failed, mixed) == ("0", "0"), way
+
+
+def test_drift_of_many_columns_is_measured():
+    """Seconds of each part, cells a second, memory."""
+    *lines, rate = said("drift.py", "--columns", "30", "--rows", "5000", "--batch", "2000")
+    assert [line.split()[0] for line in lines] == ["profile", "counting", "comparing"]
+    assert re.fullmatch(r"\d+ million cells a second, at most \d+ MB", rate)
+
+
+@pytest.mark.long  # tests/unit/test_drift.py counts them of other tables
+def test_false_alarms_and_what_is_seen_of_drift_are_counted():
+    """Few alarms where nothing changed; a great shift is seen in every table."""
+    for line in said("drift.py", "--false-alarms", "20", "--level", "0.2", "--classifier"):
+        assert int(re.search(r": (\d+) of 20 alarms", line)[1]) <= 8
+    heading, *lines = said("drift.py", "--power", "--tables", "5")
+    assert heading.split()[-1] == "1.5"
+    assert all(line.split()[-1] == "1.00" for line in lines[1:])

@@ -105,7 +105,7 @@ def out_of_fold(
     """
     found = np.zeros((len(y), n_classes) if n_classes else len(y))
     for learn, judge in folds(len(y), y if n_classes else None, seed):
-        trees = _fitted(matrix.take(learn), y[learn], n_classes, seed)
+        trees = fitted(matrix.take(learn), y[learn], n_classes, seed)
         answer = np.asarray(trees.predict(matrix.values[judge]))
         is_flat = bool(n_classes) and answer.ndim == 1
         found[judge] = np.column_stack([1 - answer, answer]) if is_flat else answer
@@ -114,7 +114,8 @@ def out_of_fold(
     return found
 
 
-def _fitted(matrix: Matrix, y: Array, n_classes: int, seed: int) -> Any:
+def fitted(matrix: Matrix, y: Array, n_classes: int, seed: int) -> Any:
+    """Fit the trees, LightGBM's; `n_classes` is 0 for numbers."""
     import lightgbm as lgb
 
     way: dict[str, Any] = {"objective": "regression"}

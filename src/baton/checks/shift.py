@@ -63,13 +63,36 @@ def shifts(sides: Sides) -> list[DataWarning]:
 
 def _says_date(sides: Sides, column: pd.Series) -> bool:
     """Tell whether a column is a part of the calendar by its name, or only goes up with time."""
-    if _CALENDAR.match(str(column.name)):
+    if is_calendar(column.name):
         return True
+    return rises(column.iloc[sides.sample], np.asarray(sides.times)[sides.sample])
+
+
+def is_calendar(name: object) -> bool:
+    """Tell whether a column is a part of the calendar by its name.
+
+    Examples
+    --------
+    >>> is_calendar("Month"), is_calendar("day_of_year"), is_calendar("months_open")
+    (True, True, False)
+    """
+    return _CALENDAR.match(str(name)) is not None
+
+
+def rises(column: pd.Series, times: Array) -> bool:
+    """Tell whether a column of numbers only goes up with time.
+
+    Parameters
+    ----------
+    column : Series of shape (n,)
+    times : array of shape (n,)
+        When each row was.
+    """
     if column.dtype.kind not in "iuf" or column.nunique() < 2:
         return False
-    places = sides.sample[column.iloc[sides.sample].notna().to_numpy()]
-    values = column.to_numpy()[places]
-    ordered = values[np.lexsort((values, np.asarray(sides.times)[places]))]
+    is_known = column.notna().to_numpy()
+    values = column.to_numpy()[is_known]
+    ordered = values[np.lexsort((values, times[is_known]))]
     return bool((ordered[1:] >= ordered[:-1]).all())
 
 
