@@ -12,6 +12,8 @@ from tasks.evaluation import (
     bench,
     permutation_table,
     predict_rows,
+    profile_table,
+    sample_table,
     score,
     shap_global_table,
     shap_local_table,
@@ -28,6 +30,8 @@ async def performance(trained: ModelTrained) -> None:
     plan = EvaluationPlan(trained)
     await in_thread(predict_rows, plan)
     await in_thread(score, plan)
+    await in_thread(profile_table, plan)
+    await in_thread(sample_table, plan)
 
 
 @flow(name="importance", flow_run_name="importance {trained.problem}")

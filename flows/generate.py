@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from baton.chain.events import Stage
+from baton.chain.events import DatasetOrder, Stage
 from baton.terms import Options
 from tasks.checking import ChecksPlan, check_data, dataset_checked
 from tasks.data import dataset_ready, load_raw, make_features, plan_dataset, read_sources
@@ -16,10 +16,18 @@ from tasks.platform.threads import in_thread
 
 @flow(name=Stage.GENERATE.value)
 async def generate(
-    problem: str, parameters: dict[str, Any] | None = None, options: Options | None = None
+    problem: str = "",
+    parameters: dict[str, Any] | None = None,
+    options: Options | None = None,
+    order: DatasetOrder | None = None,
 ) -> State[Any]:
-    """Make a problem's raw and feature tables, check and announce them."""
-    with stage(Stage.GENERATE, problem) as chain:
+    """Make a problem's raw and feature tables, check and announce them.
+
+    An event that begins the chain says by `order` what is to be made.
+    """
+    if order:
+        problem, parameters, options = order.problem, order.parameters, order.options
+    with stage(Stage.GENERATE, problem, order.chain if order else "") as chain:
         plan = plan_dataset(problem, parameters, options, chain)
         with plan.lock:
             cached = plan.is_done

@@ -6,21 +6,38 @@ from prefect import flow
 from prefect.client.schemas import State
 
 from baton.chain.events import ModelEvaluated, Stage
+from tasks.approval import answer_of_person
 from tasks.platform.events import announce
 from tasks.platform.stage import stage
 from tasks.platform.threads import in_thread
-from tasks.promotion import decided, model_decided, of_one_model, plan_promotion, show_decision
+from tasks.promotion import (
+    decided,
+    model_decided,
+    of_one_model,
+    plan_promotion,
+    show_decision,
+    tell_drift,
+    would_promote,
+)
 
 
 @flow(name=Stage.PROMOTE.value)
-async def promote(evaluated: ModelEvaluated, gate: dict[str, Any] | None = None) -> State[Any]:
+async def promote(
+    evaluated: ModelEvaluated, gate: dict[str, Any] | None = None, approve: bool = False
+) -> State[Any]:
     """Compare a challenger with the champion on the same rows and move the alias if it is better.
 
-    `gate` says what it must show: metric, margin, confidence, floor, guard, allow_leak.
+    `gate` says what it must show: metric, margin, confidence, floor, guard, allow_leak. With
+    `approve`, here or in the chain's options, the run is suspended until a person has answered.
     """
     with stage(Stage.PROMOTE, evaluated.problem, evaluated.chain):
-        plan = plan_promotion(evaluated, gate or {})
+        plan, answer = plan_promotion(evaluated, gate or {}), None
+        if approve or evaluated.data.options.approve:
+            with of_one_model(plan.name):
+                verdict = await in_thread(would_promote, plan)
+            answer = await answer_of_person(evaluated, verdict) if verdict else None
         with of_one_model(plan.name):
-            decision, cached = await in_thread(decided, plan)
+            decision, cached = await in_thread(decided, plan, answer)
         page = show_decision(plan, decision)
+        tell_drift(plan, decision)
         return announce(model_decided(plan, decision, page), cached=cached)

@@ -116,6 +116,7 @@ class Processes:
         kept = {k: v for k, v in os.environ.items() if k not in dropped}
         return kept | {
             "BATON_HOME": str(self.settings.home),
+            "BATON_MLFLOW_TRACKING_URI": self.settings.mlflow_tracking_uri,
             "BATON_PARENT_PID": str(os.getpid()),
             "PREFECT_API_URL": self.api,
             "PREFECT_API_AUTH_STRING": self.secret,

@@ -18,18 +18,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
+from baton.checks.shift import MOST_ROWS
 from baton.choice import nearest, undefined
 from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.models import prediction_interval
-from baton.models.answers import answer, output_of
+from baton.models.answers import HIGH, LOW, answer, output_of
 from baton.models.threshold import precision_recall
+from baton.monitoring.profile import profile_of, to_table
 from baton.terms import ROW, Kind, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
@@ -42,6 +45,11 @@ log = logging.getLogger(__name__)
 
 ACTUAL = "actual"
 TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
+"""What an evaluation announces."""
+
+KEPT = ("profile", "sample")
+"""What it keeps of the training rows, for a look at new ones."""
+
 _BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
 _BY_SAMPLE = models.Explain.ANY
@@ -75,7 +83,7 @@ class EvaluationPlan(Plan):
     @property
     def is_done(self) -> bool:
         """Whether every table is there."""
-        return self.has(*TABLES)
+        return self.has(*TABLES, *KEPT)
 
     @cached_property
     def lines(self) -> tuple[measured.MetricLine, ...]:
@@ -302,6 +310,30 @@ def _cross_validated(bench: Bench) -> validation.CrossValidation:
         seed=data.seed,
         fit=models.refitter(bench.model, recipe_of(data, bench.model.family)),
     )
+
+
+@result_task("profile", name="profile training rows")
+def profile_table(plan: EvaluationPlan) -> pa.Table:
+    """Histograms of the features of all rows, and of the answers to those held out."""
+    bench = _bench.get()
+    sides = [features_of(rows, bench.data) for rows in (bench.train, bench.rows)]
+    times = [read_bonds(bench.data, side).times for side in (Split.TRAIN, Split.TEST)]
+    answers = pa.table(answer(bench.model, bench.output)).to_pandas()
+    found = profile_of(
+        pd.concat(sides, ignore_index=True),
+        answers.drop(columns=[LOW, HIGH], errors="ignore"),
+        times=None if any(one is None for one in times) else np.concatenate(times),
+    )
+    return with_lineage(to_table(found), plan.lineage)
+
+
+@result_task("sample", name="sample training rows")
+def sample_table(plan: EvaluationPlan) -> pa.Table:
+    """Features of some rows, to be told from new ones."""
+    bench = _bench.get()
+    n_rows = min(len(bench.train), MOST_ROWS)
+    drawn = features_of(bench.train.sample(n_rows, random_state=bench.data.seed), bench.data)
+    return with_lineage(pa.Table.from_pandas(drawn, preserve_index=False), plan.lineage)
 
 
 @result_task("permutation_importance", name="permutation importance")

@@ -15,13 +15,22 @@ import pyarrow as pa
 from prefect import task
 
 from baton import models, problems
-from baton.chain.events import ModelRef, PredictionsReady, TableRef
+from baton.chain import records
+from baton.chain.events import (
+    DatasetOrder,
+    EventName,
+    ModelRef,
+    PredictionsReady,
+    TableRef,
+    chain_begun_by,
+)
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import folder
 from baton.models.answers import answer, output_of
 from baton.models.doubts import Doubts, unknown_categories, unread_numbers
 from baton.problems import Params, Problem
+from baton.settings import settings
 from baton.tables.reading import attrs_of
 from baton.tables.unread import require_readable
 from baton.terms import ROW, SPLIT
@@ -78,7 +87,7 @@ class PredictionPlan(Plan):
 
 
 def plan_prediction(
-    problem: str, parameters: dict[str, Any], version: int | None, chain: str
+    problem: str, parameters: dict[str, Any], version: ModelRef | int | None, chain: str
 ) -> PredictionPlan:
     """Find the model and settle what it is asked.
 
@@ -87,7 +96,7 @@ def plan_prediction(
     problem : str
     parameters : dict
         Those that differ from the parameters the model was trained with.
-    version : int, optional
+    version : ModelRef or int, optional
         Version of the registered model; the champion if not given, or the newest where there is
         no champion.
     chain : str
@@ -99,7 +108,9 @@ def plan_prediction(
     """
     found = problems.get(problem)
     asked = {name: parameters.get(name) for name in found.names_models}
-    reference = _chosen(model_for(found, asked), problem, version)
+    reference = version
+    if not isinstance(reference, ModelRef):
+        reference = _chosen(model_for(found, asked), problem, reference)
     model = load_model(reference)
     other = {name: value for name, value in parameters.items() if name not in asked}
     params = params_of(found, reference, model, other)
@@ -252,4 +263,18 @@ def predictions_ready(plan: PredictionPlan) -> PredictionsReady:
         predictions=plan.table("new_predictions"),
         doubts=plan.table("new_doubts"),
         warnings=plan.table("new_warnings"),
+        retrain=_retraining(plan),
+    )
+
+
+def _retraining(plan: PredictionPlan) -> DatasetOrder | None:
+    """What is to be begun if the rows have drifted: what the model's own chain asked for."""
+    origin = records.of_model(settings(), plan.problem.name, plan.reference)
+    if origin is None or origin.data.options.retrain is None:
+        return None
+    return DatasetOrder(
+        chain=chain_begun_by(EventName.DRIFT_DETECTED, plan.chain),
+        problem=plan.problem.name,
+        parameters=plan.model.origin["parameters"] | origin.data.options.retrain,
+        options=origin.data.options,
     )

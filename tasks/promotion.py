@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -20,16 +20,19 @@ from pydantic import ValidationError
 from baton import disk
 from baton.atomic import write_bytes
 from baton.bonds import bonds_of
-from baton.chain import decisions, records
+from baton.chain import decisions, looks, records
 from baton.chain.decisions import GATE, TOLD, Decision, Outcome
 from baton.chain.events import (
     DatasetReady,
+    EventName,
     ModelDecided,
     ModelEvaluated,
     ModelPromoted,
     ModelRef,
     ModelRejected,
     PageRef,
+    PredictionOrder,
+    chain_begun_by,
 )
 from baton.errors import InputError, NoModelError
 from baton.evaluation import metrics
@@ -44,7 +47,7 @@ from baton.warning import WarningKind, of_table
 from baton.weights import weights_of
 from baton.words.text import elide
 from tasks.platform import results
-from tasks.platform.artifacts import artifact_key, link_page
+from tasks.platform.artifacts import artifact_key, link_drift, link_page
 from tasks.platform.stage import exclusive
 from tasks.platform.tracking import (
     CHAMPION,
@@ -136,11 +139,38 @@ def plan_promotion(evaluated: ModelEvaluated, gate: dict[str, Any]) -> Promotion
     return PromotionPlan(evaluated, found)
 
 
+class PersonsAnswer(Protocol):
+    """What a person answers who is asked before the champion is another."""
+
+    approve: bool
+    by: str
+    reason: str
+
+
+@task(name="weigh", persist_result=False)
+def would_promote(plan: PromotionPlan) -> Verdict | None:
+    """Verdict by which the challenger would be promoted; None if it would not, or is already.
+
+    It is to be called while :func:`of_one_model` is held.
+    """
+    now = _Now.of(plan.name)
+    if _decided_before(plan, now) is not None or now.champion == plan.evaluated.model.version:
+        return None
+    verdict = decide(weigh(plan, now), plan.gate)
+    return verdict if verdict.is_promoted else None
+
+
 @task(name="decide", persist_result=False)
-def decided(plan: PromotionPlan) -> tuple[Decision, bool]:
+def decided(plan: PromotionPlan, answer: PersonsAnswer | None = None) -> tuple[Decision, bool]:
     """Decide about the challenger, once, and have the aliases say it.
 
     It is to be called while :func:`of_one_model` is held.
+
+    Parameters
+    ----------
+    plan : PromotionPlan
+    answer : PersonsAnswer, optional
+        Of whoever was asked; it counts only where the gate would promote.
 
     Returns
     -------
@@ -152,8 +182,18 @@ def decided(plan: PromotionPlan) -> tuple[Decision, bool]:
         return found, True
     evidence = weigh(plan, now)
     verdict = decide(evidence, plan.gate)
+    by = GATE
+    if verdict.is_promoted and answer is not None:
+        verdict, by = _answered(verdict, answer), answer.by
     log.info("%s: %s", "promoted" if verdict.is_promoted else "not promoted", verdict.reason)
-    return carry_out(entry_of(plan, now, evidence, verdict)), False
+    return carry_out(entry_of(plan, now, evidence, verdict, by)), False
+
+
+def _answered(verdict: Verdict, answer: PersonsAnswer) -> Verdict:
+    """Verdict of the gate with what a person said of it."""
+    said = "approved" if answer.approve else "not approved"
+    why = f": {' '.join(answer.reason.split())}" if answer.reason.strip() else ""
+    return Verdict(answer.approve, f"{verdict.reason}; {said} by {answer.by}{why}")
 
 
 def _decided_before(plan: PromotionPlan, now: _Now) -> Decision | None:
@@ -273,8 +313,10 @@ class _HeldOut:
         return Answer(output, model.classes, model.labels(output))
 
 
-def entry_of(plan: PromotionPlan, now: _Now, evidence: Evidence, verdict: Verdict) -> Decision:
-    """Entry of the log about what the gate decided."""
+def entry_of(
+    plan: PromotionPlan, now: _Now, evidence: Evidence, verdict: Verdict, by: str = GATE
+) -> Decision:
+    """Entry of the log about what the gate decided, or a person who was asked."""
     version = evidence.version
     is_new = verdict.is_promoted and now.champion != version
     seen, ends = evidence.paired, plan.evaluated.intervals.get(evidence.metric, (None, None))
@@ -287,7 +329,7 @@ def entry_of(plan: PromotionPlan, now: _Now, evidence: Evidence, verdict: Verdic
         digest=plan.evaluated.model.digest,
         champion=version if is_new else now.champion,
         previous=now.champion if is_new else now.previous,
-        by=GATE,
+        by=by,
         reason=elide(verdict.reason, _LONGEST_REASON),
         metric=evidence.metric,
         value=evidence.value,
@@ -358,6 +400,17 @@ def show_decision(plan: PromotionPlan, decision: Decision) -> PageRef:
     return page
 
 
+def tell_drift(plan: PromotionPlan, decision: Decision) -> None:
+    """Say on the page of the drift that began the chain what was decided of it."""
+    look = looks.that_began(settings(), plan.name, plan.evaluated.chain)
+    if look is None or not look.page or not results.report_path(look.page).is_file():
+        return
+    page = results.report_path(look.page)
+    told = page.with_name(f"{page.stem}_{digest_of(decision.model_dump_json())[:12]}.html")
+    write_bytes(told, with_decision(page.read_text("utf-8"), decision).encode())
+    link_drift(plan.evaluated.problem, look.chain, told)
+
+
 def _page_of(plan: PromotionPlan, decision: Decision) -> PageRef:
     """Report of the chain with the decision on it, beside that without one."""
     report = plan.evaluated.report
@@ -387,14 +440,28 @@ def model_decided(plan: PromotionPlan, decision: Decision, page: PageRef) -> Mod
     """Announcement of a decision, and the chain's record with the report that shows it."""
     evaluated = plan.evaluated
     records.keep(settings(), evaluated.model_copy(update={"report": page}))
-    kind = ModelRejected if decision.outcome is Outcome.REJECTED else ModelPromoted
-    return kind(
-        chain=evaluated.chain,
-        problem=evaluated.problem,
-        model=evaluated.model,
-        target=evaluated.data.target,
-        page=page,
+    about = {
+        "chain": evaluated.chain,
+        "problem": evaluated.problem,
+        "model": evaluated.model,
+        "target": evaluated.data.target,
+        "page": page,
         **decision.model_dump(include=TOLD),
+    }
+    if decision.outcome is Outcome.REJECTED:
+        return ModelRejected(**about)
+    return ModelPromoted(**about, predict=_predictions_after(evaluated))
+
+
+def _predictions_after(evaluated: ModelEvaluated) -> PredictionOrder | None:
+    """Return the predictions that are begun by the promotion, if its chain asked for them."""
+    if (wanted := evaluated.data.options.predict) is None:
+        return None
+    return PredictionOrder(
+        chain=chain_begun_by(EventName.MODEL_PROMOTED, evaluated.chain),
+        problem=evaluated.problem,
+        parameters=wanted,
+        model=evaluated.model,
     )
 
 

@@ -35,7 +35,7 @@ from baton.showing.findings import Findings
 from baton.showing.summary import SHOWN_DRIVERS, sentences
 from baton.terms import ROW
 from baton.warning import as_table, of_table, sorted_warnings
-from tasks.evaluation import TABLES, Bench, EvaluationPlan
+from tasks.evaluation import KEPT, TABLES, Bench, EvaluationPlan
 from tasks.platform import results
 from tasks.platform.artifacts import artifact_key, link_page
 from tasks.platform.plan import Plan
@@ -105,7 +105,8 @@ def show(plan: ReportPlan, bench: Bench) -> None:
     tell_columns(plan, bench)
     sum_up(plan, bench)
     pictures = write_report(plan, bench)
-    log_evaluation(model_evaluated(plan), pictures)
+    profile = [plan.evaluation.table(name) for name in KEPT]
+    log_evaluation(model_evaluated(plan), pictures, profile)
     write_bytes(plan.mark, digest_of_file(plan.path).encode())
 
 

@@ -244,6 +244,26 @@ class Options(BaseModel):
             description="notebook to run after the evaluation, a name in notebooks/",
         ),
     ] = None
+    predict: Annotated[
+        dict[str, Any] | None,
+        BeforeValidator(_settings),
+        Field(
+            description="once the model is promoted, predict new rows, read by these parameters of"
+            ' the problem, a JSON object such as {"path": "new.csv"}'
+        ),
+    ] = None
+    retrain: Annotated[
+        dict[str, Any] | None,
+        BeforeValidator(_settings),
+        Field(
+            description="where these rows have drifted, begin anew, with these parameters of the"
+            " problem in place of its own, a JSON object; {} for the same place, read again"
+        ),
+    ] = None
+    approve: Annotated[
+        bool,
+        Field(description="have a person approve before the champion is another: `baton approve`"),
+    ] = False
     folds: Annotated[
         int, Field(ge=0, le=100, description="folds of a cross-validation; 0 for none")
     ] = 0
@@ -265,5 +285,10 @@ class Options(BaseModel):
     @property
     def labels(self) -> dict[str, str]:
         """Which stages beyond the usual ones are asked for, as events say it to triggers."""
-        asked = {"baton.tune": self.tune, "baton.notebook": self.notebook is not None}
+        asked = {
+            "baton.tune": self.tune,
+            "baton.notebook": self.notebook is not None,
+            "baton.predict": self.predict is not None,
+            "baton.retrain": self.retrain is not None,
+        }
         return {name: "yes" if value else "no" for name, value in asked.items()}

@@ -34,3 +34,15 @@ def link_page(what: str, problem: str, chain: str, path: Path, *, text: str, abo
     """
     key = artifact_key(what, problem, chain)
     create_link_artifact(key=key, link=path.as_uri(), link_text=text, description=about)
+
+
+def link_drift(problem: str, chain: str, path: Path) -> None:
+    """Write the way to the page about a chain's new rows."""
+    link_page(
+        "drift",
+        problem,
+        chain,
+        path,
+        text=f"drift of chain {chain}",
+        about="how far the new rows have moved from those that the model knows",
+    )

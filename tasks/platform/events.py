@@ -19,6 +19,7 @@ from prefect.states import Completed
 from pydantic import SecretStr
 
 from baton.chain.events import ChainFailed, Event
+from baton.chain.runs import announcement
 from tasks.platform import api
 
 _NAMESPACE = uuid.UUID("b5f0a9c4-6d0e-5d5c-9f6e-0b8a7f0a4a11")
@@ -60,7 +61,7 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
     log.info("announced %s", event.event.value)
     return Completed(
         name="Cached" if cached else None,
-        message=f"{'already there; ' if cached else ''}announced {event.event.value}",
+        message=announcement(event.event, cached=cached),
     )
 
 

@@ -50,7 +50,14 @@ from baton.chain.recovery import (
     unanswered,
     unheard,
 )
-from baton.chain.runs import CANCELLED_LABEL, OPEN_TAG, chain_id_of, id_begun_by, problem_of
+from baton.chain.runs import (
+    CANCELLED_LABEL,
+    OPEN_TAG,
+    announced_in,
+    chain_id_of,
+    id_begun_by,
+    problem_of,
+)
 from baton.settings import settings
 from tasks.platform import api
 from tasks.platform.events import access, tell_failure
@@ -321,16 +328,17 @@ def _hand_on(server: _Server, chain: Manifest) -> list[str]:
     around = {str(run.id): run for run in later} | runs
     seen, now = list(_seen(server, around.values())), datetime.now(UTC)
 
-    def successors(run: Run) -> list[Stage]:
-        return chain.successors(Stage(run.stage), run.labels)
+    def followers(run: Run) -> list[tuple[str, Stage]]:
+        event = announced_in(run.message)
+        return chain.followers(event, run.chain, run.labels) if event else []
 
-    for one in answered(seen, successors):
+    for one in answered(seen, followers):
         if one.id in runs:
             _close(server, runs[one.id])
-    for one in unheard(seen, successors, now):
+    for one in unheard(seen, followers, now):
         if one.id in runs:
             _give_up(server, runs[one.id], _UNHEARD)
-    lost = [one for one in unanswered(seen, successors, now) if one.id in runs]
+    lost = [one for one in unanswered(seen, followers, now) if one.id in runs]
     return [runs[one.id].name for one in lost if _announce_again(server, one, runs[one.id])]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +19,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock
 from prefect import task
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from baton import disk, models, tuning
-from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef, registered_name
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef, TableRef, registered_name
 from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
@@ -57,6 +59,9 @@ _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEE
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
 """What the addresses of stores begin with that keep no artifacts."""
+
+_PROFILE = "profile"
+"""Folder of a run's artifacts: what is known of the training rows."""
 
 _NOTE_TAG = "mlflow.note.content"
 """What MLflow's pages show as a run's description."""
@@ -670,13 +675,17 @@ def _checked(folder: Path, reference: ModelRef) -> Path:
 
 
 @task(name="log evaluation", persist_result=False)
-def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> None:
-    """Log metrics, tables, pictures, report and data set to the model's run.
+def log_evaluation(
+    evaluated: ModelEvaluated, pictures: Mapping[str, bytes], profile: Iterable[TableRef]
+) -> None:
+    """Log metrics, tables, pictures, profile, report and data set to the model's run.
 
     Parameters
     ----------
     evaluated : ModelEvaluated
     pictures : mapping of file name to bytes of a PNG
+    profile : iterable of TableRef
+        What is known of the training rows, for a look at new ones.
     """
     from mlflow.data.pandas_dataset import from_pandas
 
@@ -689,6 +698,8 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
         )
     _log_tables(client, run_id, evaluated)
     _log_pictures(client, run_id, pictures)
+    for table in profile:
+        client.log_artifact(run_id, str(results.checked(table)), _PROFILE)
     client.log_artifact(run_id, str(results.report_path(evaluated.report.key)))
     dataset = from_pandas(
         results.head(data.features, 100).to_pandas(),
@@ -699,6 +710,36 @@ def log_evaluation(evaluated: ModelEvaluated, pictures: Mapping[str, bytes]) -> 
     client.log_inputs(run_id, [_dataset_input(dataset)])
     if folder := _local_files(run_id):
         client.set_tag(run_id, _FILES_TAG, digest_of_folder(folder))
+
+
+def profile_of_version(reference: ModelRef) -> dict[str, pa.Table]:
+    """Tables by name of what is known of a version's training rows; none if it keeps none.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    ensure_store()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if not _client().list_artifacts(reference.run_id, _PROFILE):
+                return {}
+            place = mlflow.artifacts.download_artifacts(
+                run_id=reference.run_id, artifact_path=_PROFILE, dst_path=folder
+            )
+            return {one.stem: pq.read_table(one) for one in Path(place).glob("*.parquet")}
+        except (MlflowException, OSError, pa.ArrowInvalid) as error:
+            if disk.is_of_disk(error) or getattr(error, "error_code", "") in _PASSING:
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"the profile of {reference.uri} cannot be read: {reason}; run its chain again,"
+                " which makes it anew"
+            ) from None
 
 
 def is_log_whole(run_id: str) -> bool:

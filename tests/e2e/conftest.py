@@ -197,6 +197,16 @@ class Home:
                 found[pid] = content.replace(b"\0", b" ").decode(errors="replace")
         return found
 
+    def process_of(self, run_id):
+        """Process that stands for a run."""
+        mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
+        for pid, command in self.commands().items():
+            with suppress(OSError):  # it has just ended
+                environment = Path(f"/proc/{pid}/environ").read_bytes()
+                if "warm_client" in command and mark in environment:
+                    return pid
+        return None
+
     def processes(self):
         """Ids of the living processes whose environment names this home."""
         mark = f"BATON_HOME={self.path}".encode()

@@ -13,7 +13,6 @@ import pytest
 from baton.lineage import lineage_of
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, wait_for
-from tests.e2e.test_tune import process_of
 
 pytestmark = pytest.mark.e2e
 
@@ -44,7 +43,7 @@ def test_the_best_in_a_given_time_goes_on_where_it_was_killed(up):
     def training():
         running = up.runs("train", state={"type": {"any_": ["RUNNING"]}})
         mine = [run for run in running if run["name"].startswith("train spheres")]
-        return next(filter(None, (process_of(up, run["id"]) for run in mine)), None)
+        return next(filter(None, (up.process_of(run["id"]) for run in mine)), None)
 
     wait_for(answered, 120, step=0.05)
     os.kill(wait_for(training, 60, step=0.05), signal.SIGKILL)

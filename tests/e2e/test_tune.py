@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -116,7 +115,7 @@ def test_a_trial_on_a_worker_that_is_killed_is_taken_up_again(up):
 
     def first():
         running = up.runs("trial", state={"type": {"any_": ["RUNNING"]}})
-        pids = [process_of(up, run["id"]) for run in running if run["id"] not in before]
+        pids = [up.process_of(run["id"]) for run in running if run["id"] not in before]
         return next(filter(None, pids), None)
 
     os.kill(wait_for(first, 60, step=0.05), signal.SIGKILL)
@@ -141,17 +140,6 @@ def test_trials_and_fit_run_on_a_dask_cluster(up):
     assert below["state_type"] == "COMPLETED"
     assert answer.json["search"]["n_trials"] == 2
     assert answer.json["metrics"]["accuracy"] > 0.9
-
-
-def process_of(home, run_id):
-    """Process that stands for a run."""
-    mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
-    for pid, command in home.commands().items():
-        with suppress(OSError):  # it has just ended
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-            if "warm_client" in command and mark in environment:
-                return pid
-    return None
 
 
 def test_a_study_of_another_search_is_refused_and_kept(up, searched):

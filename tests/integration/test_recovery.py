@@ -18,7 +18,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.states import Completed, Crashed, Failed, Pending, Running, Scheduled
 
 from baton.chain import manifest
-from baton.chain.events import Stage
+from baton.chain.events import EventName, Stage
+from baton.chain.runs import announcement
 from tasks.platform import api, events, recovery
 from tasks.platform.events import access
 from tasks.platform.stage import HOME_LABEL, OPEN_TAG, home_id, run_lock, write_ending
@@ -27,6 +28,7 @@ from tests.integration.stages import forget_runs
 
 HOUR = timedelta(hours=1)
 CHAIN = manifest.read(ROOT / "prefect.yaml")
+ANNOUNCED = Completed(message=announcement(EventName.DATASET_READY, cached=False))
 PAYLOAD = {"chain": "0" * 12, "problem": "iris"}
 KILLED = "Process exited with status code: -9. Process exited due to a SIGKILL signal."
 
@@ -222,8 +224,8 @@ def test_a_lost_event_is_announced_again_however_long_the_history(client, monkey
     """What is open is found by its tag; what was followed is closed and not looked at again."""
     monkeypatch.setattr(recovery, "unanswered", _later(recovery.unanswered))
     tags = [OPEN_TAG, f"chain:{'1' * 12}"]
-    lost = _begun(client, Completed(), chain="1" * 12, tags=tags)
-    done = _begun(client, Completed(), chain="2" * 12, tags=[OPEN_TAG])
+    lost = _begun(client, ANNOUNCED, chain="1" * 12, tags=tags)
+    done = _begun(client, ANNOUNCED, chain="2" * 12, tags=[OPEN_TAG])
     _begun(client, Pending(), what=evaluate, chain="2" * 12)
     recovery.recover(CHAIN)
     assert _state(client, lost).name == "AwaitingRetry"
@@ -233,14 +235,14 @@ def test_a_lost_event_is_announced_again_however_long_the_history(client, monkey
 
 
 def _later(decide):
-    return lambda runs, successors, now: decide(runs, successors, now + timedelta(minutes=5))
+    return lambda runs, followers, now: decide(runs, followers, now + timedelta(minutes=5))
 
 
 def test_who_is_never_heard_fails_with_the_reason(client, monkeypatch):
     """After three announcements in vain the chain cannot go on."""
     monkeypatch.setattr(recovery, "unheard", _later(recovery.unheard))
     monkeypatch.setattr(recovery, "tell_failure", lambda event, attempt: None)
-    run_id = _begun(client, Completed(), tags=[OPEN_TAG], labels={recovery.IN_VAIN_LABEL: 3})
+    run_id = _begun(client, ANNOUNCED, tags=[OPEN_TAG], labels={recovery.IN_VAIN_LABEL: 3})
     recovery.recover(CHAIN)
     assert _state(client, run_id).is_failed()
     assert "no stage followed" in _state(client, run_id).message

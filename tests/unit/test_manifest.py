@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from baton.chain import manifest
-from baton.chain.events import EventName, Stage
+from baton.chain.events import EventName, Stage, chain_begun_by
 from baton.errors import InputError
 from baton.terms import Options
 from tests.conftest import ROOT
 
+ID = "3f9c1a2b4d5e"
 GOOD = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 
 
@@ -40,6 +41,21 @@ def test_the_chain_of_this_repository_is_read_in_the_order_of_its_events():
     assert chain.generator_of("nobody") is None
 
 
+def test_an_event_may_begin_a_chain_where_it_was_asked_for():
+    """Which then has an id of its own, the same however often the event is told."""
+    chain, asked = manifest.read(ROOT / "prefect.yaml"), Options(predict={}, retrain={}).labels
+    promoted, drifted = EventName.MODEL_PROMOTED, EventName.DRIFT_DETECTED
+    begun = chain_begun_by(promoted, ID)
+    assert begun != chain_begun_by(drifted, ID) != ID
+    assert chain.followers(promoted, ID, asked) == [(begun, Stage.PREDICT)]
+    assert chain.followers(promoted, ID, manifest.PLAIN) == []
+    assert chain.followers(drifted, ID, asked) == [(chain_begun_by(drifted, ID), Stage.GENERATE)]
+    assert chain.followers(EventName.MODEL_REJECTED, ID, asked) == []
+    assert chain.followers(EventName.MODEL_TRAINED, ID, asked) == [(ID, Stage.EVALUATE)]
+    assert chain.stages(labels=asked)[-1] is Stage.PROMOTE
+    assert chain.stages(Stage.PREDICT) == [Stage.PREDICT, Stage.MONITOR]
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -67,7 +83,7 @@ def test_taxi_is_learnt_weekly_and_predicted_hourly():
     """As prefect.yaml has it, and switched on."""
     found = {d.name: d.schedules for d in manifest.read(ROOT / "prefect.yaml").deployments}
     assert [(s.cron, s.active) for s in found["generate-taxi"]] == [("0 0 * * 0", True)]
-    assert [(s.cron, s.active) for s in found["predict"]] == [("0 * * * *", True)]
+    assert [(s.cron, s.active) for s in found["predict-taxi"]] == [("0 * * * *", True)]
 
 
 def test_an_unknown_key_in_a_trigger_is_refused(tmp_path):
@@ -111,4 +127,5 @@ def test_a_parameter_that_the_flow_does_not_have_is_refused():
 
 def test_every_event_has_its_emitter():
     """A trigger may expect whatever is in the enum, so each must come from a stage, or from any."""
-    assert set(manifest.EMITTED_BY) == set(EventName) - {EventName.CHAIN_FAILED}
+    told_by_others = {EventName.CHAIN_FAILED, EventName.DATA_ARRIVED}
+    assert set(manifest.EMITTED_BY) == set(EventName) - told_by_others

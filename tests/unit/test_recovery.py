@@ -28,12 +28,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(minutes=10)
 RUN = Run("1", "train", "c", "RUNNING", LONG_AGO, "here", 1)
 NEXT = {"train": ["evaluate"]}
+BEGUN = {"promote": [("begun", "predict")]}
 RUNNER_SAYS = "Process exited with status code: {}. Some explanation."
 WORKER_SAYS = "Flow run infrastructure exited with non-zero status code {}."
 
 
 def _next(run):
-    return NEXT.get(run.stage, ())
+    return [(run.chain, stage) for stage in NEXT.get(run.stage, ())] + BEGUN.get(run.stage, [])
 
 
 def _abandoned(run, alive=False, **more):
@@ -253,6 +254,14 @@ def test_successors_of_another_chain_do_not_count():
     done = _done({})
     other = replace(RUN, id="2", stage="evaluate", chain="other")
     assert unanswered([done, other], _next, NOW) == [done]
+
+
+def test_a_chain_that_another_one_begins_is_waited_for():
+    """It has an id of its own: a run of the same stage in the first one does not count."""
+    done = _done({"stage": "promote"})
+    other = replace(RUN, id="2", stage="predict")
+    assert unanswered([done, other], _next, NOW) == [done]
+    assert unanswered([done, replace(other, chain="begun")], _next, NOW) == []
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CRASHED", "SCHEDULED", "PENDING", ""])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -65,6 +66,7 @@ def registered_name(problem: str, name: str = "") -> str:
 class EventName(StrEnum):
     """Every event of Baton, once."""
 
+    DATA_ARRIVED = "baton.data.arrived"
     DATASET_READY = "baton.dataset.ready"
     STUDY_FINISHED = "baton.study.finished"
     MODEL_TRAINED = "baton.model.trained"
@@ -73,6 +75,8 @@ class EventName(StrEnum):
     MODEL_REJECTED = "baton.model.rejected"
     NOTEBOOK_READY = "baton.notebook.ready"
     PREDICTIONS_READY = "baton.predictions.ready"
+    PREDICTIONS_MONITORED = "baton.predictions.monitored"
+    DRIFT_DETECTED = "baton.drift.detected"
     CHAIN_FAILED = "baton.chain.failed"
 
 
@@ -86,6 +90,7 @@ class Stage(StrEnum):
     PROMOTE = "promote"
     NOTEBOOK = "notebook"
     PREDICT = "predict"
+    MONITOR = "monitor"
 
 
 TRIAL = "trial"
@@ -357,6 +362,63 @@ class ModelEvaluated(Event):
         }
 
 
+class _Order(_Frozen):
+    """A chain that an event begins: it has an id of its own, which the event decides."""
+
+    chain: ChainId
+    problem: ProblemName
+    parameters: dict[str, Any] = {}
+    """Of the problem."""
+
+
+class DatasetOrder(_Order):
+    """A chain that begins by making a data set."""
+
+    options: Options = Options()
+    """What it is asked for whatever its problem is."""
+
+
+class PredictionOrder(_Order):
+    """A chain that begins by predicting new rows."""
+
+    model: ModelRef | None = None
+    """Version that predicts; the champion if not given."""
+
+
+def chain_begun_by(event: EventName, chain: str) -> str:
+    """Id of the chain that an event of another chain begins: the same however often it is told.
+
+    Examples
+    --------
+    >>> chain_begun_by(EventName.MODEL_PROMOTED, "3f9c1a2b4d5e")
+    'ef4e24cf2d84'
+    """
+    return sha256(f"{event.value} {chain}".encode()).hexdigest()[:12]
+
+
+def _yes(value: Any) -> str:
+    return "no" if value is None else "yes"
+
+
+class DataArrived(Event):
+    """Data is there: rows to learn from, or rows to predict."""
+
+    event = EventName.DATA_ARRIVED
+    subject = "data"
+
+    source: Text
+    """What arrived, for people: such as the name of a file."""
+    generate: DatasetOrder | None = None
+    """The chain that it begins, where there are rows to learn from."""
+    predict: PredictionOrder | None = None
+    """The chain that it begins, where there are rows to predict."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Which stage it begins."""
+        return {"baton.begins": "predict" if self.predict else "generate"}
+
+
 class _Decided(_Frozen):
     model: ModelRef
     """The version that was decided about."""
@@ -383,6 +445,14 @@ class ModelPromoted(_Decided, Event):
 
     event = EventName.MODEL_PROMOTED
     subject = "model"
+
+    predict: PredictionOrder | None = None
+    """The chain that it begins: predictions of new rows, where its own chain asked for them."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Whether it begins a chain of predictions."""
+        return {"baton.predict": _yes(self.predict)}
 
 
 class ModelRejected(_Decided, Event):
@@ -430,6 +500,58 @@ class PredictionsReady(Event):
     """Cells that the model could not read, or whose category it does not know, one by one."""
     warnings: TableRef | None = None
     """What is to be said of the new rows."""
+    retrain: DatasetOrder | None = None
+    """What is to be begun anew if the new rows have drifted, where that was asked for."""
+    period: str = ""
+    """Period that the rows are of, such as ``2021-03``; empty where none was asked for."""
+    is_past: bool = False
+    """Whether it was made up for: such rows say nothing of the present."""
+
+
+class _Monitored(_Frozen):
+    model: ModelRef
+    """The version that predicted."""
+    target: Text
+    """Column that is predicted."""
+    n_rows: NonNegativeInt
+    """Rows that were looked at."""
+    reason: Text
+    """What was found, in one line."""
+    drifted: tuple[Annotated[str, Field(max_length=256)], ...] = ()
+    """Columns that drifted, the furthest first; at most 20."""
+    columns: TableRef | None = None
+    """How far each column has moved; none where the model keeps no profile."""
+    page: PageRef | None = None
+    """It on a page, with pictures."""
+
+
+class PredictionsMonitored(_Monitored, Event):
+    """New rows were compared with those that the model knows, and nothing is begun by it."""
+
+    event = EventName.PREDICTIONS_MONITORED
+    subject = "predictions"
+
+    held_back: str = ""
+    """Why drift that was found is not announced; empty where none was found."""
+
+
+class DriftDetected(_Monitored, Event):
+    """New rows are no longer like those that the champion knows."""
+
+    event = EventName.DRIFT_DETECTED
+    subject = "drift"
+
+    generate: DatasetOrder | None = None
+    """The chain that it begins: training on newer rows, where that was asked for."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Whether it begins a chain."""
+        return {"baton.retrain": _yes(self.generate)}
+
+
+RowsMonitored = PredictionsMonitored | DriftDetected
+"""What a look at new rows announces."""
 
 
 class ChainFailed(Event):

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from baton.chain import yaml_files
-from baton.chain.events import EventName, Stage, subject_of
+from baton.chain.events import EventName, Stage, chain_begun_by, subject_of
 from baton.errors import InputError
 from baton.terms import Options
 
@@ -28,8 +28,21 @@ EMITTED_BY: dict[EventName, Stage] = {
     EventName.MODEL_REJECTED: Stage.PROMOTE,
     EventName.NOTEBOOK_READY: Stage.NOTEBOOK,
     EventName.PREDICTIONS_READY: Stage.PREDICT,
+    EventName.PREDICTIONS_MONITORED: Stage.MONITOR,
+    EventName.DRIFT_DETECTED: Stage.MONITOR,
 }
 """The stage that announces each event; any of them may announce that its chain failed."""
+
+Passed = Literal[
+    "{{ event.payload }}",
+    "{{ event.payload.data }}",
+    "{{ event.payload.generate }}",
+    "{{ event.payload.predict }}",
+]
+"""What of an event a trigger may pass on."""
+
+ORDERS = frozenset({"{{ event.payload.generate }}", "{{ event.payload.predict }}"})
+"""Those that are the order of another chain."""
 
 PLAIN = Options().labels
 """Labels of a chain that asks for nothing beyond the usual stages."""
@@ -46,11 +59,18 @@ class Match(_Strict):
     """Resource that the event is about; `*` at its end stands for anything."""
     notebook: Annotated[Literal["yes", "no"] | None, Field(alias="baton.notebook")] = None
     """Whether the chain asked for a notebook; any chain if not given."""
+    predict: Annotated[Literal["yes", "no"] | None, Field(alias="baton.predict")] = None
+    """Whether the event begins a chain of predictions; any event if not given."""
+    retrain: Annotated[Literal["yes", "no"] | None, Field(alias="baton.retrain")] = None
+    """Whether the event begins a chain that trains anew; any event if not given."""
+    begins: Annotated[Literal["generate", "predict"] | None, Field(alias="baton.begins")] = None
+    """Stage that data begins which arrived; any if not given."""
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels beside the resource's id."""
-        return {} if self.notebook is None else {"baton.notebook": self.notebook}
+        asked = self.model_dump(exclude={"resource"})
+        return {f"baton.{name}": value for name, value in asked.items() if value is not None}
 
     def meets(self, event: EventName, labels: Mapping[str, str]) -> bool:
         """Tell whether an event of a chain of these labels is meant."""
@@ -80,15 +100,19 @@ class Trigger(_Strict):
     within: Annotated[
         Literal[0], Field(description="0 fires for every event; more swallows some of them")
     ]
-    parameters: Annotated[
-        dict[str, Literal["{{ event.payload }}", "{{ event.payload.data }}"]], Field(min_length=1)
-    ]
-    """Parameter of the flow that takes the event's whole payload, or its data, with its types."""
+    parameters: Annotated[dict[str, Passed], Field(min_length=1)]
+    """Parameter of the flow that takes the event's whole payload, its data, or the order of the
+    chain that it begins, with their types."""
 
-    def fires(self, stage: Stage, labels: Mapping[str, str] | None) -> bool:
-        """Tell whether it is started by what a stage announces in a chain of these labels."""
-        heard = [event for event in self.expect if self.enabled and EMITTED_BY.get(event) is stage]
-        return any(labels is None or self.match.meets(event, labels) for event in heard)
+    @property
+    def begins_chain(self) -> bool:
+        """Whether what it starts is of a chain of its own."""
+        return bool(ORDERS & set(self.parameters.values()))
+
+    def fires(self, event: EventName, labels: Mapping[str, str] | None) -> bool:
+        """Tell whether it is started by an event of a chain of these labels; of any, if None."""
+        is_heard = self.enabled and event in self.expect
+        return is_heard and (labels is None or self.match.meets(event, labels))
 
 
 class Schedule(_Strict):
@@ -227,7 +251,7 @@ class Manifest(_Strict):
         return order
 
     def successors(self, stage: Stage, labels: Mapping[str, str] | None = None) -> list[Stage]:
-        """Stages that are started by what this one announces.
+        """Stages of the same chain that are started by what this one announces.
 
         Parameters
         ----------
@@ -235,10 +259,40 @@ class Manifest(_Strict):
         labels : mapping of str to str, optional
             Labels of the chain's events; of any chain if not given.
         """
+        told = [event for event, by in EMITTED_BY.items() if by is stage]
+        found = [one for event in told for one in self._started(event, labels, begun=False)]
+        return list(dict.fromkeys(found))
+
+    def followers(
+        self, event: EventName, chain: str, labels: Mapping[str, str]
+    ) -> list[tuple[str, Stage]]:
+        """Chain and stage of each run that an event starts.
+
+        Parameters
+        ----------
+        event : EventName
+        chain : str
+            Id of the event's chain.
+        labels : mapping of str to str
+            Labels of the chain's events.
+        """
+        begun = chain_begun_by(event, chain)
+        return [
+            *((chain, stage) for stage in self._started(event, labels, begun=False)),
+            *((begun, stage) for stage in self._started(event, labels, begun=True)),
+        ]
+
+    def _started(
+        self, event: EventName, labels: Mapping[str, str] | None, *, begun: bool
+    ) -> list[Stage]:
+        """Stages that an event starts, in the same chain or in one that it begins."""
         return [
             Stage(deployment.flow_name)
             for deployment in self.deployments
-            if any(trigger.fires(stage, labels) for trigger in deployment.triggers)
+            if any(
+                one.begins_chain is begun and one.fires(event, labels)
+                for one in deployment.triggers
+            )
         ]
 
 

@@ -13,12 +13,14 @@ from baton.chain.decisions import TOLD
 from baton.chain.events import (
     Coverage,
     DecisionThreshold,
+    DriftDetected,
     ModelDecided,
     ModelEvaluated,
     ModelPromoted,
     ModelRef,
     PageRef,
     PredictionsReady,
+    RowsMonitored,
     TableRef,
 )
 from baton.chain.runs import ChainRun, Json, StageRun
@@ -46,6 +48,7 @@ _NOTHING: Json = {
     "warnings": [],
     "model": None,
     "decision": None,
+    "drift": None,
     "results": {},
     "report": None,
     "notebook": None,
@@ -132,6 +135,8 @@ def _made(chain: ChainRun, results: _Results) -> Json:
         content |= _decided(chain.decided, results)
     if chain.predicted:
         content |= _predicted(chain.predicted, results)
+    if chain.monitored:
+        content["drift"] = _monitored(chain.monitored, results)
     if chain.noted:
         content["notebook"] = results.place_of(chain.noted.page)
     return content
@@ -213,6 +218,21 @@ def _predicted(ready: PredictionsReady, results: _Results) -> Json:
         "n_rows": ready.predictions.n_rows,
         "n_doubts": ready.doubts.n_rows if ready.doubts else 0,
         "first_rows": _first_rows(ready.predictions, results.folder),
+    }
+
+
+def _monitored(found: RowsMonitored, results: _Results) -> Json:
+    """How far the new rows are from those that the model knows, and what is begun by it."""
+    is_announced = isinstance(found, DriftDetected)
+    begun = found.generate.chain if isinstance(found, DriftDetected) and found.generate else None
+    return {
+        "drifted": list(found.drifted),
+        "reason": found.reason,
+        "announced": is_announced,
+        "held_back": "" if isinstance(found, DriftDetected) else found.held_back,
+        "begins": begun,
+        "columns": results.place_of(found.columns) if found.columns else None,
+        "page": results.place_of(found.page) if found.page else None,
     }
 
 

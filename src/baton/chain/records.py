@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from baton import disk
 from baton.atomic import write_bytes
-from baton.chain.events import ModelEvaluated
+from baton.chain.events import ModelEvaluated, ModelRef
 from baton.errors import InputError
 from baton.lineage import digest_of
 from baton.settings import Settings
@@ -80,13 +80,19 @@ def named(settings: Settings, name: str) -> ModelEvaluated:
 
 
 def of_problem(settings: Settings, problem: str) -> list[ModelEvaluated]:
-    """Every chain of a problem that ended in this home; damaged records are passed over."""
+    """Every chain of a problem that ended in this home, the latest first, but damaged records."""
     found = []
-    for path in settings.chains.glob("*.json"):
+    files = filter(Path.is_file, settings.chains.glob("*.json"))
+    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
         with suppress(InputError, OSError):
             if (one := _read(path)) and one.problem == problem:
                 found.append(one)
     return found
+
+
+def of_model(settings: Settings, problem: str, model: ModelRef) -> ModelEvaluated | None:
+    """Latest chain of this home that ended with this version, if there is one."""
+    return next((one for one in of_problem(settings, problem) if one.model == model), None)
 
 
 def names_of_models(settings: Settings, problem: str) -> frozenset[str]:

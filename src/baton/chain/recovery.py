@@ -90,6 +90,10 @@ class Run:
     """Whether somebody cancelled it."""
 
 
+Followers = Callable[[Run], Collection[tuple[str, str]]]
+"""Tells chain and stage of each run that a run's event starts."""
+
+
 class Action(StrEnum):
     """What becomes of a run that will not go on by itself."""
 
@@ -253,41 +257,37 @@ def _advice(run: Run) -> str:
     return "see its log, mend the cause, and run it again"
 
 
-def unanswered(
-    runs: Collection[Run], successors: Callable[[Run], Collection[str]], now: datetime
-) -> list[Run]:
-    """Runs that completed and announced, and that no successor followed.
+def unanswered(runs: Collection[Run], followers: Followers, now: datetime) -> list[Run]:
+    """Runs that completed and announced, and that nobody followed.
 
     A chain that has a younger run of the same stage is judged by that run.
 
     Parameters
     ----------
     runs : collection of Run
-    successors : callable
-        Stages that a run's event starts.
+    followers : callable
+        Chain and stage of each run that a run's event starts.
     now : datetime
     """
-    lost = _unfollowed(runs, successors)
+    lost = _unfollowed(runs, followers)
     due = [run for run in lost if _age(run, now) > UNANSWERED * 2**run.attempts]
     return [run for run in due if run.attempts < ATTEMPTS]
 
 
-def unheard(
-    runs: Collection[Run], successors: Callable[[Run], Collection[str]], now: datetime
-) -> list[Run]:
-    """Runs that announced as often as they may, and that no successor followed."""
-    lost = _unfollowed(runs, successors)
+def unheard(runs: Collection[Run], followers: Followers, now: datetime) -> list[Run]:
+    """Runs that announced as often as they may, and that nobody followed."""
+    lost = _unfollowed(runs, followers)
     spent = [run for run in lost if run.attempts >= ATTEMPTS]
     return [run for run in spent if _age(run, now) > UNANSWERED * 2**run.attempts]
 
 
-def answered(runs: Collection[Run], successors: Callable[[Run], Collection[str]]) -> list[Run]:
+def answered(runs: Collection[Run], followers: Followers) -> list[Run]:
     """Runs that completed and that nothing is left to be done about."""
-    lost = {run.id for run in _unfollowed(runs, successors)}
+    lost = {run.id for run in _unfollowed(runs, followers)}
     return [run for run in runs if run.state == "COMPLETED" and run.id not in lost]
 
 
-def _unfollowed(runs: Collection[Run], successors: Callable[[Run], Collection[str]]) -> list[Run]:
+def _unfollowed(runs: Collection[Run], followers: Followers) -> list[Run]:
     present = {(run.chain, run.stage) for run in runs}
     latest = {(run.chain, run.stage): run for run in sorted(runs, key=lambda run: run.since)}
     return [
@@ -295,7 +295,7 @@ def _unfollowed(runs: Collection[Run], successors: Callable[[Run], Collection[st
         for (chain, _), run in latest.items()
         if run.state == "COMPLETED"
         and chain
-        and any((chain, successor) not in present for successor in successors(run))
+        and any(follower not in present for follower in followers(run))
     ]
 
 

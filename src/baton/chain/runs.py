@@ -6,6 +6,7 @@ Pure functions of the server's JSON. Asking for it belongs in ``baton.cli.server
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,13 +16,17 @@ from pydantic import ValidationError
 
 from baton.chain.events import (
     DatasetReady,
+    DriftDetected,
     Event,
+    EventName,
     ModelDecided,
     ModelEvaluated,
     ModelPromoted,
     ModelRejected,
     NotebookReady,
+    PredictionsMonitored,
     PredictionsReady,
+    RowsMonitored,
     Stage,
     labels_in,
 )
@@ -39,14 +44,18 @@ INPUT_ERROR_LABEL = "baton.input-error"
 OPEN_TAG = "open"
 """Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
 
+_ANNOUNCED = re.compile(r"announced (baton\.[a-z.]+)$")
+
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Types of the states that a run stays in; one that crashed is begun again, or failed then."""
 
 _GONE_WRONG = ENDED - {"COMPLETED"}
+_GOING = frozenset({"RUNNING", "PENDING", "SCHEDULED"})
 _MOST_LISTED = 20
 
 Json = dict[str, Any]
 E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Event)
 
 
 @dataclass(frozen=True)
@@ -83,18 +92,22 @@ class ChainRun:
     evaluated: ModelEvaluated | None = None
     decided: ModelDecided | None = None
     predicted: PredictionsReady | None = None
+    monitored: RowsMonitored | None = None
     noted: NotebookReady | None = None
     ready: DatasetReady | None = None
 
     @property
     def state(self) -> str:
-        """COMPLETED when every stage is, FAILED when one cannot be, CANCELLED; else RUNNING."""
+        """COMPLETED when every stage is, FAILED when one cannot be, CANCELLED, PAUSED; or RUNNING.
+
+        PAUSED is a chain that waits for a person's approval.
+        """
         states = {run.state for run in self.stages}
         if states == {"COMPLETED"}:
             return "COMPLETED"
         if states & _GONE_WRONG:
             return "CANCELLED" if states & _GONE_WRONG == {"CANCELLED"} else "FAILED"
-        return "RUNNING"
+        return "PAUSED" if "PAUSED" in states and not states & _GOING else "RUNNING"
 
     @property
     def failure(self) -> str:
@@ -122,6 +135,24 @@ class Begun:
     """The stage that began it."""
     labels: Mapping[str, str] = field(default_factory=lambda: PLAIN)
     """Labels of its events: the stages that it asked for."""
+
+
+def announcement(event: EventName, *, cached: bool) -> str:
+    """What the state of a completed run says: what it announced, and whether it was made before."""
+    return f"{'already there; ' if cached else ''}announced {event.value}"
+
+
+def announced_in(message: str) -> EventName | None:
+    """Event that a completed run announced, by what its state says; None if it announced none.
+
+    Examples
+    --------
+    >>> announced_in(announcement(EventName.MODEL_TRAINED, cached=True))
+    <EventName.MODEL_TRAINED: 'baton.model.trained'>
+    >>> announced_in("there is no model yet")
+    """
+    found = _ANNOUNCED.search(message)
+    return EventName(found[1]) if found and found[1] in list(EventName) else None
 
 
 def id_begun_by(run_id: str) -> str:
@@ -264,8 +295,9 @@ def with_events(chain: ChainRun, events: list[Json], manifest: Manifest) -> Chai
         chain,
         stages=tuple(_with_hop(run, manifest, events) for run in chain.stages),
         evaluated=_last(events, ModelEvaluated),
-        decided=_decided(events),
+        decided=_either(events, ModelPromoted, ModelRejected),
         predicted=_last(events, PredictionsReady),
+        monitored=_either(events, PredictionsMonitored, DriftDetected),
         noted=_last(events, NotebookReady),
         ready=_last(events, DatasetReady),
     )
@@ -280,11 +312,9 @@ def _last(events: list[Json], kind: type[E]) -> E | None:
         return None
 
 
-def _decided(events: list[Json]) -> ModelDecided | None:
-    """What the gate said last."""
-    kinds: dict[str, type[ModelDecided]] = {
-        kind.event.value: kind for kind in (ModelPromoted, ModelRejected)
-    }
+def _either(events: list[Json], one: type[E], other: type[F]) -> E | F | None:
+    """Return the last event of two kinds of which a stage announces either."""
+    kinds: dict[str, type[E] | type[F]] = {one.event.value: one, other.event.value: other}
     said = [event for event in events if event["event"] in kinds]
     return _last(said, kinds[said[-1]["event"]]) if said else None
 

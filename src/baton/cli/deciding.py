@@ -1,4 +1,4 @@
-"""Commands about champions: ``promote``, ``rollback``, ``history``."""
+"""Commands about champions: ``promote``, ``rollback``, ``approve``, ``history``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from baton import problems
+from baton.chain import outcome
 from baton.chain.decisions import Decision, champions, read
-from baton.chain.events import ModelPromoted
+from baton.chain.events import ModelPromoted, Stage
+from baton.chain.manifest import Manifest
+from baton.chain.manifest import read as read_manifest
+from baton.chain.runs import Begun
 from baton.cli import show
-from baton.cli.app import OUT, AsJson, app, complain, print_json
-from baton.cli.connection import access_to, away
+from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
+from baton.cli.connection import access_to, away, connected, noticed, server_at
+from baton.cli.following import Patience, follow
+from baton.cli.interrupts import unless_interrupted
+from baton.cli.server import Server
 from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from baton.words.text import did_you_mean, listed
 from serving.embedded import found, private
+from tasks.platform.places import MANIFEST
 
 Reason = Annotated[str, Parameter(help="Why, in a line; it stands in the history.")]
 Name = Annotated[str, Parameter(help="A problem, or a model's name: `baton models` lists them.")]
@@ -57,6 +65,62 @@ def rollback(problem: Name, /, *, reason: Reason, as_json: AsJson = False) -> in
 
         decision, event = back(model_named(problem), _person(), _said(reason))
     return _told(decision, event, as_json)
+
+
+@app.command
+def approve(chain: str, /, *, reason: str = "", deny: bool = False, as_json: AsJson = False) -> int:
+    """Answer CHAIN, which waits for a person's approval before its model is the champion.
+
+    A chain asks where `-p approve=true` was given, or `approve` of the deployment `promote` is
+    true. Prefect's page of the run takes the answer, too.
+
+    Examples
+    --------
+    `baton approve 3f9c1a --reason "agreed with the clinic"`
+
+    Parameters
+    ----------
+    chain
+        Id of a chain or its first digits.
+    reason
+        Why, in a line; it stands in the history.
+    deny
+        Say no: the champion stays.
+    """
+    manifest = read_manifest(MANIFEST)
+    console = ERR if as_json else OUT
+    with connected(console) as (addresses, check):
+        server = server_at(addresses)
+        begun = _asking(server, manifest, chain)
+        said = {"approve": not deny, "by": _person(), "reason": " ".join(reason.split())[:500]}
+        server.resume(begun, Stage.PROMOTE, said)
+        patience = Patience(unless_interrupted(check), noticed(console))
+        seen = follow(server, manifest, begun, tell=lambda _: None, patience=patience)
+    made = outcome.of_chain(seen, settings().results, is_elsewhere=not addresses.pid)
+    if as_json:
+        print_json(made)
+    else:
+        show.outcome(OUT, seen, made, {})
+    return 0 if seen.state == "COMPLETED" else 1
+
+
+def _asking(server: Server, manifest: Manifest, chain: str) -> Begun:
+    """Chain whose id begins so, if it waits for approval.
+
+    Raises
+    ------
+    InputError
+        If there is none, or several, or it does not wait.
+    """
+    found = server.latest(chain)
+    if len(found) != 1:
+        what = f"{len(found)} chains begin with" if found else "there is no chain"
+        raise InputError(f"{what} {chain!r}; `baton status` lists them")
+    seen = server.look(found[0], manifest.stages(found[0].stage, found[0].labels))
+    if seen.state != "PAUSED":
+        said = {"RUNNING": "is still running"}.get(seen.state, f"is {seen.state.lower()}")
+        raise InputError(f"chain {seen.id} does not wait for approval: it {said}")
+    return found[0]
 
 
 @app.command

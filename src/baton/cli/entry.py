@@ -8,13 +8,13 @@ import sys
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
-from baton.cli import deciding, interrupts, looking, running, standing
+from baton.cli import backfilling, deciding, demonstrating, interrupts, looking, running, standing
 from baton.cli.app import app, complain
 from baton.errors import InputError, StorageError
 from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
-COMMANDS = (running, looking, deciding, standing)
+COMMANDS = (running, backfilling, looking, deciding, standing, demonstrating)
 """Modules whose import registers the commands."""
 
 _FAILURES = (ProcessError, ApiError, StorageError)

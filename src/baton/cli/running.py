@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from baton import choice, options, problems, terms
-from baton.chain import outcome, records, stored
+from baton.chain import outcome, periods, records, stored
 from baton.chain.events import DatasetReady, Stage, registered_name
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
@@ -83,7 +83,7 @@ def _order(problem: str, given: dict[str, str]) -> Order:
     """Chain of a problem by what ``-p`` was given, after checking what can be checked here."""
     chosen = problems.get(problem)
     given = _piped(chosen, given)
-    asked = options.parse(chosen, given)
+    asked = _with_places(chosen, options.parse(chosen, given))
     _check_notebook(asked)
     params = problems.parse(chosen, {k: v for k, v in given.items() if k not in asked})
     try:
@@ -98,6 +98,12 @@ def _order(problem: str, given: dict[str, str]) -> Order:
     content = {"parameters": params.model_dump(mode="json"), "options": asked}
     labels = terms.Options.model_validate(asked).labels
     return Order(problem, Stage.GENERATE, {"problem": problem, **content}, labels)
+
+
+def _with_places(chosen: problems.Problem[Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Options, what they say of new rows checked as the problem's parameters."""
+    places = {name: asked[name] for name in ("predict", "retrain") if asked.get(name)}
+    return asked | {name: problems.partial(chosen, given) for name, given in places.items()}
 
 
 @app.command
@@ -163,6 +169,7 @@ def predict(
     *,
     parameters: Values = [],  # noqa: B006
     version: int | None = None,
+    period: str = "",
     out: str = "",
     id: str = "",
     like: str = "",
@@ -191,6 +198,9 @@ def predict(
     version
         Version of the registered model; the champion if not given, or the newest where there is
         none.
+    period
+        Year, month, day or hour, such as 2021-03, that `{period}` in a parameter stands for. It is
+        predicted once: asked for again, what was answered then is answered.
     out
         File to write the answers to: .csv, .tsv or .parquet.
     id
@@ -204,13 +214,47 @@ def predict(
     """
     wish = Wish.of(out, id, like, answers)
     chosen = problems.get(problem)
-    given = problems.partial(chosen, _piped(chosen, pairs(parameters)))
+    given = of_period(chosen, _piped(chosen, pairs(parameters)), period)
     _require_model(problem, given, version)
     if wish:
-        wish.require_id(chosen.new_columns(given), str(given.get("path", "the new rows")))
-    content = {"problem": problem, "parameters": given, "version": version}
+        here = periods.filled(given, period)
+        wish.require_id(chosen.new_columns(here), str(here.get("path", "the new rows")))
+    content = {"problem": problem, "parameters": given, "version": version, "period": period}
     order = Order(problem, Stage.PREDICT, content)
     return _carry_out(order, _console(as_json), as_json, wish)
+
+
+def of_period(chosen: problems.Problem[Any], given: dict[str, str], period: str) -> dict[str, Any]:
+    """Parameters of new rows, checked as they are for a period that `{period}` stands for.
+
+    Raises
+    ------
+    InputError
+        If one is unknown or ill-typed, or if there is a period and nothing depends on it.
+    """
+    if not period:
+        return problems.partial(chosen, given)
+    if not periods.is_named(given):
+        raise InputError(
+            "--period: {period} stands in no parameter; such as -p path=new/{period}.csv"
+        )
+    periods.parse(period)
+    return {
+        name: _with_place(chosen, name, value) if periods.is_named(value) else checked
+        for (name, value), checked in zip(
+            given.items(),
+            problems.partial(chosen, periods.filled(given, period)).values(),
+            strict=True,
+        )
+    }
+
+
+def _with_place(chosen: problems.Problem[Any], name: str, value: str) -> Any:
+    """Parameter in which the period is still to be put in: a path is made absolute."""
+    try:
+        return problems.partial(chosen, {name: value})[name]
+    except InputError:  # it takes a period alone, such as a month
+        return value
 
 
 def _piped(chosen: problems.Problem[Any], given: dict[str, str]) -> dict[str, str]:
@@ -311,6 +355,9 @@ def _cancel(addresses: Addresses, begun: Begun, manifest: Manifest, as_json: boo
 
 def _exit_code(chain: ChainRun) -> int:
     if chain.state == "COMPLETED":
+        return 0
+    if chain.state == "PAUSED":
+        complain(f"chain {chain.id} waits for approval: `baton approve {chain.id}`")
         return 0
     complain(chain.input_error or chain.failure)
     return 2 if chain.input_error else 1

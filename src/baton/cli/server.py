@@ -29,6 +29,8 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 """Of machines; and a run is expected to start a moment before it was created."""
 _EVENTS_KEPT = timedelta(days=7)
 _MOST_RUNS = 200
+_MOST_EVENTS = 50
+"""That a server gives at once."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,23 @@ class Server:
         found: Json | None = self.client.find(f"deployments/name/{flow}/{name}")
         return found
 
+    def resume(self, begun: Begun, stage: Stage, said: Json) -> None:
+        """Give a suspended stage of a chain what a person answers.
+
+        Raises
+        ------
+        InputError
+            If somebody else has answered meanwhile.
+        """
+        runs_of = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
+        paused = [run for run in runs_of.get(stage, []) if run["state_type"] == "PAUSED"]
+        answer: Json = {}
+        if paused:
+            answer = self.client.post(f"flow_runs/{paused[0]['id']}/resume", {"run_input": said})
+        if answer.get("status") != "ACCEPT":
+            reason = answer.get("details", {}).get("reason", "it was answered meanwhile")
+            raise InputError(f"chain {begun.chain_id} could not be answered: {reason}")
+
     def reconcile(self) -> None:
         """Have the chain's lost events handed on again."""
         found = self._deployment("reconcile", "reconcile")
@@ -113,6 +132,16 @@ class Server:
         }
         found = self.client.post("events/filter", {"filter": conditions, "limit": 50})
         return sorted(found["events"], key=lambda event: str(event["occurred"]))
+
+    def events_since(self, since: datetime) -> list[Json]:
+        """Events of all chains since then."""
+        conditions = {
+            "event": {"name": [name.value for name in EventName]},
+            "occurred": {"since": since.isoformat()},
+            "order": "ASC",
+        }
+        found = self.client.post("events/filter", {"filter": conditions, "limit": _MOST_EVENTS})
+        return list(found["events"])
 
     def untaken(self, run: StageRun, waited: timedelta) -> str:
         """Say that nobody has taken a run, and who is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -117,6 +118,8 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
         _model(console, made["model"], made["decision"])
+    if drift := made.get("drift"):
+        _drift(console, drift)
     others = {name: made.get(name) for name in ("answers", "report", "notebook")}
     places = made["results"] | others | pages
     for name, place in places.items():
@@ -130,6 +133,18 @@ def _model(console: Console, model: Json, decision: Json | None) -> None:
     if decision:
         said = "promoted" if decision["promoted"] else "not promoted"
         _say(console, said, decision["reason"])
+
+
+def _drift(console: Console, drift: Json) -> None:
+    """Print whether the rows are like those that the model knows, and what is begun by it."""
+    is_drifted = drift["announced"] or drift["held_back"]
+    _say(console, "drift" if is_drifted else "no drift", drift["reason"])
+    if drift["held_back"]:
+        _say(console, "not announced", drift["held_back"])
+    if drift["begins"]:
+        _say(console, "begins", f"chain {drift['begins']}")
+    if drift["page"]:
+        _say(console, "drift page", drift["page"])
 
 
 def _judgement(console: Console, made: Json) -> None:
@@ -346,6 +361,19 @@ def champion_facts(one: Decision) -> Json:
 
 def _interval_of(one: Decision) -> list[float | None] | None:
     return None if one.value_low is None else [one.value_low, one.value_high]
+
+
+def demo_end(console: Console, state: str, champions: list[Json], home: Path) -> None:
+    """Print how the loop ended, and who was the champion when."""
+    table = Table(title="champions of spheres", title_justify="left")
+    for heading in ("version", "accuracy", "why"):
+        table.add_column(heading)
+    for one in champions:
+        value = "" if one["value"] is None else f"{one['value']:.4g}"
+        table.add_row(str(one["version"]), value, escape(one["reason"]))
+    console.print(table)
+    closed = "the loop closed" if state == "COMPLETED" else "the loop did not close"
+    _say(console, closed, f"its home is {home}: BATON_HOME={home} baton up shows its pages")
 
 
 def decision_list(

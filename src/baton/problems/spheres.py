@@ -7,7 +7,7 @@ which cluster a point belongs to.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -48,6 +48,12 @@ class SpheresParams(Params):
     )
     test_size: Annotated[float, Field(gt=0, lt=1, description="part held out")] = 0.3
     seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of points and split")] = 0
+    draw: Annotated[
+        int, Field(ge=0, lt=2**32, description="which draw of points around the same centres")
+    ] = 0
+    moved: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="how far each centre has moved")
+    ] = 0.0
 
 
 def spherical(cartesian: pd.DataFrame) -> pd.DataFrame:
@@ -85,6 +91,13 @@ def spherical(cartesian: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _directions(params: SpheresParams) -> np.ndarray[Any, Any]:
+    """Unit vector of each cluster, shape (modes, dims): where it moves to."""
+    random = np.random.default_rng([params.seed, params.modes, params.dims])
+    drawn = random.normal(size=(params.modes, params.dims))
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+
+
 class Spheres(Problem[SpheresParams]):
     """Gaussian clusters, classified after a Cartesian-to-spherical transform."""
 
@@ -97,13 +110,19 @@ class Spheres(Problem[SpheresParams]):
         import pandas as pd
         from sklearn.datasets import make_blobs
 
-        points, cluster = make_blobs(
+        points, cluster, centres = make_blobs(
             n_samples=params.rows,
             centers=params.modes,
             n_features=params.dims,
             cluster_std=params.cluster_std,
             random_state=params.seed,
+            return_centers=True,
         )
+        if params.draw:
+            random = np.random.default_rng([params.seed, params.draw])
+            noise = random.normal(scale=params.cluster_std, size=points.shape)
+            points = centres[cluster] + noise
+        points = points + params.moved * _directions(params)[cluster]
         table = pd.DataFrame(points, columns=list(AXES[: params.dims]))
         return table.assign(**{TARGET: cluster})
 
