@@ -42,6 +42,7 @@ from serving import door, warm_client
 from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.cluster import cores
+from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by, take_turns
 from tasks.platform.recovery import recover
@@ -274,6 +275,7 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
     runner = StageRunner(most, name="baton", query_seconds=settings().poll_seconds, limit=None)
     for entry, deployment in zip(declared.deployments, deployments, strict=True):
         await runner.add(deployment, entry.flow_name)
+    await asyncio.to_thread(register, declared, settings().notify)
     await asyncio.to_thread(drop_twins)
     resuming = asyncio.create_task(_keep_recovering(declared))
     if ready:

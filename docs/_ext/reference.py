@@ -16,7 +16,7 @@ from typenames import code, default, label, limits, type_name
 
 from baton import problems
 from baton.chain import manifest
-from baton.chain.events import Event, EventName
+from baton.chain.events import Announcement, Event, EventName, kind_of
 from baton.cli import app
 from baton.evaluation import metrics
 from baton.models import FAMILIES, Explain
@@ -151,8 +151,7 @@ def _argument(command: str, argument: Any, text: str) -> list[str]:
 def events() -> str:
     """Every event: who announces it, who is started by it, and its payload."""
     chain = manifest.read(MANIFEST)
-    order = list(EventName)
-    kinds = sorted(Event.__subclasses__(), key=lambda kind: order.index(kind.event))
+    kinds = [kind for kind in map(kind_of, EventName) if kind]
     parts = [_event(kind, chain) for kind in kinds]
     nested: list[type[BaseModel]] = []
     for kind in kinds:
@@ -160,9 +159,12 @@ def events() -> str:
     return "\n\n".join([*parts, *(_section(model, column="field") for model in nested)])
 
 
-def _event(kind: type[Event], chain: manifest.Manifest) -> str:
+def _event(kind: type[Announcement], chain: manifest.Manifest) -> str:
     emitter = manifest.EMITTED_BY.get(kind.event)
+    is_of_chain = issubclass(kind, Event)
     who = f"the stage {code(emitter.value)}" if emitter else "any stage"
+    who = who if is_of_chain else "the serve process, or `reconcile`"
+    about = f"baton.{kind.subject}.<{'problem' if is_of_chain else 'deployment'}>"
     started = [
         f"{code(d.name)} ({', '.join(map(code, t.parameters))})"
         for d in chain.deployments
@@ -172,7 +174,7 @@ def _event(kind: type[Event], chain: manifest.Manifest) -> str:
     head = f"({label(kind)})=\n\n## {kind.event.value}"
     facts = (
         f"Payload {code(kind.__name__)}. Announced by {who}, about the "
-        f"resource {code(f'baton.{kind.subject}.<problem>')}. "
+        f"resource {code(about)}. "
         f"Starts: {', '.join(started) or 'nothing in `prefect.yaml`'}."
     )
     text = described(kind.__doc__, kind.__name__)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, SecretStr
+from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 _PLAIN = {
@@ -19,6 +20,8 @@ _PLAIN = {
     bool: "true or false",
     Path: "path",
     SecretStr: "secret",
+    timedelta: "span of time",
+    AwareDatetime: "time",
     Any: "anything",
     type(None): "none",
 }

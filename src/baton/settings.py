@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     serve_bytes: int = Field(
         default=16_777_216, ge=1, description="Bytes that one request to `baton serve` may hold."
     )
+    notify: SecretStr = Field(
+        default=SecretStr(""),
+        description="Where the notifications of `prefect.yaml` are sent, an address of Apprise's"
+        " such as `slack://…` or `mailto://…`; nothing is sent when empty.",
+    )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )

@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Completed
 from pydantic import SecretStr
 
-from baton.chain.events import ChainFailed, Event
+from baton.chain.events import Announcement, ChainFailed, Event
 from baton.chain.runs import announcement
 from tasks.platform import api
 
@@ -26,16 +26,24 @@ _NAMESPACE = uuid.UUID("b5f0a9c4-6d0e-5d5c-9f6e-0b8a7f0a4a11")
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between attempts: a server that starts again is waited for."""
 
+OCCURRENCE = "baton.occurrence"
+"""Label of an event's resource by which one that is announced again is known."""
+
 log = logging.getLogger(__name__)
 
 
-def event_id(event: Event, run_id: str, attempt: int) -> uuid.UUID:
+def event_id(event: Announcement, run_id: str, attempt: int) -> uuid.UUID:
     """Id of an event: the same for every delivery of one attempt of one run.
 
     A later attempt has another id, because a server drops an id it has seen and the
     attempt may be there precisely because the first event came to nothing.
     """
     return uuid.uuid5(_NAMESPACE, f"{run_id} {attempt} {event.event} {event.model_dump_json()}")
+
+
+def occurrence(event: Announcement) -> str:
+    """Id of what happened: the same for every announcement that says the same."""
+    return str(uuid.uuid5(_NAMESPACE, f"{event.event} {event.model_dump_json()}"))
 
 
 def announce(event: Event, *, cached: bool = False) -> State[Any]:
@@ -97,7 +105,22 @@ def tell(event: Event, there: api.Access | None = None) -> None:
     deliver(_body(event, str(uuid.uuid4()), 0) | {"related": []}, there)
 
 
-def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
+def tell_once(event: Announcement) -> None:
+    """Emit an event that no flow run stands behind; told twice, it is the same event.
+
+    Parameters
+    ----------
+    event : Announcement
+
+    Raises
+    ------
+    RuntimeError
+        If the server did not acknowledge it.
+    """
+    deliver(_body(event, "", 0) | {"related": []})
+
+
+def _body(event: Announcement, run_id: str, attempt: int) -> dict[str, Any]:
     """What is posted of an event."""
     run = {
         "prefect.resource.id": f"prefect.flow-run.{run_id}",
@@ -109,8 +132,8 @@ def _body(event: Event, run_id: str, attempt: int) -> dict[str, Any]:
         "event": event.event.value,
         "resource": {
             "prefect.resource.id": event.resource_id,
-            "prefect.resource.name": event.problem,
-            "baton.chain": event.chain,
+            "prefect.resource.name": event.about,
+            OCCURRENCE: occurrence(event),
             **event.labels,
         },
         "related": [run],

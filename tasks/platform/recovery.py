@@ -1,6 +1,7 @@
 """Taking up what a crash left: runs without a process, subflows without a parent, lost events.
 
-What becomes of each is decided in ``baton.chain.recovery``. A run is mended by being begun
+What becomes of each is decided in ``baton.chain.recovery``; what should have come and did not is
+looked for in ``tasks.platform.freshness``. A run is mended by being begun
 again: its stage finds what was made already and announces it again. A look costs what is
 unfinished, not what is past: a few requests where nothing is.
 """
@@ -61,6 +62,7 @@ from baton.chain.runs import (
 from baton.settings import settings
 from tasks.platform import api
 from tasks.platform.events import access, tell_failure
+from tasks.platform.freshness import tell_late
 from tasks.platform.locks import sweep
 from tasks.platform.stage import (
     HOME_LABEL,
@@ -98,7 +100,7 @@ _UNHEARD = (
 
 
 def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
-    """Begin again, or give up with a reason, whatever will not go on by itself.
+    """Begin again, or give up with a reason, whatever will not go on by itself; tell what is late.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
     Returns
     -------
     list of str
-        Names of the runs that something was done about.
+        Names of the runs that something was done about, and of the deployments that are late.
     """
     with _alone_in_home() as is_alone, get_client(sync_client=True) as client:
         if not is_alone:
@@ -121,6 +123,7 @@ def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
                 *_take_up(server, alone_since),
                 *_end_subflows(server),
                 *_hand_on(server, chain),
+                *tell_late(chain, posting),
             ]
         sweep(settings().locks, time.time())
         return mended
@@ -269,15 +272,16 @@ def _carry_out(server: _Server, verdict: Verdict, run: FlowRun) -> bool:
     return is_begun
 
 
-def _give_up(server: _Server, run: FlowRun, reason: str) -> bool:
+def _give_up(server: _Server, run: FlowRun, reason: str, *, is_unheard: bool = False) -> bool:
     """Fail a run, and announce that its chain did: first, lest an end here forget it."""
     if not server.is_as_seen(run):
         return False
     name = server.stage_of[run.flow_id]
     if name in _STAGES:
         chain = chain_id_of(run.tags, run.parameters) or id_begun_by(str(run.id))
+        problem = problem_of(run.parameters)
         try:
-            event = chain_failed(str(run.id), name, problem_of(run.parameters), chain, reason)
+            event = chain_failed(str(run.id), name, problem, chain, reason, is_unheard=is_unheard)
         except ValidationError:
             log.warning("%s: it does not say what it is about", run.name)
         else:
@@ -337,7 +341,7 @@ def _hand_on(server: _Server, chain: Manifest) -> list[str]:
             _close(server, runs[one.id])
     for one in unheard(seen, followers, now):
         if one.id in runs:
-            _give_up(server, runs[one.id], _UNHEARD)
+            _give_up(server, runs[one.id], _UNHEARD, is_unheard=True)
     lost = [one for one in unanswered(seen, followers, now) if one.id in runs]
     return [runs[one.id].name for one in lost if _announce_again(server, one, runs[one.id])]
 

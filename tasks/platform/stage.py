@@ -158,7 +158,9 @@ def _failure_told(run_id: str, name: str, problem: str, chain: str) -> Iterator[
         raise
 
 
-def chain_failed(run_id: str, name: str, problem: str, chain: str, reason: str) -> ChainFailed:
+def chain_failed(
+    run_id: str, name: str, problem: str, chain: str, reason: str, *, is_unheard: bool = False
+) -> ChainFailed:
     """Announcement of a failed chain, its reason one line that is not too long."""
     return ChainFailed(
         chain=chain,
@@ -166,6 +168,7 @@ def chain_failed(run_id: str, name: str, problem: str, chain: str, reason: str) 
         stage=Stage(name),
         flow_run_id=run_id,
         reason=" ".join(reason.split())[:_LONGEST_REASON],
+        is_unheard=is_unheard,
     )
 
 

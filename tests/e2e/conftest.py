@@ -129,12 +129,12 @@ class Home:
         )
         return [Answer(*answer) for answer in json.loads(done.stdout)]
 
-    def start(self, *, pages=False):
+    def start(self, *, pages=False, **environment):
         """Start `baton up` and wait until it says that it is ready."""
         self.process = subprocess.Popen(
             [*BATON, "up", *([] if pages else ["--no-mlflow"])],
             cwd=ROOT,
-            env=self.environment(),
+            env=self.environment(**environment),
             stdout=(self.path / "up.out").open("wb"),
             stderr=subprocess.STDOUT,
         )

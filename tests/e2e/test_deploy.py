@@ -136,12 +136,15 @@ def _check_that_nobody_takes_it(client):
 
 
 def test_pruning_removes_what_is_no_longer_declared(deployed, tmp_path):
-    """A deployment that left prefect.yaml goes, and so does the automation it leaves behind."""
+    """A deployment that left prefect.yaml goes, and so does the automation it leaves behind.
+
+    Keys that are Baton's own, `fresh_within` and `notifications`, stand in nobody's way.
+    """
     for folder in ("flows", "serving", "tasks", "src"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     old = next(d for d in content["deployments"] if d["name"] == "evaluate")
-    content["deployments"] = [old | {"name": "evaluate-old"}]
+    content["deployments"] = [old | {"name": "evaluate-old", "fresh_within": "8 days"}]
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(content))
     _prefect(deployed, "deploy", "--all", cwd=tmp_path)
     answer = deployed.baton("prune", PREFECT_API_URL=deployed.api)

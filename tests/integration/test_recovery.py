@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,15 +17,19 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed, Crashed, Failed, Pending, Running, Scheduled
+from pydantic import SecretStr
 
 from baton.chain import manifest
 from baton.chain.events import EventName, Stage
 from baton.chain.runs import announcement
 from tasks.platform import api, events, recovery
 from tasks.platform.events import access
+from tasks.platform.notifying import register
 from tasks.platform.stage import HOME_LABEL, OPEN_TAG, home_id, run_lock, write_ending
 from tests.conftest import ROOT
 from tests.integration.stages import forget_runs
+from tests.processes import wait_for
+from tests.receivers import receiver
 
 HOUR = timedelta(hours=1)
 CHAIN = manifest.read(ROOT / "prefect.yaml")
@@ -101,6 +106,7 @@ def test_a_killed_run_is_begun_again_and_its_third_death_is_the_last(client, mon
         "baton.chain.iris",
     )
     said = {"stage": "train", "flow_run_id": str(run_id), "reason": state.message}
+    said["is_unheard"] = False
     assert body["payload"] == PAYLOAD | said
 
 
@@ -239,13 +245,22 @@ def _later(decide):
 
 
 def test_who_is_never_heard_fails_with_the_reason(client, monkeypatch):
-    """After three announcements in vain the chain cannot go on."""
+    """After three announcements in vain the chain cannot go on; one message tells of it."""
     monkeypatch.setattr(recovery, "unheard", _later(recovery.unheard))
-    monkeypatch.setattr(recovery, "tell_failure", lambda event, attempt: None)
-    run_id = _begun(client, ANNOUNCED, tags=[OPEN_TAG], labels={recovery.IN_VAIN_LABEL: 3})
-    recovery.recover(CHAIN)
+    chain = uuid4().hex[:12]
+    labels = {recovery.IN_VAIN_LABEL: 3}
+    run_id = _begun(client, ANNOUNCED, chain=chain, tags=[OPEN_TAG], labels=labels)
+    with receiver() as told:
+        register(CHAIN, SecretStr(told.address))
+        recovery.recover(CHAIN)
+        wait_for(lambda: told.messages, 30, 0.1)
+        time.sleep(1)  # another one would have come
+        register(CHAIN, SecretStr(""))
     assert _state(client, run_id).is_failed()
     assert "no stage followed" in _state(client, run_id).message
+    (line,) = told.messages
+    assert line.startswith(f"Baton: chain {chain} of iris stopped after train: no stage followed")
+    assert line.endswith("see that the automations of this server are on, and run it again")
 
 
 def test_a_look_costs_a_handful_of_requests_where_nothing_is_open(client, monkeypatch):

@@ -1,6 +1,7 @@
 """Reading prefect.yaml strictly."""
 
 from copy import deepcopy
+from datetime import timedelta
 
 import pytest
 import yaml
@@ -127,5 +128,74 @@ def test_a_parameter_that_the_flow_does_not_have_is_refused():
 
 def test_every_event_has_its_emitter():
     """A trigger may expect whatever is in the enum, so each must come from a stage, or from any."""
-    told_by_others = {EventName.CHAIN_FAILED, EventName.DATA_ARRIVED}
-    assert set(manifest.EMITTED_BY) == set(EventName) - told_by_others
+    of_no_stage = {EventName.CHAIN_FAILED, EventName.DATA_ARRIVED, EventName.LATE}
+    assert set(manifest.EMITTED_BY) == set(EventName) - of_no_stage
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"), [("26 hours", 26), ("1 day", 24), ("1.5 days", 36), (7200, 2)]
+)
+def test_how_fresh_something_is_to_be_is_written_as_people_say_it(tmp_path, written, hours):
+    """A number and its unit, or seconds; nothing is awaited of who says nothing."""
+    chain = _read(tmp_path, _changed("predict", fresh_within=written))
+    found = {entry.name: entry.fresh_within for entry in chain.deployments}
+    assert found.pop("predict") == timedelta(hours=hours)
+    assert set(found.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "written", ["soon", "26", "P1D", 0, -1, "0 days", True, [1], "99999 weeks"]
+)
+def test_a_span_that_is_none_is_refused(tmp_path, written):
+    """With the units that there are."""
+    with pytest.raises(InputError, match="deployment 'predict': fresh_within: a span of time is"):
+        _read(tmp_path, _changed("predict", fresh_within=written))
+
+
+def test_what_makes_nothing_cannot_be_late(tmp_path):
+    """It would be late for ever."""
+    with pytest.raises(
+        InputError, match="deployment 'reconcile': fresh_within: the flow reconcile"
+    ):
+        _read(tmp_path, _changed("reconcile", fresh_within="1 day"))
+
+
+def test_a_rejected_model_is_no_new_champion():
+    """It leaves the champion as old as it was."""
+    found = {
+        entry.name: entry.awaited for entry in manifest.read(ROOT / "prefect.yaml").deployments
+    }
+    assert found["promote"] == (EventName.MODEL_PROMOTED,)
+    assert found["generate-taxi"] == (EventName.DATASET_READY,)
+    assert found["reconcile"] == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"expect": ["baton.chain.fialed"]}, "baton.chain.failed"),
+        ({"expect": []}, "at least 1 item"),
+        ({"expects": ["baton.late"]}, "unknown key"),
+        ({"match": {"baton.handover": "lost"}}, "'whole' or 'broken'"),
+        ({"match": {"handover": "whole"}}, "unknown key"),
+        ({"message": "one\ntwo"}, "match pattern"),
+        ({"message": "{{ event.payload.raeson }}"}, "baton.chain.failed has no field raeson"),
+    ],
+)
+def test_a_mistake_in_a_notification_is_refused(tmp_path, change, said):
+    """Prefect would render a field that is not there as nothing, and match what is no event."""
+    content = deepcopy(GOOD)
+    content["notifications"][0] |= change
+    with pytest.raises(InputError) as error:
+        _read(tmp_path, content)
+    assert said in str(error.value)
+    assert str(error.value).startswith("prefect.yaml: notification 'chain-failed': ")
+    assert "\n" not in str(error.value)
+
+
+def test_two_notifications_of_one_name_are_refused(tmp_path):
+    """They would be one automation."""
+    content = deepcopy(GOOD)
+    content["notifications"].append(content["notifications"][0])
+    with pytest.raises(InputError, match="notifications of one name: chain-failed"):
+        _read(tmp_path, content)

@@ -13,11 +13,13 @@ from hashlib import sha256
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     FiniteFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
 )
@@ -78,6 +80,7 @@ class EventName(StrEnum):
     PREDICTIONS_MONITORED = "baton.predictions.monitored"
     DRIFT_DETECTED = "baton.drift.detected"
     CHAIN_FAILED = "baton.chain.failed"
+    LATE = "baton.late"
 
 
 class Stage(StrEnum):
@@ -144,30 +147,52 @@ class ModelRef(_Frozen):
         return f"models:/{self.name}/{self.version}"
 
 
-class Event(_Frozen):
-    """What every payload carries."""
+class Announcement(_Frozen):
+    """What is announced: under a name, about a thing, with a payload."""
 
     event: ClassVar[EventName]
     subject: ClassVar[str]
     """Kind of the thing that the event is about: the middle of its resource id."""
 
-    chain: ChainId
-    problem: ProblemName
+    @property
+    def about(self) -> str:
+        """Name of the thing that the event is about."""
+        raise NotImplementedError
 
     @property
     def resource_id(self) -> str:
         """Id of the resource that the event is about."""
-        return f"baton.{self.subject}.{self.problem}"
+        return f"baton.{self.subject}.{self.about}"
 
     @property
     def labels(self) -> dict[str, str]:
-        """What triggers may match beside the resource: the stages that the chain asked for."""
-        return labels_in({"event": self.payload()})
+        """What triggers may match beside the resource."""
+        return {}
 
     def payload(self) -> dict[str, Any]:
         """JSON-ready content."""
         return self.model_dump(mode="json")
 
+
+class Event(Announcement):
+    """What every payload of a chain's event carries."""
+
+    chain: ChainId
+    problem: ProblemName
+
+    @property
+    def about(self) -> str:
+        """The problem."""
+        return self.problem
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What triggers may match: the chain, and the stages that it asked for."""
+        return {"baton.chain": self.chain, **labels_in({"event": self.payload()})}
+
+
+HANDOVER = "baton.handover"
+"""Label of a failed chain: `broken` if no stage followed one that ended well, else `whole`."""
 
 SEARCH = "search"
 """Subject of a data set whose chain asks for a search of hyperparameters before training."""
@@ -416,7 +441,7 @@ class DataArrived(Event):
     @property
     def labels(self) -> dict[str, str]:
         """Which stage it begins."""
-        return {"baton.begins": "predict" if self.predict else "generate"}
+        return super().labels | {"baton.begins": "predict" if self.predict else "generate"}
 
 
 class _Decided(_Frozen):
@@ -452,7 +477,7 @@ class ModelPromoted(_Decided, Event):
     @property
     def labels(self) -> dict[str, str]:
         """Whether it begins a chain of predictions."""
-        return {"baton.predict": _yes(self.predict)}
+        return super().labels | {"baton.predict": _yes(self.predict)}
 
 
 class ModelRejected(_Decided, Event):
@@ -547,7 +572,7 @@ class DriftDetected(_Monitored, Event):
     @property
     def labels(self) -> dict[str, str]:
         """Whether it begins a chain."""
-        return {"baton.retrain": _yes(self.generate)}
+        return super().labels | {"baton.retrain": _yes(self.generate)}
 
 
 RowsMonitored = PredictionsMonitored | DriftDetected
@@ -566,3 +591,39 @@ class ChainFailed(Event):
     """Id of its flow run."""
     reason: Text
     """Why, in one line."""
+    is_unheard: bool = False
+    """Whether that stage ended well, and no stage followed what it announced."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What triggers may match: also whether it was the hand-over that failed."""
+        return super().labels | {HANDOVER: "broken" if self.is_unheard else "whole"}
+
+
+class Late(Announcement):
+    """A deployment has made nothing new for longer than its `fresh_within` allows."""
+
+    event = EventName.LATE
+    subject = "freshness"
+
+    deployment: Text
+    """Name of the deployment."""
+    awaited: tuple[EventName, ...]
+    """Events of which none came."""
+    since: AwareDatetime
+    """When the last one came; where none is known, when the wait began."""
+    allowed_seconds: PositiveFloat
+    """How long the deployment may be without one."""
+    reason: Text
+    """What is late, and what to do, in one line."""
+
+    @property
+    def about(self) -> str:
+        """The deployment."""
+        return self.deployment
+
+
+def kind_of(event: EventName) -> type[Announcement] | None:
+    """Payload of an event."""
+    kinds: list[type[Announcement]] = [*Event.__subclasses__(), Late]
+    return next((kind for kind in kinds if kind.event is event), None)

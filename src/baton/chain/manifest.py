@@ -7,17 +7,35 @@ every event; here both are errors. Turning an entry into a deployment belongs in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from baton.chain import yaml_files
-from baton.chain.events import EventName, Stage, chain_begun_by, subject_of
+from baton.chain.events import (
+    HANDOVER,
+    EventName,
+    Stage,
+    chain_begun_by,
+    kind_of,
+    subject_of,
+)
 from baton.errors import InputError
 from baton.terms import Options
+from baton.words.spans import span
 
 EMITTED_BY: dict[EventName, Stage] = {
     EventName.DATASET_READY: Stage.GENERATE,
@@ -43,6 +61,18 @@ Passed = Literal[
 
 ORDERS = frozenset({"{{ event.payload.generate }}", "{{ event.payload.predict }}"})
 """Those that are the order of another chain."""
+NEW: dict[EventName, str] = {
+    EventName.DATASET_READY: "data set",
+    EventName.STUDY_FINISHED: "search",
+    EventName.MODEL_TRAINED: "model",
+    EventName.MODEL_EVALUATED: "evaluation",
+    EventName.MODEL_PROMOTED: "champion",
+    EventName.NOTEBOOK_READY: "notebook",
+    EventName.PREDICTIONS_READY: "prediction",
+}
+"""What an event says is new; a rejected model leaves the champion as old as it was."""
+
+_FIELD = re.compile(r"\bevent\.payload\.(\w+)")
 
 PLAIN = Options().labels
 """Labels of a chain that asks for nothing beyond the usual stages."""
@@ -183,6 +213,19 @@ class Deployment(_Strict):
     """Runs at once, or that and what happens to one too many."""
     work_pool: WorkPool | None = None
     """Where `prefect deploy` sends its runs."""
+    fresh_within: Annotated[timedelta | None, BeforeValidator(span)] = None
+    """Longest time without something new of it, such as `26 hours`; longer is `baton.late`."""
+
+    @model_validator(mode="after")
+    def _makes_something(self) -> Deployment:
+        if self.fresh_within and not self.awaited:
+            raise ValueError(f"fresh_within: the flow {self.flow_name} makes nothing to wait for")
+        return self
+
+    @property
+    def awaited(self) -> tuple[EventName, ...]:
+        """Events that say that its stage has made something new."""
+        return tuple(one for one in NEW if EMITTED_BY.get(one) == self.flow_name)
 
     @property
     def module(self) -> str:
@@ -200,8 +243,41 @@ class Deployment(_Strict):
         return self.module.rpartition(".")[2].replace("_", "-")
 
 
+class Occasion(_Strict):
+    """Which of the events that are expected a notification is for."""
+
+    resource: Annotated[str, Field(alias="prefect.resource.id", min_length=1)] = "baton.*"
+    """Resource that the event is about; `*` at its end stands for anything."""
+    handover: Annotated[Literal["whole", "broken"] | None, Field(alias=HANDOVER)] = None
+    """Of failed chains, those of which no stage followed (`broken`), or the others (`whole`)."""
+
+
+class Notification(_Strict):
+    """A message that is sent on an event, where `BATON_NOTIFY` says to whom."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    """Name of the automation that is made of it, behind `baton-notify: `."""
+    enabled: bool = True
+    """Whether it is sent."""
+    expect: Annotated[list[EventName], Field(min_length=1)]
+    """Events that it is sent on, once for all that say the same within a day."""
+    match: Occasion = Occasion()
+    """Which of these events."""
+    message: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\n]+$")]
+    """One line that says what to do: a template of Jinja's, with the event as `event`."""
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Notification:
+        for event in self.expect:
+            kind, fields = kind_of(event), _FIELD.findall(self.message)
+            strange = [one for one in fields if kind and one not in kind.model_fields]
+            if strange:
+                raise ValueError(f"message: {event.value} has no field {', '.join(strange)}")
+        return self
+
+
 class Manifest(_Strict):
-    """The chain: all deployments."""
+    """The chain: all deployments, and the messages about it."""
 
     name: str
     """Name of the chain."""
@@ -217,13 +293,16 @@ class Manifest(_Strict):
     """Steps by which a worker gets the code."""
     deployments: Annotated[list[Deployment], Field(min_length=1)]
     """Every deployment."""
+    notifications: list[Notification] = []
+    """Messages that are sent where `BATON_NOTIFY` is set; Prefect itself does not read them."""
 
     @model_validator(mode="after")
     def _unique(self) -> Manifest:
         names = [(deployment.module, deployment.name) for deployment in self.deployments]
-        twice = sorted({name for module, name in names if names.count((module, name)) > 1})
-        if twice:
-            raise ValueError(f"deployments of one name: {', '.join(twice)}")
+        if twice := _twice(names):
+            raise ValueError(f"deployments of one name: {', '.join(name for _, name in twice)}")
+        if again := _twice((one.name,) for one in self.notifications):
+            raise ValueError(f"notifications of one name: {', '.join(name for (name,) in again)}")
         return self
 
     def generator_of(self, problem: str) -> Deployment | None:
@@ -296,6 +375,11 @@ class Manifest(_Strict):
         ]
 
 
+def _twice(names: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    every = list(names)
+    return sorted({one for one in every if every.count(one) > 1})
+
+
 def read(path: Path) -> Manifest:
     """Read prefect.yaml.
 
@@ -316,10 +400,10 @@ def read(path: Path) -> Manifest:
 def _said(error: ValidationError, content: Any) -> str:
     first = error.errors(include_url=False)[0]
     place = list(first["loc"])
-    if len(place) > 1 and place[0] == "deployments" and isinstance(place[1], int):
-        entry = content["deployments"][place[1]]
+    if len(place) > 1 and isinstance(place[1], int):
+        entry = content[place[0]][place[1]]
         name = entry.get("name", place[1]) if isinstance(entry, dict) else place[1]
-        place[:2] = [f"deployment {name!r}"]
+        place[:2] = [f"{str(place[0]).removesuffix('s')} {name!r}"]
     where = ": ".join([str(place[0]), ".".join(map(str, place[1:]))]) if place else "file"
     what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
     return f"{where.removesuffix(': ')}: {what.removeprefix('Value error, ')}"

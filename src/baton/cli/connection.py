@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR
 from baton.cli.server import Server
 from baton.errors import InputError
@@ -145,6 +146,8 @@ def started(
     console: Console, *, serving: bool, standing: bool, pages: bool = True
 ) -> Iterator[tuple[Processes, Addresses]]:
     """Run an embedded Baton, with a sign of life until it stands."""
+    if serving and settings().notify.get_secret_value():
+        _check_notifications()
     with ExitStack() as stack:
         with console.status("starting Prefect …") as sign:
             stack.enter_context(claimed(settings(), noticed(console)))
@@ -153,3 +156,12 @@ def started(
             )
             entered = stack.enter_context(running)
         yield entered
+
+
+def _check_notifications() -> None:
+    """Say here, in one line, what would end the serve process."""
+    with away():
+        from tasks.platform.notifying import check_address, check_messages
+
+    check_address(settings().notify)
+    check_messages(read_manifest(MANIFEST))

@@ -1,0 +1,66 @@
+"""Spans of time as people write and read them: ``90 minutes``, ``26 hours``, ``8 days``.
+
+When something is due belongs in the module that waits for it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+UNITS = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+"""What a span is counted in, the shortest first."""
+
+_WRITTEN = re.compile(rf"\s*(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({'|'.join(UNITS)})s?\s*")
+_LONGEST = timedelta(days=3650)
+
+
+def span(written: Any) -> timedelta:
+    """Read a span of time: a number and its unit, or a number of seconds.
+
+    Parameters
+    ----------
+    written : Any
+        As YAML has it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such thing, or not between nothing and ten years.
+
+    Examples
+    --------
+    >>> span("26 hours"), span("1.5 days"), span(90)
+    (datetime.timedelta(days=1, seconds=7200), datetime.timedelta(days=1, seconds=43200), \
+datetime.timedelta(seconds=90))
+    """
+    if isinstance(written, timedelta):
+        return written
+    is_number = isinstance(written, int | float) and not isinstance(written, bool)
+    found = _WRITTEN.fullmatch(f"{written} seconds" if is_number else str(written))
+    length = float(found[1]) * UNITS[found[2]] if found else timedelta(0)
+    if not timedelta(0) < length <= _LONGEST:
+        units = ", ".join(f"{unit}s" for unit in UNITS)
+        raise ValueError(f"a span of time is a number of {units}, such as 26 hours; got {written}")
+    return length
+
+
+def said(length: timedelta) -> str:
+    """Say a span in the longest unit that counts it whole.
+
+    Examples
+    --------
+    >>> said(timedelta(hours=26)), said(timedelta(days=8)), said(timedelta(seconds=1.5))
+    ('26 hours', '8 days', '1.5 seconds')
+    """
+    whole = [unit for unit, one in UNITS.items() if length % one == timedelta(0)]
+    unit = whole[-1] if whole else "second"
+    count = length / UNITS[unit]
+    return f"{count:g} {unit}{'' if count == 1 else 's'}"
