@@ -1,23 +1,22 @@
 """The champion over HTTP: an application that answers rows and swaps the model when it is told.
 
-What a model answers belongs in ``tasks/answering.py``. A request takes the champion of its moment
-once and is answered by that one alone; a swap is one assignment, so nobody waits for it.
+What a model answers belongs in ``tasks/answering.py``, where it listens in ``entrance``. A request
+takes the champion of its moment once and is answered by that one alone; a swap is one assignment,
+so nobody waits for it. ``python -m serving.answers NAME DESCRIPTOR`` answers on a socket of whoever
+started it, by the first champion as soon as there is one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
 import socket
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -26,14 +25,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
-from baton.atomic import write_bytes
 from baton.errors import InputError
-from baton.settings import Settings
-from serving.guard import HOST, Guard
+from baton.settings import Settings, settings
+from serving.entrance import token_of
+from serving.guard import Guard
+from serving.listening import promotions
 from tasks.answering import SUFFIXES, Champion, TooManyRowsError, champion, loaded, read_body
+from tasks.naming import model_named
 from tasks.platform.tracking import champion_of
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("baton.answers")
 
 OPEN = frozenset({"/health", "/ready"})
 """What probes ask; they say nothing of the model."""
@@ -41,43 +42,13 @@ OPEN = frozenset({"/health", "/ready"})
 LOOK_SECONDS = 15.0
 """Between two looks at the alias, for a promotion of which no event came."""
 
+FIRST_LOOK_SECONDS = 30.0
+"""How long a process that begins without a champion may look for one before it answers 503."""
+
 ADVICE = (
     "Send the header `Authorization: Bearer TOKEN`; the token is in the file `serve.token` of the"
     " home, or what BATON_SERVE_TOKEN says.\n"
 )
-
-
-def token_of(settings: Settings) -> str:
-    """Token that is asked of everybody: the setting's, or one that is made once and kept.
-
-    Raises
-    ------
-    InputError
-        If it cannot be kept, or is empty.
-    """
-    if given := settings.serve_token.get_secret_value():
-        return given
-    place = settings.home / "serve.token"
-    try:
-        if not place.exists():
-            _make_token(place)
-        token = place.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the token cannot be kept in {place}: {error}") from None
-    if not token:
-        raise InputError(f"{place} is empty: remove it, and `baton serve` makes another")
-    return token
-
-
-def _make_token(place: Path) -> None:
-    """Make the file of a token, whole at once; of two who do, the first one's stays."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    made = place.with_name(f".{uuid4().hex}.token")
-    write_bytes(made, secrets.token_urlsafe(32).encode())
-    made.chmod(0o600)
-    with suppress(FileExistsError):
-        os.link(made, place)
-    made.unlink()
 
 
 class Swapped:
@@ -85,36 +56,52 @@ class Swapped:
 
     Parameters
     ----------
-    name : str
-        Of the registered model.
+    asked : str
+        A problem's name, or a model's.
+    waits : bool
+        Begin without one: the first look finds the first.
 
     Raises
     ------
-    NoModelError
-        If it has no champion.
+    InputError
+        If there is none, and it does not wait.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.now = champion(name)
-        self.trouble = ""
-        """Why a newer champion could not be loaded; empty if it could."""
+    def __init__(self, asked: str, *, waits: bool = False) -> None:
+        self.asked = asked
+        self.now = None if waits else champion(model_named(asked))
+        """None until there is a first one."""
+        self.trouble = "the champion is looked for" if waits else ""
+        """Why there is none yet, or a newer one could not be loaded; empty if nothing is wrong."""
 
     def look(self) -> bool:
         """Take the present champion, if it is another; tell whether it was."""
-        reference = champion_of(self.name)
-        if reference is None or reference == self.now.reference:
-            self.trouble = ""
-            return False  # where no champion is left, the last one goes on
+        before = self.now
         try:
-            found = loaded(reference)
+            found = self._found()
         except Exception as error:  # noqa: BLE001  whatever it is, the last one goes on
-            self.trouble = " ".join(str(error).split())
-            log.warning("%s; version %d goes on", error, self.now.reference.version)
+            self._tell(" ".join(str(error).split()))
             return False
         self.now, self.trouble = found, ""
-        log.info("%s version %d answers", self.name, found.reference.version)
-        return True
+        if found is not before:
+            log.info("%s version %d answers", found.reference.name, found.reference.version)
+        return found is not before
+
+    def _found(self) -> Champion:
+        """The present champion; where none is left, the last one goes on."""
+        if self.now is None:
+            return champion(model_named(self.asked))
+        reference = champion_of(self.now.reference.name)
+        if reference is None or reference == self.now.reference:
+            return self.now
+        return loaded(reference)
+
+    def _tell(self, trouble: str) -> None:
+        """Keep what is wrong, and say it once."""
+        if trouble != self.trouble:
+            goes_on = f"; version {self.now.reference.version} goes on" if self.now else ""
+            log.warning("%s%s", trouble, goes_on)
+        self.trouble = trouble
 
 
 class _Measured:
@@ -128,7 +115,12 @@ class _Measured:
         self.seconds = Histogram("baton_seconds", "Seconds to answer.", ["path"], registry=own)
         self.swaps = Counter("baton_swaps", "Times that the model was swapped.", registry=own)
         self.version = Gauge("baton_model_version", "Version that answers.", ["name"], registry=own)
-        self.version.labels(held.name).set_function(lambda: held.now.reference.version)
+        self.took(held.now)
+
+    def took(self, model: Champion | None) -> None:
+        """Know which model answers from now on."""
+        if model is not None:
+            self.version.labels(model.reference.name).set(model.reference.version)
 
 
 def application(
@@ -151,30 +143,37 @@ def application(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         told = asyncio.Event()
-        tasks = [asyncio.create_task(_watch(held, told, measured.swaps.inc))]
+        if held.now is None:  # whoever asks before is kept waiting, not refused
+            first = asyncio.create_task(_look(held, measured))
+            await asyncio.wait([first], timeout=FIRST_LOOK_SECONDS)
+        tasks = [asyncio.create_task(_watch(held, told, measured))]
         if promotions is not None:
             tasks.append(asyncio.create_task(_hear(promotions, told)))
         yield
         for one in tasks:
             one.cancel()
 
-    app = FastAPI(title=f"Baton: {held.name}", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title=f"Baton: {held.asked}", docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_answers(app, _Desk(held, settings, measured))
     _add_facts(app, held, measured)
+    _describe(app, held)
     return app
 
 
-async def _watch(held: Swapped, told: asyncio.Event, swapped: Callable[[], None]) -> None:
+async def _watch(held: Swapped, told: asyncio.Event, measured: _Measured) -> None:
     """Look at the alias when told to, and from time to time."""
     while True:
         with suppress(TimeoutError):
             await asyncio.wait_for(told.wait(), LOOK_SECONDS)
         told.clear()
-        try:
-            if await run_in_threadpool(held.look):
-                swapped()
-        except Exception as error:  # noqa: BLE001  of a registry that is away: looked at again
-            log.warning("the champion could not be looked up: %s", error)
+        await _look(held, measured)
+
+
+async def _look(held: Swapped, measured: _Measured) -> None:
+    is_first = held.now is None
+    if await run_in_threadpool(held.look):
+        measured.took(held.now)
+        measured.swaps.inc(0 if is_first else 1)
 
 
 async def _hear(promotions: AsyncIterator[None], told: asyncio.Event) -> None:
@@ -200,10 +199,11 @@ class _Desk:
         try:
             content = await _content(request, self.settings.serve_bytes)
             kind = request.headers.get("content-type", "application/json")
-            found, n_rows = await run_in_threadpool(self._asked, self.held.now, content, kind, how)
+            model = _present(self.held)
+            found, n_rows = await run_in_threadpool(self._asked, model, content, kind, how)
         except _RefusedError as refused:
             self.measured.requests.labels(path, refused.status).inc()
-            return JSONResponse({"error": str(refused)}, refused.status)
+            return refused.response
         except Exception:
             self.measured.requests.labels(path, 500).inc()
             raise
@@ -243,23 +243,35 @@ def _add_facts(app: FastAPI, held: Swapped, measured: _Measured) -> None:
     """Add what is said of the model and of the process."""
 
     @app.get("/health", summary="Whether the process is there")
-    @app.get("/ready", summary="Whether a model answers: it begins with one")
     async def there() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/ready", summary="Whether a model answers: 503 until there is a first champion")
+    async def ready() -> JSONResponse:
+        if held.now is None:  # everybody may ask: why is for those who are let in
+            return JSONResponse({"status": "waits for the first champion"}, 503)
+        return JSONResponse({"status": "ok"})
+
     @app.get("/model", summary="Which version answers, and the columns that it takes")
-    async def model() -> dict[str, Any]:
-        return held.now.facts | ({"trouble": held.trouble} if held.trouble else {})
+    async def model() -> JSONResponse:
+        try:
+            facts = _present(held).facts
+        except _RefusedError as refused:
+            return refused.response
+        return JSONResponse(facts | ({"trouble": held.trouble} if held.trouble else {}))
 
     @app.get("/metrics", summary="Counters for Prometheus", response_class=Response)
     async def metrics() -> Response:
         return Response(generate_latest(measured.registry), media_type=CONTENT_TYPE_LATEST)
 
+
+def _describe(app: FastAPI, held: Swapped) -> None:
+    """Have the description say what columns the model of the moment takes."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         found = plain()
-        record = {"type": "object", "properties": _properties(held.now)}
+        record = {"type": "object", "properties": _properties(held.now) if held.now else {}}
         rows = {"schema": {"type": "array", "items": record}}
         for path in ("/predict", "/explain"):
             found["paths"][path]["post"]["requestBody"]["content"]["application/json"] = rows
@@ -286,6 +298,18 @@ class _RefusedError(Exception):
         super().__init__(message)
         self.status = status
 
+    @property
+    def response(self) -> JSONResponse:
+        """What whoever asked is told."""
+        return JSONResponse({"error": str(self)}, self.status)
+
+
+def _present(held: Swapped) -> Champion:
+    """The champion of the moment, or why there is none."""
+    if held.now is None:
+        raise _RefusedError(503, f"no model answers yet: {held.trouble}")
+    return held.now
+
 
 async def _content(request: Request, most: int) -> bytes:
     """Body of a request, which is not read further than it may be long."""
@@ -302,32 +326,26 @@ def guarded(app: FastAPI, token: str, port: int) -> Guard:
     return Guard(app, f"baton:{token}", port, ADVICE, OPEN)
 
 
-@contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
-    """Socket on the loopback interface.
-
-    Raises
-    ------
-    InputError
-        If the port is taken, or not to be had.
-    """
-    # Named, lest asyncio leave Nagle's algorithm on: every answer would take 40 ms longer.
-    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        place.bind((HOST, port))
-    except (OSError, OverflowError) as error:
-        place.close()
-        reason = getattr(error, "strerror", None) or "ports are 0 to 65535"
-        raise InputError(
-            f"port {port} cannot be listened on: {reason}; give another by --port, or 0 for"
-            " any free one"
-        ) from None
-    with place:
-        yield place
-
-
 def run(app: Guard, place: socket.socket) -> None:
     """Serve until the process is told to end; what is being answered is answered first."""
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[place])
+
+
+def answer(held: Swapped, place: socket.socket) -> None:
+    """Answer on this socket until the process is told to end."""
+    app = application(held, settings(), promotions(settings()))
+    run(guarded(app, token_of(settings()), place.getsockname()[1]), place)
+
+
+def main() -> None:
+    """Answer on a socket that this process was started with."""
+    asked, descriptor = sys.argv[1:]
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    log.setLevel(logging.INFO)
+    with socket.socket(fileno=int(descriptor)) as place:
+        answer(Swapped(asked, waits=True), place)
+
+
+if __name__ == "__main__":
+    main()

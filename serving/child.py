@@ -49,6 +49,8 @@ class Child:
     prepare: Callable[[], None] = lambda: None
     """Called before each start."""
     restarts: Restarts = field(default_factory=lambda: Restarts(most=_MOST_DEATHS))
+    descriptors: tuple[int, ...] = ()
+    """Open files that it is given."""
     process: subprocess.Popen[bytes] = field(init=False)
     _due: float | None = None
     """When it is started again."""
@@ -73,6 +75,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=NOT_FOR_OTHERS,
+                pass_fds=self.descriptors,
             )
 
     @property
@@ -144,7 +147,9 @@ class Child:
             self.restarts.stood(now)
             say(f"the {self.name} process is back")
         elif now > (self._awaited or now):
-            raise ProcessError(self.lateness())
+            if not self.restarts.is_endless:
+                raise ProcessError(self.lateness())
+            self.signal(signal.SIGKILL)
 
     def lateness(self) -> str:
         """Tell that it is not ready, and where to look."""

@@ -102,7 +102,7 @@ class Processes:
         child = Child(
             name,
             command,
-            self._environment() | environment,
+            self.environment() | environment,
             self.settings.logs / f"{name}.log",
             is_brief,
             is_ready,
@@ -111,7 +111,8 @@ class Processes:
         self.children.append(child)
         return child
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the processes are told: where the servers are, and what they ask for."""
         dropped = {"PYTHONDONTWRITEBYTECODE", *_FOR_ANOTHER_SERVER}
         kept = {k: v for k, v in os.environ.items() if k not in dropped}
         return kept | {
@@ -337,7 +338,7 @@ def _start_server(running: Processes, port: int, *, schedules: bool) -> Child:
 
 def _start_serve(running: Processes) -> Child:
     ready = running.settings.home / "serving"
-    options = ["--ready", str(ready), "--wait", str(START_SECONDS)]
+    options = ["--ready", str(ready), "--wait", str(START_SECONDS), "--no-answers"]
     return running.start(
         "serve",
         [sys.executable, "-m", "serving", *options],

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 _SECONDS_AFTER_A_MISS = 3.0
 
 
-async def promotions(settings: Settings, name: str) -> AsyncIterator[None]:
-    """Yield whenever a version of a model was promoted, and once when listening begins.
+async def promotions(settings: Settings) -> AsyncIterator[None]:
+    """Yield whenever a version of any model was promoted, and once when listening begins.
 
     Without a server, and while one is away, it looks for one again; what was announced meanwhile
     is found by whoever looks when this yields.
@@ -29,8 +29,6 @@ async def promotions(settings: Settings, name: str) -> AsyncIterator[None]:
     ----------
     settings : Settings
         Say where the server is: PREFECT_API_URL, else the `baton up` of this home.
-    name : str
-        Of the registered model.
     """
     wanted = EventFilter(event=EventNameFilter(name=[EventName.MODEL_PROMOTED.value]))
     while True:
@@ -39,9 +37,8 @@ async def promotions(settings: Settings, name: str) -> AsyncIterator[None]:
                 with temporary_settings(told):
                     async with get_events_subscriber(filter=wanted) as events:
                         yield
-                        async for event in events:
-                            if event.payload.get("model", {}).get("name") == name:
-                                yield
+                        async for _ in events:
+                            yield
             except Exception as error:  # noqa: BLE001  of a server that went away: looked for again
                 log.info("the Prefect server is not heard: %s", error)
         await asyncio.sleep(_SECONDS_AFTER_A_MISS)

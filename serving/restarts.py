@@ -51,6 +51,11 @@ class Restarts:
     def _counts(self, at: float, now: float) -> bool:
         return at > self._stood or now - at < _SECONDS_COUNTED
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it is started again however often it dies."""
+        return math.isinf(self.most)
+
     def stood(self, now: float) -> None:
         """Know that it does what it is for; deaths of more than a minute ago are forgotten."""
         self._stood = now

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from inspect import signature
@@ -32,13 +32,18 @@ from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 
+from baton import problems
 from baton.chain import manifest, turns
 from baton.chain.manifest import Deployment, Manifest
 from baton.chain.turns import Waiting
 from baton.errors import InputError, import_fault
 from baton.parent import die_with
 from baton.settings import settings
-from serving import door, warm_client
+from serving import beside, door, warm_client
+from serving.beside import Asked, Place
+from serving.child import Child, end
+from serving.embedded import private
+from serving.entrance import token_of
 from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.cluster import cores
@@ -56,6 +61,7 @@ _LEAST_AT_ONCE = 4
 _RECOVERING = "reconcile"
 """Flow whose work this process does itself, more often."""
 _SECONDS_BETWEEN_LOOKS_AT_TEMPLATE = 1.0
+_SECONDS_BETWEEN_LOOKS_AT_ANSWERS = 0.5
 
 
 async def to_deployment(entry: Deployment) -> RunnerDeployment:
@@ -165,6 +171,8 @@ class StageRunner(Runner):
         self._let_in: dict[UUID, str] = {}
         self._door = door.new_door()
         self._keeping: asyncio.Task[None] | None = None
+        self.beside: list[Child] = []
+        """Processes that end with this one, in order."""
 
     async def __aenter__(self) -> Self:
         """Start the template, and start runs through it."""
@@ -197,6 +205,7 @@ class StageRunner(Runner):
 
     def handle_sigterm(self, *_: Any) -> None:
         """End at once; the runs' processes follow, and their locks are free then."""
+        end(self.beside)
         door.close(self._door)
         os._exit(0)
 
@@ -261,7 +270,9 @@ def wait_for_server(seconds: float) -> None:
             time.sleep(0.1)
 
 
-async def serve(declared: Manifest, ready: Path | None = None) -> None:
+async def serve(
+    declared: Manifest, ready: Path | None = None, places: Sequence[Place] = ()
+) -> None:
     """Serve every deployment of the manifest until the process ends.
 
     Parameters
@@ -269,6 +280,8 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
     declared : Manifest
     ready : Path, optional
         File to create once every deployment and automation stands.
+    places : sequence of Place
+        Where champions are to answer beside it.
     """
     deployments = [await to_deployment(entry) for entry in declared.deployments]
     most = settings().runs_at_once or max(_LEAST_AT_ONCE, 2 * cores())
@@ -277,7 +290,9 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
         await runner.add(deployment, entry.flow_name)
     await asyncio.to_thread(register, declared, settings().notify)
     await asyncio.to_thread(drop_twins)
+    runner.beside = [beside.started(one, _told(), settings()) for one in places]
     resuming = asyncio.create_task(_keep_recovering(declared))
+    answering = asyncio.create_task(_keep_answering(runner.beside))
     if ready:
         ready.touch()
     log.info("serving %s", ", ".join(entry.name for entry in declared.deployments))
@@ -285,6 +300,24 @@ async def serve(declared: Manifest, ready: Path | None = None) -> None:
         await runner.start()
     finally:
         resuming.cancel()
+        answering.cancel()
+        end(runner.beside)
+
+
+def _told() -> dict[str, str]:
+    """Environment of what is started beside this process."""
+    return {**os.environ, "BATON_HOME": str(settings().home), "PYTHONUNBUFFERED": "1"}
+
+
+async def _keep_answering(children: Sequence[Child]) -> None:
+    """Start what answers again when it has died; the chain goes on meanwhile."""
+    while children:
+        for one in children:
+            try:
+                await asyncio.to_thread(one.tend, time.monotonic(), log.warning)
+            except OSError as error:  # such as too many processes: tried again
+                log.warning("%s cannot be looked after: %s", one.name, error)
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS_AT_ANSWERS)
 
 
 async def _keep_recovering(declared: Manifest) -> None:
@@ -300,29 +333,49 @@ async def _keep_recovering(declared: Manifest) -> None:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """Serve what prefect.yaml declares."""
-    parser = argparse.ArgumentParser(
-        prog="python -m serving",
-        description="Serve the deployments that prefect.yaml declares, on the Prefect server"
-        " that PREFECT_API_URL names.",
-    )
-    parser.add_argument("--ready", type=Path, help="file to create once all is served")
-    parser.add_argument(
-        "--wait", type=float, default=0, help="seconds to wait for the server to answer"
-    )
-    options = parser.parse_args(list(arguments) if arguments is not None else None)
+    options = _parser().parse_args(list(arguments) if arguments is not None else None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     die_with(settings().parent_pid)
     share_certificates()
     os.environ["BATON_PARENT_PID"] = str(os.getpid())
     try:
         declared = manifest.read(MANIFEST)
-        wait_for_server(options.wait)
-        asyncio.run(serve(declared, options.ready))
+        with beside.opened(_answering(declared, options), settings()) as places:
+            for one in places:
+                log.info("%s answers at %s", one.name, one.address)
+            wait_for_server(options.wait)
+            asyncio.run(serve(declared, options.ready, places))
     except InputError as error:
         print(f"baton: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(0) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving",
+        description="Serve the deployments that prefect.yaml declares, on the Prefect server"
+        " that PREFECT_API_URL names, and the champions that are to answer beside them.",
+    )
+    parser.add_argument("--ready", type=Path, help="file to create once all is served")
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds to wait for the server to answer"
+    )
+    parser.add_argument(
+        "--no-answers", action="store_true", help="the deployments alone: no champion answers"
+    )
+    return parser
+
+
+def _answering(declared: Manifest, options: argparse.Namespace) -> tuple[Asked, ...]:
+    """Champions of prefect.yaml that are to answer, and a token by which they do."""
+    if options.no_answers or not declared.serving:
+        return ()
+    manifest.check_problems(declared.serving, problems.names())
+    with private():
+        token_of(settings())
+    return beside.asked_of((), declared.serving, settings())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     serve_port: int = Field(
         default=8100, ge=0, le=65535, description="Port of `baton serve`; 0 for any free one."
     )
+    serve_host: str = Field(
+        default="127.0.0.1",
+        description="Address that `baton serve` listens on; another than the loopback's only in a"
+        " container, whose ports are published on loopback. It is asked by 127.0.0.1 or localhost.",
+    )
     serve_token: SecretStr = Field(
         default=SecretStr(""),
         description="What `baton serve` asks of everybody; made once, and kept in the file"

@@ -129,10 +129,10 @@ class Home:
         )
         return [Answer(*answer) for answer in json.loads(done.stdout)]
 
-    def start(self, *, pages=False, **environment):
+    def start(self, *more, pages=False, **environment):
         """Start `baton up` and wait until it says that it is ready."""
         self.process = subprocess.Popen(
-            [*BATON, "up", *([] if pages else ["--no-mlflow"])],
+            [*BATON, "up", *([] if pages else ["--no-mlflow"]), *more],
             cwd=ROOT,
             env=self.environment(**environment),
             stdout=(self.path / "up.out").open("wb"),

@@ -145,6 +145,7 @@ def test_pruning_removes_what_is_no_longer_declared(deployed, tmp_path):
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     old = next(d for d in content["deployments"] if d["name"] == "evaluate")
     content["deployments"] = [old | {"name": "evaluate-old", "fresh_within": "8 days"}]
+    content["serving"] = [{"problem": "spheres", "port": 8100}]  # a key that is not Prefect's
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(content))
     _prefect(deployed, "deploy", "--all", cwd=tmp_path)
     answer = deployed.baton("prune", PREFECT_API_URL=deployed.api)

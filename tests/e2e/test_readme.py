@@ -28,9 +28,9 @@ COMMANDS = list(
 )
 """Each once, in the order of the pages: a page may show again what another one has run."""
 
-SERVED = next(command for command in COMMANDS if "mlflow models serve" in command)
+SERVED, CHAMPION = (command for command in COMMANDS if "mlflow models serve" in command)
 
-CURL = next(command for command in COMMANDS if command.startswith("curl"))
+CURLS = [command for command in COMMANDS if command.startswith("curl")]
 
 ELSEWHERE = {
     "make test": "it is what runs this",
@@ -54,7 +54,8 @@ ELSEWHERE = {
     '.venv/bin/baton rollback wine-target --reason "it misses the sweet ones"': "the same",
     ".venv/bin/python -m pytest -m long tests/unit/test_gate.py": "make long",
     ".venv/bin/baton serve wine-target": "test_answers.py",
-    CURL: "the same, at another port",
+    CHAMPION: "the same, at another port",
+    **dict.fromkeys(CURLS, "the same, at another port"),
     ".venv/bin/python benchmarks/serving.py": "test_benchmarks.py",
     ".venv/bin/baton run churn -p url=adventureworks.sqlite": "test_problems.py",
 }

@@ -1,9 +1,12 @@
 """The champion over HTTP: who is let in, what is answered, and that a swap harms no request."""
 
+import asyncio
 import io
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,18 +21,21 @@ import pytest
 from prefect.settings import get_current_settings
 
 from baton import models
+from baton.cli import main
 from baton.errors import InputError
 from baton.settings import settings
 from baton.terms import Kind
-from serving.answers import Swapped, listening, token_of
+from serving.answers import Swapped, application
+from serving.entrance import listening, token_of
 from serving.guard import Guard
-from tasks.answering import read_body
+from tasks.answering import champion, read_body
 from tasks.platform import tracking
 from tasks.platform.events import tell
 from tasks.promotion import by_hand
 from tests.conftest import ROOT
 from tests.integration.test_registered_models import data_of, home  # noqa: F401
 from tests.processes import wait_for
+from tests.services import free_port
 
 BATON = [str(Path(sys.executable).with_name("baton"))]
 NAME = "baton-table-wine"
@@ -179,7 +185,7 @@ def test_rows_are_answered_and_explained(two, tmp_path):
         for who, headers in strangers.items():
             answer = client.post("/predict", json=ROWS, headers=headers)
             assert answer.status_code in {401, 403}, who
-        (page,) = re.findall(r"^curl .*$", GUIDE.read_text("utf-8"), re.MULTILINE)
+        page = _of_guide(r"^curl .*/predict$")
         (folder := tmp_path / "reader").mkdir()
         (folder / ".baton").symlink_to(two)
         asked = page.replace("http://127.0.0.1:8100", str(client.base_url).rstrip("/"))
@@ -189,6 +195,41 @@ def test_rows_are_answered_and_explained(two, tmp_path):
         assert client.get("/health", headers={"Authorization": ""}).json() == {"status": "ok"}
         place = two / "serve.token"
         assert place.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_champion_it_says_so_until_there_is_one(home):  # noqa: F811
+    """To probes by 503 alone, and to who is let in with the reason; then it answers."""
+    held = Swapped("wine", waits=True)
+    app = application(held, settings())
+    for why in ("the champion is looked for", "no problem or model 'wine'", "has no champion"):
+        assert _asked(app, "/ready") == (503, {"status": "waits for the first champion"})
+        for status, found in (_asked(app, "/model"), _asked(app, "/predict", ROWS)):
+            assert status == 503
+            assert "no model answers yet" in found["error"]
+            assert why in found["error"]
+        assert [_asked(app, path)[0] for path in ("/health", "/openapi.json")] == [200, 200]
+        if "no problem" in why:
+            registered(1)
+        assert [held.look(), held.look()] == [False, False]
+    by_hand(NAME, 1, "ada", "to begin with")
+    assert [held.look(), held.look()] == [True, False]
+    assert _asked(app, "/ready") == (200, {"status": "ok"})
+    assert _asked(app, "/predict", ROWS)[1]["model"] == {"name": NAME, "version": 1}
+    body = _asked(app, "/openapi.json")[1]["paths"]["/predict"]["post"]["requestBody"]
+    record = body["content"]["application/json"]["schema"]["items"]
+    assert set(record["properties"]) == {"x", "kind"}
+
+
+def _asked(app, path, rows=None):
+    """Status and content of an answer, of the application itself."""
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.request("POST" if rows else "GET", path, json=rows)
+
+    answer = asyncio.run(ask())
+    return answer.status_code, answer.json()
 
 
 @pytest.mark.usefixtures("prefect")
@@ -232,6 +273,93 @@ def test_a_promotion_swaps_the_model_and_no_request_fails(two):
     assert versions == {1, 2}
 
 
+@pytest.fixture
+def served(home):  # noqa: F811
+    """A champion called as the guide has it, whose answers are labels of text."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": random.random(80), "kind": random.choice(["a", "b"], 80)})
+    rows["target"] = np.where((rows.x > 0.5) == (rows.kind == "a"), "high", "low")
+    columns = [{"name": "x", "role": "number"}, {"name": "kind", "role": "category"}]
+    origin = {
+        "problem": "table",
+        "parameters": {"path": "wine.csv", "target": "target"},
+        "schema": {"columns": columns},
+    }
+    recipe = models.Recipe("target", Kind.CLASSIFICATION, family="decision_tree", origin=origin)
+    fitted = models.fit(rows, recipe)
+    data = data_of("wine-target", "target")
+    tracking.register.fn(fitted, data, "1" * 32, {}, rows[["x", "kind"]].head(3))
+    by_hand("baton-table-wine-target", 1, "ada", "to begin with")
+    return home
+
+
+def test_mlflow_serves_the_champion_as_the_guide_says(served, tmp_path_factory):
+    """By the guide's two commands, but for the port: raw columns, answered as Baton answers them.
+
+    A category that the model does not know and a cell that is missing are answered, too; nobody on
+    another machine is.
+    """
+    command, curl = _of_guide(r"^PATH=.* models serve .*$"), _of_guide(r"^curl .*/invocations$")
+    rows = json.loads(re.search(r"-d '(.*?)'", curl)[1])["dataframe_records"]
+    more = [*rows, {"x": None, "kind": "b"}, {"x": 0.7, "kind": "new"}, {"x": 1, "kind": None}]
+    found = champion("baton-table-wine-target").predict(_table(more))["predictions"]
+    own, port = [one["predicted"] for one in found], free_port()
+    (folder := tmp_path_factory.mktemp("reader")).joinpath(".baton").symlink_to(served)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    with _ended(f"exec env {command.replace('-p 5001', f'-p {port}')}", folder):
+        wait_for(lambda: _pings(port), seconds=120)
+        asked = curl.replace("127.0.0.1:5001", f"127.0.0.1:{port}")
+        said = subprocess.run(asked, shell=True, cwd=folder, capture_output=True, check=True)
+        assert json.loads(said.stdout) == {"predictions": own[: len(rows)]}
+        place, body = f"http://127.0.0.1:{port}/invocations", {"dataframe_records": more}
+        assert httpx.post(place, json=body, timeout=60).json() == {"predictions": own}
+        assert _listening(port) == {"127.0.0.1"}
+    assert set(own) == {"high", "low"}
+    assert {path.name for path in folder.iterdir()} == {".baton", ".venv"}
+
+
+def _of_guide(pattern):
+    (line,) = re.findall(pattern, GUIDE.read_text("utf-8"), re.MULTILINE)
+    return line
+
+
+def _table(rows):
+    return read_body(json.dumps(rows).encode(), "application/json", 100)
+
+
+@contextmanager
+def _ended(command, folder):
+    """A command of the shell, with all that it starts, for a while."""
+    process = subprocess.Popen(
+        ["sh", "-c", command],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder.parent)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _pings(port):
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ping").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _listening(port):
+    """Addresses of this machine at which somebody listens on a port."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    pairs = [line.split()[1].split(":") for line in lines if line.split()[3] == "0A"]
+    mine = [bytes.fromhex(host)[::-1] for host, at in pairs if int(at, 16) == port]
+    return {socket.inet_ntoa(host) for host in mine}
+
+
 def _server():
     """Environment by which a process reaches the server of the tests."""
     api = get_current_settings().api
@@ -253,6 +381,13 @@ def test_a_model_without_a_champion_is_one_line(home):  # noqa: F811
     assert done.returncode == 2
     assert "baton-table-wine has no champion" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_one_that_is_to_wait_for_its_champion_waits_for_no_name_that_is_none(home, capsys):  # noqa: F811
+    """A problem's, or a model's that is there."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", "wine", "--port", "0", "--wait"])
+    assert "there is no problem or model 'wine'" in capsys.readouterr().err
 
 
 def test_a_token_is_made_once_and_an_empty_one_lets_nobody_in(home, monkeypatch):  # noqa: F811

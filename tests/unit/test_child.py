@@ -92,6 +92,42 @@ def test_a_process_that_never_gets_ready_is_not_waited_for_for_ever(tmp_path):
         end([child])
 
 
+def test_one_that_may_die_for_ever_is_begun_again_where_it_does_not_get_ready(tmp_path):
+    """It is killed then; nothing else ends."""
+    child, said = _child(tmp_path, STANDS, is_ready=lambda: False, restarts=Restarts()), []
+    try:
+        child.signal(signal.SIGKILL)
+        child.process.wait()
+        child.tend(0.0, said.append)
+        child.tend(1.0, said.append)
+        late = child.process.pid
+        child.tend(182.0, said.append)
+        child.process.wait(10)
+        child.tend(183.0, said.append)
+        child.tend(185.0, said.append)
+        assert child.process.pid != late
+        assert [line.count("killed by signal 9") for line in said] == [1, 1]
+    finally:
+        end([child])
+
+
+def test_a_process_is_given_the_open_files_that_it_is_to_have(tmp_path):
+    """Again whenever it is started."""
+    place = tmp_path / "place"
+    with place.open("w") as kept:
+        code = f"import os, time; os.write({kept.fileno()}, b'x'); time.sleep(60)"
+        child = _child(tmp_path, code, descriptors=(kept.fileno(),))
+        try:
+            for times in (1, 2):
+                while place.read_text() != "x" * times:
+                    time.sleep(0.02)
+                child.signal(signal.SIGKILL)
+                child.process.wait()
+                child.start()
+        finally:
+            end([child])
+
+
 def test_work_that_is_done_is_not_done_again(tmp_path):
     """A process that is to end by itself, and did."""
     child, said = _child(tmp_path, "", is_brief=True), []

@@ -14,6 +14,7 @@ from prefect_redis.client import RedisMessagingSettings
 from pydantic import AliasChoices, AliasPath
 from pydantic_settings import BaseSettings
 
+from baton.cli import app
 from baton.settings import Settings
 from tests import services
 
@@ -21,6 +22,7 @@ VALUES = {
     "POSTGRES_PASSWORD": "pw",
     "PREFECT_AUTH": "team:pw",
     "PREFECT_ENCRYPTION_KEY": "key",
+    "SERVE_TOKEN": "token",
 }
 
 
@@ -63,7 +65,7 @@ KNOWN = {
 
 
 def _told():
-    for service in ("prefect", "mlflow", "serve"):
+    for service in ("prefect", "mlflow", "serve", "answers"):
         for name in services.variables(service, VALUES):
             yield pytest.param(name, id=f"{service} {name}")
 
@@ -109,6 +111,22 @@ def test_clients_and_servers_have_one_login():
     assert served["PREFECT_SERVER_API_AUTH_STRING"] == used["PREFECT_API_AUTH_STRING"] == "team:pw"
     assert used["BATON_STUDY_STORAGE"].endswith("/optuna")
     assert ":" not in used["BATON_STUDY_STORAGE"].split("//")[1].split("@")[0]
+
+
+def test_what_answers_takes_a_token_and_is_reached_by_the_port_that_it_knows():
+    """The champion of the problem in .env, once there is one; its port is its own name's."""
+    told = services.variables("answers", VALUES | {"SERVE_PORT": "8111"})
+    assert (told["BATON_SERVE_TOKEN"], told["BATON_SERVE_PORT"]) == ("token", "8111")
+    assert told["PREFECT_API_AUTH_STRING"] == "team:pw"
+    service = services.COMPOSE["services"]["answers"]
+    port = "${SERVE_PORT:-8100}"
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert service["command"] == ["baton", "serve", "${SERVE_PROBLEM:-iris}", "--wait"]
+    _, bound, _ = app.parse_args(["serve", "iris", *service["command"][3:]], exit_on_error=False)
+    assert bound.arguments == {"problem": "iris", "wait": True}
+    without = {name: value for name, value in VALUES.items() if name != "SERVE_TOKEN"}
+    with pytest.raises(KeyError, match="SERVE_TOKEN"):
+        services.variables("answers", without)
 
 
 def test_the_images_are_those_of_the_workflow():

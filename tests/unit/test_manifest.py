@@ -104,6 +104,47 @@ def test_two_deployments_of_one_name_are_refused(tmp_path):
         _read(tmp_path, content)
 
 
+def test_what_is_to_answer_is_read(tmp_path):
+    """Nothing in the file of this repository; a problem, or one of its models by its name."""
+    assert manifest.read(ROOT / "prefect.yaml").serving == []
+    named = {"problem": "table", "model": "wine-target", "port": 8101}
+    found = _read(tmp_path, GOOD | {"serving": [{"problem": "spheres", "port": 8100}, named]})
+    assert [(one.asked, one.port) for one in found.serving] == [
+        ("spheres", 8100),
+        ("wine-target", 8101),
+    ]
+    manifest.check_problems(found.serving, {"spheres", "table"})
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        ([{"problem": "iris", "prot": 1}], "serving 'iris': port: Field required"),
+        ([{"problem": "iris", "port": 1, "host": "x"}], "serving 'iris': host: unknown key"),
+        ([{"problem": "iris", "port": 70000}], "serving 'iris': port: "),
+        ([{"problem": "iris", "port": 0}], "serving 'iris': port: "),
+        ([{"problem": "iris", "port": 1, "model": "../x"}], "serving 'iris': model: "),
+        ([{"port": 1}], "serving 0: problem: Field required"),
+        ([{"problem": name, "port": 1} for name in ("iris", "spheres")], "port 1 is given twice"),
+        ("iris", "serving: "),
+    ],
+)
+def test_a_mistake_in_what_is_to_answer_is_refused(tmp_path, serving, said):
+    """In one line that names the entry."""
+    with pytest.raises(InputError) as error:
+        _read(tmp_path, GOOD | {"serving": serving})
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_problem_that_is_to_answer_is_refused(tmp_path):
+    """With the one that was meant."""
+    found = _read(tmp_path, GOOD | {"serving": [{"problem": "irsi", "port": 8100}]})
+    said = "prefect.yaml: serving 'irsi': there is no such problem; did you mean 'iris'"
+    with pytest.raises(InputError, match=said):
+        manifest.check_problems(found.serving, {"iris", "spheres"})
+
+
 @pytest.mark.parametrize("text", ["a: [", "", "- 1", "deployments: []", "name: x"])
 def test_what_is_no_manifest_is_refused(tmp_path, text):
     """Broken YAML and other content give one line, not a traceback."""

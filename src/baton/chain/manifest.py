@@ -2,13 +2,13 @@
 
 Prefect takes a misspelt key in silence, and a trigger whose ``expect`` is misspelt matches
 every event; here both are errors. Turning an entry into a deployment belongs in
-``serving/serve.py``.
+``serving/serve.py``, into a process that answers in ``serving/beside.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -36,6 +36,7 @@ from baton.chain.events import (
 from baton.errors import InputError
 from baton.terms import Options
 from baton.words.spans import span
+from baton.words.text import did_you_mean
 
 EMITTED_BY: dict[EventName, Stage] = {
     EventName.DATASET_READY: Stage.GENERATE,
@@ -276,8 +277,24 @@ class Notification(_Strict):
         return self
 
 
+class Answering(_Strict):
+    """A champion that answers over HTTP, in a process of its own beside the chain."""
+
+    problem: Annotated[str, Field(min_length=1)]
+    """Problem whose champion answers; until there is one, `/ready` says 503."""
+    model: Annotated[str | None, Field(pattern=r"^[\w.-]+$")] = None
+    """Name of the model, where a problem has several, one for each table."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Port on the loopback interface."""
+
+    @property
+    def asked(self) -> str:
+        """What a person calls the model."""
+        return self.model or self.problem
+
+
 class Manifest(_Strict):
-    """The chain: all deployments, and the messages about it."""
+    """The chain: all deployments, the champions that answer beside it, the messages about it."""
 
     name: str
     """Name of the chain."""
@@ -291,6 +308,8 @@ class Manifest(_Strict):
     """Steps by which `prefect deploy` uploads the code."""
     pull: list[dict[str, Any]] | None = None
     """Steps by which a worker gets the code."""
+    serving: list[Answering] = []
+    """Champions that answer over HTTP beside the chain; Prefect does not look at this key."""
     deployments: Annotated[list[Deployment], Field(min_length=1)]
     """Every deployment."""
     notifications: list[Notification] = []
@@ -303,6 +322,14 @@ class Manifest(_Strict):
             raise ValueError(f"deployments of one name: {', '.join(name for _, name in twice)}")
         if again := _twice((one.name,) for one in self.notifications):
             raise ValueError(f"notifications of one name: {', '.join(name for (name,) in again)}")
+        return self
+
+    @model_validator(mode="after")
+    def _apart(self) -> Manifest:
+        ports = [one.port for one in self.serving]
+        twice = sorted({port for port in ports if ports.count(port) > 1})
+        if twice:
+            raise ValueError(f"serving: port {twice[0]} is given twice; give each its own")
         return self
 
     def generator_of(self, problem: str) -> Deployment | None:
@@ -397,13 +424,23 @@ def read(path: Path) -> Manifest:
         raise InputError(f"{path.name}: {_said(error, content)}") from None
 
 
+_ENTRIES: dict[Any, tuple[str, str]] = {
+    "deployments": ("deployment", "name"),
+    "serving": ("serving", "problem"),
+    "notifications": ("notification", "name"),
+    "watch": ("watch", "problem"),
+}
+"""What an entry of a list is called, and the key that names it."""
+
+
 def _said(error: ValidationError, content: Any) -> str:
     first = error.errors(include_url=False)[0]
     place = list(first["loc"])
-    if len(place) > 1 and isinstance(place[1], int):
+    if len(place) > 1 and place[0] in _ENTRIES and isinstance(place[1], int):
+        what, key = _ENTRIES[place[0]]
         entry = content[place[0]][place[1]]
-        name = entry.get("name", place[1]) if isinstance(entry, dict) else place[1]
-        place[:2] = [f"{str(place[0]).removesuffix('s')} {name!r}"]
+        name = entry.get(key, place[1]) if isinstance(entry, dict) else place[1]
+        place[:2] = [f"{what} {name!r}"]
     where = ": ".join([str(place[0]), ".".join(map(str, place[1:]))]) if place else "file"
     what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
     return f"{where.removesuffix(': ')}: {what.removeprefix('Value error, ')}"
@@ -433,3 +470,25 @@ def check_parameters(deployment: Deployment, known: set[str]) -> None:
             f"prefect.yaml: deployment {deployment.name!r}: {', '.join(strange)} is no parameter"
             f" of {deployment.entrypoint}; it has: {', '.join(sorted(known))}"
         )
+
+
+def check_problems(serving: Iterable[Answering], known: Collection[str]) -> None:
+    """Check that what is to answer are problems that there are.
+
+    Parameters
+    ----------
+    serving : iterable of Answering
+    known : collection of str
+        Names of the problems.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    for one in serving:
+        if one.problem not in known:
+            raise InputError(
+                f"prefect.yaml: serving {one.problem!r}: there is no such problem;"
+                f" {did_you_mean(one.problem, known)}there are: {', '.join(sorted(known))}"
+            )

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from baton import problems
 from baton.chain import outcome
 from baton.chain.decisions import Decision, champions, read
 from baton.chain.events import ModelPromoted, Stage
@@ -20,9 +19,8 @@ from baton.cli.connection import access_to, away, connected, noticed, server_at
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Server
-from baton.errors import InputError, NoModelError
+from baton.errors import InputError
 from baton.settings import settings
-from baton.words.text import did_you_mean, listed
 from serving.embedded import found, private
 from tasks.platform.places import MANIFEST
 
@@ -44,6 +42,7 @@ def promote(problem: Name, /, *, version: int, reason: Reason, as_json: AsJson =
         Version that is to be the champion.
     """
     with away(), private():
+        from tasks.naming import model_named
         from tasks.promotion import by_hand
 
         decision, event = by_hand(model_named(problem), version, _person(), _said(reason))
@@ -61,6 +60,7 @@ def rollback(problem: Name, /, *, reason: Reason, as_json: AsJson = False) -> in
     `baton rollback iris --reason "it misses the rare ones"`
     """
     with away(), private():
+        from tasks.naming import model_named
         from tasks.promotion import back
 
         decision, event = back(model_named(problem), _person(), _said(reason))
@@ -127,6 +127,7 @@ def _asking(server: Server, manifest: Manifest, chain: str) -> Begun:
 def history(problem: Name, /, *, as_json: AsJson = False) -> int:
     """List what was decided about PROBLEM's models: champions, rejections, who and why."""
     with away(), private():
+        from tasks.naming import model_named
         from tasks.platform.tracking import CHAMPION, aliases_of
 
         name = model_named(problem)
@@ -158,32 +159,6 @@ def _said(reason: str) -> str:
     if not words:
         raise InputError("--reason is empty: say why, in a line")
     return words[:500]
-
-
-def model_named(name: str) -> str:
-    """Return the registered name of what a person calls so: a problem's model, or one of several.
-
-    Raises
-    ------
-    InputError
-        If there is none, or several.
-    """
-    from tasks.platform.tracking import registered_models
-
-    every = registered_models()
-    fit = [one.name for one in every if name in {one.name, one.short, one.problem}]
-    if len(fit) == 1:
-        return fit[0]
-    if fit:
-        names = listed(fit, 20, last=", ")
-        raise InputError(f"{name!r} may be any of {names}: give one of these names")
-    if name in problems.loaded()[0]:
-        raise NoModelError(f"there is no model of {name}; `baton run {name}` trains one")
-    known = {one.short or one.problem for one in every}
-    raise InputError(
-        f"there is no problem or model {name!r}; {did_you_mean(name, known)}`baton models` lists"
-        " what there is"
-    )
 
 
 def _told(decision: Decision, event: ModelPromoted, as_json: bool) -> int:

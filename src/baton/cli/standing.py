@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
-from baton.chain.events import ModelRef
+from cyclopts import Parameter
+
+from baton import problems
+from baton.chain.manifest import check_problems
 from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR, OUT, app
 from baton.cli.connection import (
@@ -16,36 +21,64 @@ from baton.cli.connection import (
     place_looked_in,
     started,
 )
-from baton.cli.deciding import Name, model_named
+from baton.cli.deciding import Name
 from baton.cli.interrupts import unless_interrupted
-from baton.errors import InputError
+from baton.errors import InputError, NoModelError
 from baton.settings import settings
+from serving import beside
+from serving.beside import Place, opened
 from serving.embedded import private
+from serving.entrance import listening, place_of_token, token_of
 from serving.guard import HOST
 from tasks.platform.places import MANIFEST
 
+if TYPE_CHECKING:
+    from serving.answers import Swapped
+
+
+Serves = Annotated[
+    list[str],
+    Parameter(
+        name="--serve",
+        negative=(),
+        help="PROBLEM or PROBLEM:PORT, whose champion answers over HTTP meanwhile; once for each.",
+    ),
+]
+
 
 @app.command
-def up(*, mlflow: bool = True) -> int:
+def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclopts reads it
     """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
 
     Other commands of the same home use it. A chain that was interrupted goes on. A process of it
     that dies is started again.
 
+    Examples
+    --------
+    `baton up --serve iris --serve churn:9000`
+
     Parameters
     ----------
     mlflow
         Whether to show MLflow's pages; runs are tracked either way.
+    serves
+        Champions that answer over HTTP, beside those of prefect.yaml.
     """
     if settings().prefect_api_url:
         raise InputError(
             "PREFECT_API_URL is set: unset it for a server of Baton's own, or serve that one by"
             " `python -m serving`"
         )
-    with started(OUT, serving=True, standing=True, pages=mlflow) as (running, addresses):
+    with (
+        opened(_asked(serves), settings()) as places,
+        started(OUT, serving=True, standing=True, pages=mlflow) as (running, addresses),
+    ):
         OUT.print(f"Prefect  {addresses.prefect_page()}", highlight=False, soft_wrap=True)
         if addresses.mlflow:
             OUT.print(f"MLflow   {addresses.mlflow_page}", highlight=False, soft_wrap=True)
+        for place in places:
+            running.children.append(beside.started(place, running.environment(), settings()))
+            _tell_place(place)
         OUT.print("ready; Ctrl-C ends it", highlight=False)
         say = noticed(OUT)
         watch = unless_interrupted(lambda: running.tend(say))
@@ -54,8 +87,30 @@ def up(*, mlflow: bool = True) -> int:
             time.sleep(0.5)
 
 
+def _asked(given: Sequence[str]) -> tuple[beside.Asked, ...]:
+    """Champions that are to answer: those of prefect.yaml, and those that were given."""
+    declared = read_manifest(MANIFEST).serving
+    check_problems(declared, problems.names())
+    asked = beside.asked_of(given, declared, settings())
+    with away(), private():
+        from tasks.naming import require_known
+
+        for one in asked:
+            if one.is_given:
+                require_known(one.name)
+    return asked
+
+
+def _tell_place(place: Place) -> None:
+    """Say where a champion answers, or will, and where what it asks for stands."""
+    token_of(settings())
+    token = place_of_token(settings()) or "BATON_SERVE_TOKEN"
+    said = f"{place.name:<8} {place.address}  (token: {token})"
+    OUT.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
 @app.command
-def serve(problem: Name, /, *, port: int | None = None) -> int:
+def serve(problem: Name, /, *, port: int | None = None, wait: bool = False) -> int:
     """Answer over HTTP by the champion of PROBLEM until Ctrl-C, on this machine alone.
 
     `POST /predict` and `/explain` take JSON records, CSV or Parquet; `/model` says which version
@@ -70,28 +125,41 @@ def serve(problem: Name, /, *, port: int | None = None) -> int:
     ----------
     port
         Port to listen on, in place of BATON_SERVE_PORT; 0 for any free one.
+    wait
+        Wait for the first champion where there is none yet, rather than refuse: `/ready` says 503.
     """
     with away(), private():
-        from serving.answers import Swapped, application, guarded, listening, run, token_of
-        from serving.listening import promotions
+        from serving.answers import answer
 
-        name = model_named(problem)
-        held, token = Swapped(name), token_of(settings())
+        held = _held(problem, wait)
         wanted = settings().serve_port if port is None else port
-        with listening(wanted) as place:
-            taken = place.getsockname()[1]
-            app = application(held, settings(), promotions(settings(), name))
-            _tell_address(f"http://{HOST}:{taken}", held.now.reference)
-            run(guarded(app, token, taken), place)
+        token_of(settings())
+        with listening(wanted, settings().serve_host) as place:
+            _tell_address(f"http://{HOST}:{place.getsockname()[1]}", held)
+            answer(held, place)
     return 0
 
 
-def _tell_address(address: str, model: ModelRef) -> None:
+def _held(problem: str, wait: bool) -> Swapped:
+    """The champion of a problem, or what waits for the first."""
+    from serving.answers import Swapped
+
+    try:
+        return Swapped(problem)
+    except NoModelError:
+        if not wait:
+            raise
+    return Swapped(problem, waits=True)
+
+
+def _tell_address(address: str, held: Swapped) -> None:
     """Say where it answers, and how to ask."""
-    where = settings().home / "serve.token"
-    token = "$BATON_SERVE_TOKEN" if settings().serve_token.get_secret_value() else f"$(cat {where})"
+    place = place_of_token(settings())
+    token = f"$(cat {place})" if place else "$BATON_SERVE_TOKEN"
     asked = f'curl -H "Authorization: Bearer {token}" {address}/model'
-    for said in (f"{model.name} version {model.version} answers at {address}", asked):
+    model = held.now.reference if held.now else None
+    who = f"{model.name} version {model.version} answers" if model else f"{held.asked} will answer"
+    for said in (f"{who} at {address}", asked):
         OUT.print(said, highlight=False, soft_wrap=True, markup=False)
 
 

@@ -1,0 +1,114 @@
+"""Where answers are asked for: a socket on this machine alone, and the token that lets one in.
+
+What is answered there belongs in ``serving/answers.py``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from baton.atomic import write_bytes
+from baton.errors import InputError
+from baton.settings import Settings
+from serving.guard import HOST
+
+_FREED_SECONDS = 2.0
+"""How long a port may still be held by who ends just now: a Baton that was killed."""
+
+_BY_PORT = "give another by --port, or 0 for any free one"
+
+
+def token_of(settings: Settings) -> str:
+    """Token that is asked of everybody: the setting's, or one that is made once and kept.
+
+    Raises
+    ------
+    InputError
+        If it cannot be kept, or is empty.
+    """
+    if given := settings.serve_token.get_secret_value():
+        return given
+    place = _kept(settings)
+    try:
+        if not place.exists():
+            _make_token(place)
+        token = place.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the token cannot be kept in {place}: {error}") from None
+    if not token:
+        raise InputError(f"{place} is empty: remove it, and `baton serve` makes another")
+    return token
+
+
+def place_of_token(settings: Settings) -> Path | None:
+    """File in which the token stands; None if the setting says it."""
+    return None if settings.serve_token.get_secret_value() else _kept(settings)
+
+
+def _kept(settings: Settings) -> Path:
+    return settings.home / "serve.token"
+
+
+def _make_token(place: Path) -> None:
+    """Make the file of a token, whole at once; of two who do, the first one's stays."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made = place.with_name(f".{uuid4().hex}.token")
+    write_bytes(made, secrets.token_urlsafe(32).encode())
+    made.chmod(0o600)
+    with suppress(FileExistsError):
+        os.link(made, place)
+    made.unlink()
+
+
+@contextmanager
+def listening(port: int, host: str = HOST, advice: str = _BY_PORT) -> Iterator[socket.socket]:
+    """Socket on the loopback interface.
+
+    Parameters
+    ----------
+    port : int
+        0 for any free one.
+    host : str, optional
+        Another address, in a container.
+    advice : str, optional
+        What to do about a port that is taken.
+
+    Raises
+    ------
+    InputError
+        If the port is taken, or not to be had.
+    """
+    # Named, lest asyncio leave Nagle's algorithm on: every answer would take 40 ms longer.
+    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        _bind(place, (host, port))
+    except (OSError, OverflowError) as error:
+        place.close()
+        reason = getattr(error, "strerror", None) or "ports are 0 to 65535"
+        raise InputError(f"port {port} cannot be listened on: {reason}; {advice}") from None
+    with place:
+        yield place
+
+
+def _bind(place: socket.socket, address: tuple[str, int]) -> None:
+    """Take the port, also one that is let go in a moment; others may come before it is used."""
+    end = time.monotonic() + _FREED_SECONDS
+    while True:
+        try:
+            place.bind(address)
+            place.listen()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
