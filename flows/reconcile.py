@@ -6,6 +6,7 @@ from prefect import flow
 
 from baton.chain import manifest
 from baton.settings import settings
+from tasks.platform.arrivals import tell_untold_once
 from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
 from tasks.platform.recovery import recover_once
@@ -13,7 +14,12 @@ from tasks.platform.recovery import recover_once
 
 @flow
 async def reconcile() -> list[str]:
-    """Take up what a crash left, and see to the notifications, where no serve process does."""
+    """Take up what a crash left, tell of what arrived, and see to the notifications.
+
+    It is the work of a serve process, where there is none.
+    """
     chain = manifest.read(MANIFEST)
     await asyncio.to_thread(register, chain, settings().notify)
-    return recover_once(chain)
+    mended = recover_once(chain)
+    tell_untold_once()
+    return mended

@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -27,7 +26,7 @@ from starlette.concurrency import run_in_threadpool
 
 from baton.errors import InputError
 from baton.settings import Settings, settings
-from serving.entrance import token_of
+from serving.entrance import run, token_of
 from serving.guard import Guard
 from serving.listening import promotions
 from tasks.answering import SUFFIXES, Champion, TooManyRowsError, champion, loaded, read_body
@@ -324,12 +323,6 @@ async def _content(request: Request, most: int) -> bytes:
 def guarded(app: FastAPI, token: str, port: int) -> Guard:
     """Let in by the token alone, by its own address."""
     return Guard(app, f"baton:{token}", port, ADVICE, OPEN)
-
-
-def run(app: Guard, place: socket.socket) -> None:
-    """Serve until the process is told to end; what is being answered is answered first."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[place])
 
 
 def answer(held: Swapped, place: socket.socket) -> None:

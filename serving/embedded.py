@@ -53,6 +53,8 @@ class Addresses:
     """Address of MLflow's pages, if there are any."""
     has_own_mlflow: bool = False
     """Whether those are started with it, and ask for its secret."""
+    announce: str = ""
+    """Address that is told of data, if there is one."""
     secret: str = field(default="", repr=False)
     """What an embedded one asks of everybody, ``user:password``; empty for another server."""
 
@@ -294,12 +296,13 @@ def run_embedded(
         serve = _start_serve(running) if serving else None
         running.wait(server.is_ready)
         holder.record(settings, running.api)
+        arriving = _start_arriving(running) if standing and serving else ""
         mlflow = _start_mlflow(running) if standing and pages else ""
         if serve:
             say("starting to serve the chain …")
             running.wait(serve.is_ready)
         is_own = bool(mlflow) and not settings.mlflow_tracking_uri
-        addresses = Addresses(os.getpid(), running.api, mlflow, is_own, running.secret)
+        addresses = Addresses(os.getpid(), running.api, mlflow, is_own, arriving, running.secret)
         if standing:
             stack.enter_context(running.keep(settings.home / "up.json", _told(addresses)))
         yield running, addresses
@@ -345,6 +348,18 @@ def _start_serve(running: Processes) -> Child:
         is_ready=ready.exists,
         prepare=lambda: ready.unlink(missing_ok=True),
     )
+
+
+def _start_arriving(running: Processes) -> str:
+    port = _port(running.settings.announce_port)
+    address = f"http://{HOST}:{port}"
+    child = running.start(
+        "arriving",
+        guarded("serving.arriving", "--port", str(port), "--from", str(Path.cwd())),
+        is_ready=lambda: is_up(Addresses(0, address)),
+    )
+    running.wait(child.is_ready)
+    return address
 
 
 def _start_mlflow(running: Processes) -> str:

@@ -1,6 +1,6 @@
-"""Where answers are asked for: a socket on this machine alone, and the token that lets one in.
+"""Listening on this machine alone: a socket of the loopback, and the token that is asked there.
 
-What is answered there belongs in ``serving/answers.py``.
+Who is let in is decided in ``serving/guard.py``; what is answered belongs to who listens.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import uvicorn
+
 from baton.atomic import write_bytes
 from baton.errors import InputError
 from baton.settings import Settings
-from serving.guard import HOST
+from serving.guard import HOST, Guard
 
 _FREED_SECONDS = 2.0
 """How long a port may still be held by who ends just now: a Baton that was killed."""
@@ -36,7 +38,23 @@ def token_of(settings: Settings) -> str:
     """
     if given := settings.serve_token.get_secret_value():
         return given
-    place = _kept(settings)
+    return kept_token(_kept(settings), "`baton serve`")
+
+
+def kept_token(place: Path, maker: str) -> str:
+    """Token in a file, made once and for its owner alone.
+
+    Parameters
+    ----------
+    place : Path
+    maker : str
+        What makes another one, for people.
+
+    Raises
+    ------
+    InputError
+        If it cannot be kept, or is empty.
+    """
     try:
         if not place.exists():
             _make_token(place)
@@ -44,7 +62,7 @@ def token_of(settings: Settings) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the token cannot be kept in {place}: {error}") from None
     if not token:
-        raise InputError(f"{place} is empty: remove it, and `baton serve` makes another")
+        raise InputError(f"{place} is empty: remove it, and {maker} makes another")
     return token
 
 
@@ -112,3 +130,9 @@ def _bind(place: socket.socket, address: tuple[str, int]) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def run(app: Guard, place: socket.socket) -> None:
+    """Serve until the process is told to end; what is being answered is answered first."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[place])

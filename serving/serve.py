@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -46,6 +47,7 @@ from serving.embedded import private
 from serving.entrance import token_of
 from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
+from tasks.platform.arrivals import tell_untold
 from tasks.platform.cluster import cores
 from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
@@ -321,13 +323,15 @@ async def _keep_answering(children: Sequence[Child]) -> None:
 
 
 async def _keep_recovering(declared: Manifest) -> None:
-    """Take up what a crash left, that of a serve process before this one too."""
+    """Take up what a crash left, that of a serve process before this one too, and what arrived."""
     alone_since = datetime.now(UTC) if settings().parent_pid else None
+    looks = (partial(recover, declared, alone_since), tell_untold)
     while True:
-        try:
-            await asyncio.to_thread(recover, declared, alone_since)
-        except (OSError, HTTPError, PrefectException, ApiError) as error:
-            log.warning("could not look for abandoned runs: %s", error)
+        for look in looks:
+            try:
+                await asyncio.to_thread(look)
+            except (OSError, HTTPError, PrefectException, ApiError) as error:
+                log.warning("could not look for abandoned runs and arrivals: %s", error)
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
 

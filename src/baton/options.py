@@ -63,6 +63,8 @@ def _refuse_misspelt(options: Options) -> None:
 
     Where no family is named, the problem chooses one: then what none knows is refused.
     """
+    if not options.model_params:  # what is known of all families takes all their libraries
+        return
     names = [options.model] if options.model else list(models.FAMILIES)
     able = [(models.family(name), kind) for name in names for kind in models.family(name).kinds]
     known = {one for family, kind in able for one in known_parameters(family, kind)}

@@ -52,6 +52,17 @@ class Settings(BaseSettings):
         description="Where the notifications of `prefect.yaml` are sent, an address of Apprise's"
         " such as `slack://…` or `mailto://…`; nothing is sent when empty.",
     )
+    announce_port: int = Field(
+        default=8200,
+        ge=0,
+        le=65535,
+        description="Port on which `baton up` is told of data that arrived; 0 for any free one.",
+    )
+    announce_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="What it asks of everybody who tells it; made once, and kept in the file"
+        " `announce.token` of the home, when empty.",
+    )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )

@@ -120,6 +120,28 @@ def tell_once(event: Announcement) -> None:
     deliver(_body(event, "", 0) | {"related": []})
 
 
+def tell_attempt(event: Event, sender: str, attempt: int, there: api.Access) -> None:
+    """Emit an event that is kept by whoever tells it, and told again if it is not acknowledged.
+
+    Parameters
+    ----------
+    event : Event
+    sender : str
+        Id of what stands behind it: the same attempt is the same event to a server.
+    attempt : int
+    there : Access
+        Server that is told.
+
+    Raises
+    ------
+    ApiError
+        If the server did not acknowledge it, or refused it.
+    """
+    body = _body(event, sender, attempt) | {"related": []}
+    with api.Client(there, waits=()) as client:
+        client.post("/events", [body])
+
+
 def _body(event: Announcement, run_id: str, attempt: int) -> dict[str, Any]:
     """What is posted of an event."""
     run = {

@@ -86,7 +86,8 @@ class Home:
         drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS"}
         kept = {k: v for k, v in os.environ.items() if k not in drop}
         # Ports that nobody listens on by habit; a busy one is replaced by a free one.
-        ports = {"BATON_PREFECT_PORT": "0", "BATON_MLFLOW_PORT": "0"}
+        names = ("BATON_PREFECT_PORT", "BATON_MLFLOW_PORT", "BATON_ANNOUNCE_PORT")
+        ports = dict.fromkeys(names, "0")
         packages = {"PYTHONPATH": self.site} if self.site else {}
         return kept | {"BATON_HOME": str(self.path)} | ports | packages | more
 

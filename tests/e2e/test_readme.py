@@ -55,7 +55,7 @@ ELSEWHERE = {
     ".venv/bin/python -m pytest -m long tests/unit/test_gate.py": "make long",
     ".venv/bin/baton serve wine-target": "test_answers.py",
     CHAMPION: "the same, at another port",
-    **dict.fromkeys(CURLS, "the same, at another port"),
+    **dict.fromkeys(CURLS, "test_answers.py and test_arriving.py, at other ports"),
     ".venv/bin/python benchmarks/serving.py": "test_benchmarks.py",
     ".venv/bin/baton run churn -p url=adventureworks.sqlite": "test_problems.py",
 }

@@ -240,3 +240,35 @@ def test_two_notifications_of_one_name_are_refused(tmp_path):
     content["notifications"].append(content["notifications"][0])
     with pytest.raises(InputError, match="notifications of one name: chain-failed"):
         _read(tmp_path, content)
+
+
+WATCH = {"problem": "table", "folder": "incoming", "parameters": {"target": "quality"}}
+
+
+def test_a_watched_folder_is_read_with_all_it_says(tmp_path):
+    """None is watched by default."""
+    assert manifest.read(ROOT / "prefect.yaml").watch == []
+    (found,) = _read(tmp_path, GOOD | {"watch": [WATCH | {"key": r"\d{4}"}]}).watch
+    assert (found.folder, found.files, found.begins, found.key) == (
+        "incoming",
+        "*",
+        "generate",
+        r"\d{4}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"folders": "x"}, "unknown key"),
+        ({"begins": "train"}, "'generate' or 'predict'"),
+        ({"folder": "s3://bucket/prefix"}, "folders of this machine are watched"),
+        ({"key": "("}, "no regular expression"),
+        ({"problem": "Table"}, "match pattern"),
+    ],
+)
+def test_a_mistake_in_a_watched_folder_is_refused(tmp_path, change, said):
+    """In one line."""
+    with pytest.raises(InputError, match="watch") as error:
+        _read(tmp_path, GOOD | {"watch": [WATCH | change]})
+    assert said in str(error.value)

@@ -293,6 +293,33 @@ class Answering(_Strict):
         return self.model or self.problem
 
 
+class Watch(_Strict):
+    """A folder whose files begin chains."""
+
+    problem: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    """Problem that is begun with each file."""
+    folder: Annotated[str, Field(min_length=1)]
+    """Folder that is watched, without those below it; from where `baton up` runs, if relative."""
+    files: Annotated[str, Field(min_length=1)] = "*"
+    """Pattern of the names of the files that count, such as `*.csv`."""
+    begins: Literal["generate", "predict"] = "generate"
+    """What a file holds: rows to learn from, or rows to predict."""
+    parameters: dict[str, Any] = {}
+    """Parameters and options beside the file, as `-p` takes them."""
+    key: str = ""
+    """Regular expression that finds a file's period in its name; no periods if not given."""
+
+    @model_validator(mode="after")
+    def _found(self) -> Watch:
+        if re.match(r"[a-z][a-z0-9+.-]+://", self.folder):
+            raise ValueError(f"folder {self.folder}: folders of this machine are watched")
+        try:
+            re.compile(self.key)
+        except re.error as error:
+            raise ValueError(f"key {self.key!r} is no regular expression: {error}") from None
+        return self
+
+
 class Manifest(_Strict):
     """The chain: all deployments, the champions that answer beside it, the messages about it."""
 
@@ -310,6 +337,8 @@ class Manifest(_Strict):
     """Steps by which a worker gets the code."""
     serving: list[Answering] = []
     """Champions that answer over HTTP beside the chain; Prefect does not look at this key."""
+    watch: list[Watch] = []
+    """Folders whose files begin chains."""
     deployments: Annotated[list[Deployment], Field(min_length=1)]
     """Every deployment."""
     notifications: list[Notification] = []

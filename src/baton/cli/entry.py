@@ -8,13 +8,22 @@ import sys
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
-from baton.cli import backfilling, deciding, demonstrating, interrupts, looking, running, standing
+from baton.cli import (
+    announcing,
+    backfilling,
+    deciding,
+    demonstrating,
+    interrupts,
+    looking,
+    running,
+    standing,
+)
 from baton.cli.app import app, complain
 from baton.errors import InputError, StorageError
 from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
-COMMANDS = (running, backfilling, looking, deciding, standing, demonstrating)
+COMMANDS = (running, backfilling, looking, deciding, standing, announcing, demonstrating)
 """Modules whose import registers the commands."""
 
 _FAILURES = (ProcessError, ApiError, StorageError)

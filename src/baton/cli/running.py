@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from contextlib import suppress
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -26,13 +25,12 @@ from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Order
 from baton.errors import InputError, NoModelError
 from baton.settings import settings
-from baton.showing import notebooks
 from baton.sources import piped as piping
 from baton.sources.places import PIPED
-from baton.sources.secrets import SecretOutOfReachError
 from serving.embedded import Addresses, private
+from tasks.platform import orders
 from tasks.platform.api import ApiError
-from tasks.platform.places import MANIFEST, NOTEBOOKS
+from tasks.platform.places import MANIFEST
 
 _CANCEL_SECONDS = 6.0
 """After these a server that hangs keeps nobody who wants to leave."""
@@ -82,28 +80,14 @@ def run(
 def _order(problem: str, given: dict[str, str]) -> Order:
     """Chain of a problem by what ``-p`` was given, after checking what can be checked here."""
     chosen = problems.get(problem)
-    given = _piped(chosen, given)
-    asked = _with_places(chosen, options.parse(chosen, given))
-    _check_notebook(asked)
-    params = problems.parse(chosen, {k: v for k, v in given.items() if k not in asked})
+    asked = orders.data_set(problem, _piped(chosen, given))
     try:
-        with suppress(SecretOutOfReachError):  # a stage's process can read it: checked there
-            chosen.fingerprint(params)
+        orders.look_at(asked)
     except OSError as error:
         raise InputError(str(error)) from None
-    if any(asked.get(name) for name in ("metric", "positive", "threshold", "calibrate")):
-        kind = chosen.kind(params)
-        if kind is not None:
-            choice.refuse_other_kind(asked, kind)
-    content = {"parameters": params.model_dump(mode="json"), "options": asked}
-    labels = terms.Options.model_validate(asked).labels
+    content = {"parameters": asked.parameters, "options": asked.options}
+    labels = terms.Options.model_validate(asked.options).labels
     return Order(problem, Stage.GENERATE, {"problem": problem, **content}, labels)
-
-
-def _with_places(chosen: problems.Problem[Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """Options, what they say of new rows checked as the problem's parameters."""
-    places = {name: asked[name] for name in ("predict", "retrain") if asked.get(name)}
-    return asked | {name: problems.partial(chosen, given) for name, given in places.items()}
 
 
 @app.command
@@ -145,7 +129,7 @@ def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
     if "quality" in asked:
         forgotten["model"] = terms.Quality(asked["quality"]).family
     found = data.options.model_dump() | {"tune": False} | forgotten | asked
-    _check_notebook(found)
+    orders.check_notebook(found)
     merged = terms.Options.model_validate(found)
     chain_id = uuid.uuid4().hex[:12]
     changes = {"chain": chain_id, "options": merged} | ({"study": None} if is_other else {})
@@ -295,13 +279,6 @@ def _has_trained(problem: str, asked: dict[str, Any]) -> bool:
     if name := asked.get("name"):
         return registered_name(problem, name) in known
     return len(known) == 1 and not any(asked.values())
-
-
-def _check_notebook(asked: dict[str, Any]) -> None:
-    """Refuse a notebook that is not there, or that nothing could run, before the chain begins."""
-    if name := asked.get("notebook"):
-        notebooks.require()
-        notebooks.find(name, notebooks.places(settings(), NOTEBOOKS))
 
 
 def _console(as_json: bool, is_watched: bool = False) -> Console:

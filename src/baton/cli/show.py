@@ -21,6 +21,7 @@ from baton.words.text import counted, elide, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from baton.chain.arrivals import Arrival
     from baton.chain.decisions import Decision
     from baton.chain.runs import ChainRun, Json, StageRun
     from baton.showing.compared import Compared
@@ -406,6 +407,32 @@ def _score_of(one: Decision) -> str:
     low, high = one.value_low, one.value_high
     within = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
     return f"{one.metric} {number(one.value)}{within}"
+
+
+def arrival_list(console: Console, known: Sequence[Arrival], home: str) -> None:
+    """Print a line for each arrival, or that nothing has arrived."""
+    headings = ("", "when", "problem", "what", "key", "begins", "chain", "state")
+    lines = [
+        (
+            str(one.number),
+            f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}",
+            one.problem,
+            escape(one.source),
+            escape(one.key),
+            one.begins if one.event else "",
+            one.chain if one.event else "",
+            escape(_state_of_arrival(one)),
+        )
+        for one in known
+    ]
+    none = f"nothing has arrived in {home}; `baton announce` and prefect.yaml's watch begin it"
+    _list(console, headings, lines, none)
+
+
+def _state_of_arrival(one: Arrival) -> str:
+    again = f"repeated {counted(one.repeated, 'time')}" if one.repeated else ""
+    reason = f"{one.state.value}: {one.reason}" if one.reason else one.state.value
+    return ", ".join(filter(None, ["late" if one.is_late else "", again, reason]))
 
 
 def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:

@@ -50,7 +50,8 @@ Serves = Annotated[
 def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclopts reads it
     """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
 
-    Other commands of the same home use it. A chain that was interrupted goes on. A process of it
+    It is told of data by its own address, and watches the folders that prefect.yaml names. Other
+    commands of the same home use it. A chain that was interrupted goes on. A process of it
     that dies is started again.
 
     Examples
@@ -79,6 +80,7 @@ def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclo
         for place in places:
             running.children.append(beside.started(place, running.environment(), settings()))
             _tell_place(place)
+        OUT.print(f"data     {_told_of_data(addresses.announce)}", highlight=False, soft_wrap=True)
         OUT.print("ready; Ctrl-C ends it", highlight=False)
         say = noticed(OUT)
         watch = unless_interrupted(lambda: running.tend(say))
@@ -107,6 +109,13 @@ def _tell_place(place: Place) -> None:
     token = place_of_token(settings()) or "BATON_SERVE_TOKEN"
     said = f"{place.name:<8} {place.address}  (token: {token})"
     OUT.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
+def _told_of_data(address: str) -> str:
+    """Say where data is announced, and where the token is that is asked there."""
+    is_given = settings().announce_token.get_secret_value()
+    token = "BATON_ANNOUNCE_TOKEN" if is_given else settings().home / "announce.token"
+    return f"POST {address}/announce/PROBLEM, with the token in {token}"
 
 
 @app.command

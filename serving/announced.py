@@ -1,0 +1,127 @@
+"""Baton's own address for whoever has data: a form, a database's trigger, another system.
+
+What arrives is taken by ``tasks/arrivals.py``; who is let in is decided in ``serving/guard.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from baton.errors import InputError
+from baton.settings import Settings
+from serving.entrance import kept_token
+from serving.guard import Guard
+from tasks.platform.api import Access
+
+MOST_BYTES = 1 << 20
+"""Bytes that an announcement may have: it names data, and holds none."""
+
+OPEN = frozenset({"/health"})
+"""What probes ask."""
+
+ADVICE = (
+    "Send the header `Authorization: Bearer TOKEN`; the token is in the file `announce.token` of"
+    " the home, or what BATON_ANNOUNCE_TOKEN says.\n"
+)
+
+
+class Announcement(BaseModel):
+    """What is posted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    parameters: dict[str, Any] = {}
+    """Of the problem, as `-p` takes them."""
+    options: dict[str, Any] = {}
+    """Of the chain, as `-p` takes them."""
+    begins: Literal["generate", "predict"] = "generate"
+    """Whether there are rows to learn from, or rows to predict."""
+    key: str = ""
+    """Period that they are of."""
+
+
+def token_of(settings: Settings) -> str:
+    """Token that is asked of everybody: the setting's, or one that is made once and kept.
+
+    Raises
+    ------
+    InputError
+        If it cannot be kept, or is empty.
+    """
+    given = settings.announce_token.get_secret_value()
+    return given or kept_token(settings.home / "announce.token", "`baton up`")
+
+
+def application(there: Access | None) -> Starlette:
+    """Application that is told of data.
+
+    Parameters
+    ----------
+    there : Access or None
+        Server that is told then; None if what arrives is only kept.
+    """
+
+    async def announce(request: Request) -> JSONResponse:
+        try:
+            said = _read(await _content(request))
+            return await asyncio.to_thread(_taken, request.path_params["problem"], said, there)
+        except _TooLongError as error:
+            return JSONResponse({"error": str(error)}, 413)
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, 422)
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    announced = Route("/announce/{problem}", announce, methods=["POST"])
+    return Starlette(routes=[announced, Route("/health", health)])
+
+
+def guarded(app: Starlette, token: str, port: int) -> Guard:
+    """Let in by the token alone, by its own address."""
+    return Guard(app, f"baton:{token}", port, ADVICE, OPEN)
+
+
+class _TooLongError(Exception):
+    """A body of more bytes than it may have."""
+
+
+async def _content(request: Request) -> bytes:
+    """Body of a request, which is not read further than it may be long."""
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > MOST_BYTES:
+            raise _TooLongError(f"the body has more than {MOST_BYTES} bytes: name data, send none")
+    return bytes(found)
+
+
+def _read(content: bytes) -> Announcement:
+    try:
+        return Announcement.model_validate_json(content or b"{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        known = ", ".join(Announcement.model_fields)
+        raise InputError(f"{where}: {first['msg']}; a JSON object may have: {known}") from None
+
+
+def _taken(problem: str, said: Announcement, there: Access | None) -> JSONResponse:
+    # Imported when first told: it takes the libraries of all stages, and most homes are told never.
+    from tasks import arrivals
+    from tasks.platform import orders
+
+    if twice := sorted(said.parameters.keys() & said.options.keys()):
+        raise InputError(f"{', '.join(twice)} is in parameters and in options; say it once")
+    given = {**said.options, **said.parameters}
+    is_new = said.begins == "predict"
+    asked = orders.new_rows(problem, given) if is_new else orders.data_set(problem, given)
+    arrival, was_known = arrivals.arrive(asked, there, key=said.key)
+    return JSONResponse(arrival.facts | {"known": was_known}, 200 if was_known else 202)

@@ -1,0 +1,110 @@
+"""The process that data announces itself to: by Baton's own address, and in watched folders.
+
+``baton up`` starts it; beside ``python -m serving`` it is ``python -m serving.arriving``. How it
+is told is in ``serving/announced.py`` and ``serving/watching.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from baton.chain import manifest
+from baton.chain.manifest import Manifest
+from baton.errors import InputError
+from baton.settings import settings
+from serving.announced import application, guarded, token_of
+from serving.entrance import listening
+from serving.guard import HOST
+from tasks.platform.api import Access
+from tasks.platform.places import MANIFEST
+
+log = logging.getLogger("baton.arriving")
+
+Watching = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def take(place: socket.socket, watching: Watching) -> None:
+    """Take what arrives until the process is told to end.
+
+    Parameters
+    ----------
+    place : socket
+        Where it listens.
+    watching : callable
+        What watches the folders.
+    """
+    port = place.getsockname()[1]
+    app = guarded(application(_there()), token_of(settings()), port)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    async with asyncio.TaskGroup() as group:
+        watched = group.create_task(watching())
+        log.info("listening at http://%s:%d", HOST, port)
+        await uvicorn.Server(config).serve(sockets=[place])
+        watched.cancel()
+
+
+def watching_of(declared: Manifest, folder: Path) -> Watching:
+    """What watches the folders that are declared.
+
+    Parameters
+    ----------
+    declared : Manifest
+    folder : Path
+        What relative ones are meant from.
+
+    Raises
+    ------
+    InputError
+        If one of them can begin no chain.
+    """
+    if not declared.watch:
+        return partial(asyncio.sleep, 0)
+    # Imported where folders are watched: it takes the libraries of all stages.
+    from serving.watching import Watched, keep_watching
+
+    watched = [Watched(one, (folder / one.folder).absolute(), _there()) for one in declared.watch]
+    return partial(keep_watching, watched)
+
+
+def _there() -> Access | None:
+    """Server that is told; None if what arrives is only kept."""
+    address = settings().prefect_api_url
+    return Access.of(settings(), address) if address else None
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Take what arrives, and tell the server that PREFECT_API_URL names."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.arriving",
+        description="Take announcements of data and watch the folders that prefect.yaml names; the"
+        " server that PREFECT_API_URL names is told.",
+    )
+    parser.add_argument("--port", type=int, default=settings().announce_port)
+    parser.add_argument(
+        "--from", dest="folder", type=Path, default=Path.cwd(), help="what folders are meant from"
+    )
+    options = parser.parse_args(list(arguments) if arguments is not None else None)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        watching = watching_of(manifest.read(MANIFEST), options.folder)
+        with listening(options.port) as place:
+            asyncio.run(take(place, watching))
+    except InputError as error:
+        print(f"baton: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()
