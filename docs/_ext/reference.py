@@ -16,7 +16,7 @@ from typenames import code, default, label, limits, type_name
 
 from baton import problems
 from baton.chain import manifest
-from baton.chain.events import Announcement, Event, EventName, kind_of
+from baton.chain.events import Announcement, DataArrived, Event, EventName, kind_of
 from baton.cli import app
 from baton.evaluation import metrics
 from baton.models import FAMILIES, Explain
@@ -164,6 +164,7 @@ def _event(kind: type[Announcement], chain: manifest.Manifest) -> str:
     is_of_chain = issubclass(kind, Event)
     who = f"the stage {code(emitter.value)}" if emitter else "any stage"
     who = who if is_of_chain else "the serve process, or `reconcile`"
+    who = "whoever has data" if kind is DataArrived else who
     about = f"baton.{kind.subject}.<{'problem' if is_of_chain else 'deployment'}>"
     started = [
         f"{code(d.name)} ({', '.join(map(code, t.parameters))})"

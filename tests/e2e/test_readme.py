@@ -53,6 +53,13 @@ ELSEWHERE = {
     ),
     '.venv/bin/baton rollback wine-target --reason "it misses the sweet ones"': "the same",
     ".venv/bin/python -m pytest -m long tests/unit/test_gate.py": "make long",
+    ".venv/bin/baton demo drift": "test_loop.py",
+    ".venv/bin/python benchmarks/drift.py --power --tables 30": "test_benchmarks.py, fewer",
+    ".venv/bin/baton predict taxi -p 'month={period}' --period 2021-03": "test_monitoring.py",
+    ".venv/bin/baton backfill predict taxi -p 'month={period}' --start 2021-01 --end 2021-03"
+    " --parallel 2": "test_periods.py",
+    ".venv/bin/baton run iris -p approve=true": "test_periods.py",
+    '.venv/bin/baton approve 3f9c1a --reason "agreed with the clinic"': "the same",
     ".venv/bin/baton serve wine-target": "test_answers.py",
     CHAMPION: "the same, at another port",
     **dict.fromkeys(CURLS, "test_answers.py and test_arriving.py, at other ports"),

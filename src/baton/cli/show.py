@@ -119,8 +119,7 @@ def outcome(console: Console, chain: ChainRun, made: Json, pages: dict[str, str]
         _say(console, "best hyperparameters", _best(made["search"]))
     if made["model"]:
         _model(console, made["model"], made["decision"])
-    if drift := made.get("drift"):
-        _drift(console, drift)
+    _drift(console, made["drift"])
     others = {name: made.get(name) for name in ("answers", "report", "notebook")}
     places = made["results"] | others | pages
     for name, place in places.items():
@@ -136,8 +135,10 @@ def _model(console: Console, model: Json, decision: Json | None) -> None:
         _say(console, said, decision["reason"])
 
 
-def _drift(console: Console, drift: Json) -> None:
-    """Print whether the rows are like those that the model knows, and what is begun by it."""
+def _drift(console: Console, drift: Json | None) -> None:
+    """Print whether new rows are like those that the model knows, and what is begun by it."""
+    if drift is None:
+        return
     is_drifted = drift["announced"] or drift["held_back"]
     _say(console, "drift" if is_drifted else "no drift", drift["reason"])
     if drift["held_back"]:

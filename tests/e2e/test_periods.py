@@ -1,0 +1,89 @@
+"""Periods that are made up for, and a person who approves: commands against a standing Baton."""
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory):
+    """A table, and a folder of new rows by the month, one month of which is empty."""
+    folder = tmp_path_factory.mktemp("months")
+    table = pd.DataFrame({"a": range(120), "b": [n % 7 for n in range(120)]})
+    table.assign(y=table.a * 2.0 + table.b).to_csv(folder / "known.csv", index=False)
+    (folder / "new").mkdir()
+    for month in ("2021-01", "2021-02", "2021-04"):
+        table.head(60).to_csv(folder / "new" / f"{month}.csv", index=False)
+    (folder / "new" / "2021-03.csv").write_text("a,b\n")
+    return folder
+
+
+def test_a_backfill_predicts_each_period_once(up, months):
+    """Several at a time; run twice it changes nothing; an empty month keeps none of the others.
+
+    Rows of the past raise no alarm.
+    """
+    asked = ["-p", f"path={months / 'known.csv'}", "-p", "target=y", "-p", "name=months"]
+    assert up.baton("run", "table", *asked, "-p", "model=linear_regression").code == 0
+    rows = ["-p", f"path={months}/new/{{period}}.csv", "-p", "name=months"]
+    wanted = ["--start", "2021-01", "--end", "2021-04", "--parallel", "3", "--json"]
+    first = up.baton("backfill", "predict", "table", *rows, *wanted)
+    assert first.code == 2
+    assert "1 of 4 periods failed" in first.err
+    assert [(one["period"], one["state"], one["n_rows"]) for one in first.json] == [
+        ("2021-01", "COMPLETED", 60),
+        ("2021-02", "COMPLETED", 60),
+        ("2021-03", "FAILED", None),
+        ("2021-04", "COMPLETED", 60),
+    ]
+    folder = next((up.path / "results" / "periods" / "baton-table-months").iterdir())
+    before = {path: path.read_bytes() for path in folder.rglob("*.parquet")}
+    assert set(pd.read_parquet(folder)["period"]) == {"2021-01", "2021-02", "2021-04"}
+
+    again = up.baton("backfill", "predict", "table", *rows, *wanted)
+    assert [one["cached"] for one in again.json] == [True, True, False, True]
+    assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--start", "2021-02", "--end", "2021-01"], "--end 2021-01 is before --start 2021-02"),
+        (["--start", "May", "--end", "2021-01"], "'May' is no period"),
+        (
+            ["--start", "2021-01", "--end", "2021-02", "-p", "month=2021-01"],
+            "stands in no parameter",
+        ),
+        (["--start", "2021-01", "--end", "2021-02", "--parallel", "0"], "parallel"),
+    ],
+)
+def test_a_backfill_that_makes_no_sense_is_refused(up, given, said):
+    """In a line, with exit code 2, before anything begins."""
+    place = [] if "month=2021-01" in given else ["-p", "month={period}"]
+    answer = up.baton("backfill", "predict", "taxi", *given, *place)
+    assert answer.code == 2
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_chain_waits_for_a_person_and_goes_on(up):
+    """No process waits; the answer is in the history. Who is not asked cannot answer."""
+    asked = up.baton("run", "iris", "-p", "approve=true", "-p", "seed=11", "--json")
+    assert asked.code == 0, asked.err
+    chain = asked.json["chain"]
+    assert asked.json["state"] == "PAUSED"
+    assert f"`baton approve {chain}`" in asked.err
+    assert asked.json["decision"] is None
+    (run,) = (one for one in up.runs("promote") if f"chain:{chain}" in one["tags"])
+    assert run["state_type"] == "PAUSED"
+    assert up.process_of(run["id"]) is None
+
+    answer = up.baton("approve", chain[:6], "--reason", "agreed with the clinic", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["decision"]["promoted"]
+    assert "agreed with the clinic" in answer.json["decision"]["reason"]
+    entry = up.baton("history", "iris", "--json").json["decisions"][-1]
+    assert entry["by"] != "gate"
+    late = up.baton("approve", chain)
+    assert (late.code, "does not wait for approval" in late.err) == (2, True)
+    nobody = up.baton("approve", "0" * 12)
+    assert (nobody.code, "there is no chain" in nobody.err) == (2, True)
