@@ -206,6 +206,7 @@ def looked(plan: MonitorPlan) -> Look:
         version=ready.model.version,
         is_drifted=bool(plan.profile) and plan.drift.is_drifted,
         reason=elide(plan.drift.reason if plan.profile else _no_profile(plan), _LONGEST_REASON),
+        predictions=ready.predictions,
         page=plan.page if plan.profile else "",
     )
     if look.is_drifted:

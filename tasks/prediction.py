@@ -263,18 +263,20 @@ def predictions_ready(plan: PredictionPlan) -> PredictionsReady:
         predictions=plan.table("new_predictions"),
         doubts=plan.table("new_doubts"),
         warnings=plan.table("new_warnings"),
-        retrain=_retraining(plan),
+        retrain=retraining(plan.problem.name, plan.reference, plan.model, plan.chain),
     )
 
 
-def _retraining(plan: PredictionPlan) -> DatasetOrder | None:
-    """What is to be begun if the rows have drifted: what the model's own chain asked for."""
-    origin = records.of_model(settings(), plan.problem.name, plan.reference)
+def retraining(
+    problem: str, reference: ModelRef, model: models.FittedModel, chain: str
+) -> DatasetOrder | None:
+    """What is begun if the rows of a chain have drifted: what the model's own chain asked for."""
+    origin = records.of_model(settings(), problem, reference)
     if origin is None or origin.data.options.retrain is None:
         return None
     return DatasetOrder(
-        chain=chain_begun_by(EventName.DRIFT_DETECTED, plan.chain),
-        problem=plan.problem.name,
-        parameters=plan.model.origin["parameters"] | origin.data.options.retrain,
+        chain=chain_begun_by(EventName.DRIFT_DETECTED, chain),
+        problem=problem,
+        parameters=model.origin["parameters"] | origin.data.options.retrain,
         options=origin.data.options,
     )

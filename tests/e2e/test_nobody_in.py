@@ -74,8 +74,9 @@ def _site(address):
 
 
 def _links(up):
-    """The links that `baton up` printed."""
-    return re.findall(r"http://\S+", (up.path / "up.out").read_text())
+    """The links to pages that `baton up` printed."""
+    said = (up.path / "up.out").read_text()
+    return re.findall(r"^(?:Prefect|MLflow) +(http://\S+)", said, re.MULTILINE)
 
 
 def _login(link):
@@ -182,6 +183,15 @@ def test_prefect_answers_nobody_else(up):
     before = _state(up)
     _all_refused(site, _prefect_requests(up), _strangers(up, site, cookie))
     assert _state(up) == before
+
+
+def test_nobody_else_announces_data(up):
+    """Not by the address that data is announced at, with any method, nor is anything kept."""
+    site = json.loads((up.path / "up.json").read_text())["announce"]
+    cookie = _cookie(_login(_links(up)[0]))
+    ways = [(method, "/announce/iris") for method in ("get", "post", "put", "delete", "options")]
+    _all_refused(site, [*ways, ("get", "/")], _strangers(up, site, cookie))
+    assert not list((up.path / "arrivals").glob("*"))
 
 
 def test_mlflow_answers_nobody_else(up):

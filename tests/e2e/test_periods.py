@@ -44,6 +44,26 @@ def test_a_backfill_predicts_each_period_once(up, months):
     assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} == before
 
 
+def test_labels_that_come_late_are_joined_and_scored(up, months):
+    """By an id of the rows, to what was predicted; wrong ids are a line, with exit code 2."""
+    rows = pd.DataFrame({"a": range(60), "b": [n % 7 for n in range(60)]})
+    rows.assign(wine=[f"w{n}" for n in range(60)]).to_csv(months / "rows.csv", index=False)
+    named = ["-p", f"path={months / 'rows.csv'}", "-p", "name=months"]
+    assert up.baton("predict", "table", *named).code == 0
+    late = months / "labels.csv"
+    late.write_text("wine,y\n" + "".join(f"w{n},{n * 2.0 + n % 7}\n" for n in range(40)))
+    asked = ["labels", "months", "-p", f"path={late}", "--id", "wine"]
+    answer = up.baton(*asked, "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.json["n_labels"], answer.json["n_joined"]) == (40, 40)
+    assert answer.json["metrics"]["rmse"] < 1
+    assert not answer.json["worse"]
+    assert "metrics on labelled rows" in up.baton(*asked).out
+    late.write_text("wine,y\nx1,2\n")
+    wrong = up.baton(*asked)
+    assert (wrong.code, "none of 1 id, such as 'x1'" in wrong.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

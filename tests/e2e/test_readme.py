@@ -54,6 +54,7 @@ ELSEWHERE = {
     '.venv/bin/baton rollback wine-target --reason "it misses the sweet ones"': "the same",
     ".venv/bin/python -m pytest -m long tests/unit/test_gate.py": "make long",
     ".venv/bin/baton demo drift": "test_loop.py",
+    ".venv/bin/baton labels wine-target -p path=labels.csv --id wine": "test_periods.py",
     ".venv/bin/python benchmarks/drift.py --power --tables 30": "test_benchmarks.py, fewer",
     ".venv/bin/baton predict taxi -p 'month={period}' --period 2021-03": "test_monitoring.py",
     ".venv/bin/baton backfill predict taxi -p 'month={period}' --start 2021-01 --end 2021-03"

@@ -29,7 +29,8 @@ from flows.monitor import announce as announced
 from flows.monitor import monitor
 from flows.predict import predict
 from flows.promote import promote
-from tasks import monitoring
+from tasks import labelling, monitoring
+from tasks.labelling import joined, labels_of, learnt
 from tasks.monitoring import Watching, plan_monitoring
 from tasks.platform import results, tracking
 from tasks.platform.going import chain_going
@@ -283,3 +284,65 @@ def test_a_look_that_began_a_chain_is_found_by_it(tmp_path):
     assert looks.that_began(home, "baton-x", CHAIN) is None
     looks.append(home, "baton-x", look.model_copy(update={"held_back": "why"}))
     assert looks.that_began(home, "baton-x", begun) is None
+
+
+def _labels(path, seed, *, noise, ids="wine", n_rows=200):
+    """Rows with ids, and a file of their labels: as the model learnt them, but for noise."""
+    random = np.random.default_rng(seed)
+    table = pd.DataFrame(random.normal(size=(n_rows, 3)), columns=list("abc"))
+    table.insert(0, ids, [f"w{n}" for n in range(n_rows)])
+    table.to_csv(path / "rows.csv", index=False)
+    y = 2 * table.a - table.b + random.normal(0, noise, n_rows)
+    pd.DataFrame({ids: table[ids], "y": y}).sample(frac=1, random_state=1).to_csv(
+        path / "labels.csv", index=False
+    )
+    return {"path": str(path / "rows.csv")}
+
+
+@pytest.mark.usefixtures("prefect")
+@pytest.mark.parametrize(("noise", "is_worse"), [(0.3, False), (2.0, True)])
+def test_late_labels_say_how_well_the_champion_did(
+    first, wine, heard, tmp_path, noise, is_worse, monkeypatch
+):
+    """They are joined by an id, in any order; a model that got worse begins a chain, once."""
+    monkeypatch.setattr(monitoring, "chain_going", lambda _: "")
+    rows = _labels(tmp_path, int(10 * noise), noise=noise)
+    run(monitor, _predicted(heard, wine, rows))
+    name = first.model.name
+    labels = labels_of(str(tmp_path / "labels.csv"), ("wine", "y"))
+    labelled = joined(name, labels, "wine", "y")
+    assert (len(labelled.rows), labelled.model) == (200, first.model)
+    by_id = dict(zip(labels["wine"], labels["y"], strict=True))
+    assert labelled.rows["actual"].tolist() == [by_id[one] for one in labelled.rows["wine"]]
+
+    monkeypatch.setattr(labelling, "COOL_DOWN", timedelta(0))
+    found = learnt(labelled, "table", "y")
+    assert found.judged.is_worse is is_worse
+    assert found.judged.scores["rmse"] == pytest.approx(noise, rel=0.3)
+    assert (found.event is not None) is is_worse
+    if found.event:
+        assert found.event.generate.parameters["seed"] == 7
+        again = learnt(labelled, "table", "y")
+        assert again.event == found.event
+
+
+@pytest.mark.usefixtures("prefect")
+def test_labels_that_fit_no_predictions_are_refused(first, wine, heard, tmp_path):
+    """Wrong ids, a missing column, an id twice, no labels at all: a line each, nothing is lost."""
+    rows = _labels(tmp_path, 3, noise=0.3, ids="bottle")
+    run(monitor, _predicted(heard, wine, rows))
+    path = tmp_path / "other.csv"
+
+    def refused(content, columns=("bottle", "y")):
+        path.write_text(content)
+        with pytest.raises(InputError) as error:
+            joined(first.model.name, labels_of(str(path), columns), *columns)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    assert "none of 2 ids, such as 'x1'" in refused("bottle,y\nx1,1\nx2,2\n")
+    assert "'w0'" in refused("bottle,y\nx1,1\nx2,2\n")
+    assert "bottle" in refused("botle,y\nx1,1\n")
+    assert "id 'w1' is there twice" in refused("bottle,y\nw1,1\nw1,2\n")
+    assert "has no label" in refused("bottle,y\nw1,\n")
+    assert "no predicted rows" in refused("cork,y\nw1,1\n", ("cork", "y"))

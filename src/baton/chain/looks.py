@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from baton.atomic import write_bytes
-from baton.chain.events import EventName, chain_begun_by
+from baton.chain.events import EventName, TableRef, chain_begun_by
 from baton.settings import Settings
 
 
@@ -37,6 +37,8 @@ class Look(BaseModel):
     """What was found, in one line."""
     held_back: str = ""
     """Why drift that was found is not announced; empty where it is, or none was found."""
+    predictions: TableRef | None = None
+    """What was predicted of the rows; none where labels were looked at."""
     page: str = ""
     """Key of the page that shows it; empty where there is none."""
 

@@ -14,6 +14,7 @@ from baton.cli import (
     deciding,
     demonstrating,
     interrupts,
+    labelling,
     looking,
     running,
     standing,
@@ -23,7 +24,7 @@ from baton.errors import InputError, StorageError
 from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
-COMMANDS = (running, backfilling, looking, deciding, standing, announcing, demonstrating)
+COMMANDS = (running, backfilling, looking, deciding, standing, announcing, labelling, demonstrating)
 """Modules whose import registers the commands."""
 
 _FAILURES = (ProcessError, ApiError, StorageError)

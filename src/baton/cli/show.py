@@ -183,9 +183,11 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else elide(value)
 
 
-def _metrics(values: Json, intervals: Json, baseline: Json) -> Table:
+def _metrics(
+    values: Json, intervals: Json, baseline: Json, title: str = "metrics on held-out rows"
+) -> Table:
     """Metrics beside those of a model that ignores every column."""
-    table = Table(title="metrics on held-out rows", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("metric")
     for heading in ("value", "95 % interval", *(["baseline"] if baseline else [])):
         table.add_column(heading, justify="right")
@@ -363,6 +365,19 @@ def champion_facts(one: Decision) -> Json:
 
 def _interval_of(one: Decision) -> list[float | None] | None:
     return None if one.value_low is None else [one.value_low, one.value_high]
+
+
+def labelled(console: Console, made: Json) -> None:
+    """Print how well a model did on rows whose labels have come."""
+    joined = f"{made['n_joined']:,} of {counted(made['n_labels'], 'label')}"
+    _say(console, "labels joined", f"{joined}, to predictions of version {made['version']}")
+    title = "metrics on labelled rows"
+    console.print(_metrics(made["metrics"], made["intervals"], {}, title))
+    _say(console, "worse" if made["worse"] else "not worse", made["reason"])
+    if made["held_back"]:
+        _say(console, "not announced", made["held_back"])
+    if made["begins"]:
+        _say(console, "begins", f"chain {made['begins']}")
 
 
 def demo_end(console: Console, state: str, champions: list[Json], home: Path) -> None:

@@ -1,0 +1,107 @@
+"""The command that takes labels which come late: ``labels``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from baton.cli import show
+from baton.cli.app import OUT, AsJson, Values, app, complain, pairs, print_json
+from baton.cli.connection import access_to, away
+from baton.cli.deciding import Name
+from baton.errors import InputError
+from baton.settings import settings
+from baton.terms import ROW
+from serving.embedded import found, private
+
+if TYPE_CHECKING:
+    from tasks.labelling import Learnt
+
+_TAKEN = ("path", "sheet")
+
+
+@app.command
+def labels(
+    problem: Name,
+    /,
+    *,
+    parameters: Values = [],  # noqa: B006
+    id: str = ROW,
+    label: str = "",
+    as_json: AsJson = False,
+) -> int:
+    """Join labels of rows that were predicted by PROBLEM's model, and say how well it did.
+
+    Labels come late: what was predicted is kept. They are joined by an id to the latest predictions
+    that have it, and scored beside what the model showed when it was evaluated. If it got worse by
+    more than chance, that is announced as drift, at most once an hour.
+
+    Examples
+    --------
+    `baton labels wine-target -p path=labels.csv --id wine`
+
+    Parameters
+    ----------
+    id
+        Column of the ids, in the labels and in the predicted rows; `_row`, the number of a
+        predicted row, if not given.
+    label
+        Column of the labels; the model's target if not given.
+    """
+    given = pairs(parameters)
+    if strange := sorted(set(given) - set(_TAKEN)):
+        raise InputError(f"labels take -p path=… and -p sheet=…, not {strange[0]!r}")
+    if "path" not in given:
+        raise InputError("labels are in a file: add -p path=…")
+    with away(), private():
+        learnt, n_labels = _learnt(problem, given, id, label)
+    made = _facts(learnt, n_labels)
+    if as_json:
+        print_json(made)
+    else:
+        show.labelled(OUT, made)
+    return _announce(learnt)
+
+
+def _learnt(asked: str, given: dict[str, str], id: str, label: str) -> tuple[Learnt, int]:
+    from tasks.labelling import joined, labels_of, learnt
+    from tasks.naming import model_named
+    from tasks.platform.tracking import registered_models
+
+    name = model_named(asked)
+    model = next(one for one in registered_models() if one.name == name)
+    column = label or model.target
+    table = labels_of(given["path"], (id, column), given.get("sheet", ""))
+    labelled = joined(name, table, id, column)
+    return learnt(labelled, model.problem, model.target), labelled.n_labels
+
+
+def _facts(learnt: Learnt, n_labels: int) -> dict[str, Any]:
+    judged, event = learnt.judged, learnt.event
+    return {
+        "model": learnt.model.name,
+        "version": learnt.model.version,
+        "n_labels": n_labels,
+        "n_joined": learnt.n_rows,
+        "metrics": judged.scores,
+        "intervals": {name: list(ends) for name, ends in judged.intervals.items()},
+        "worse": judged.is_worse,
+        "reason": judged.reason,
+        "held_back": learnt.look.held_back,
+        "begins": event.generate.chain if event and event.generate else None,
+    }
+
+
+def _announce(learnt: Learnt) -> int:
+    """Tell the standing Baton that the model got worse; without one nobody waits for it."""
+    there = None if settings().prefect_api_url else found(settings())
+    if learnt.event is None or (not settings().prefect_api_url and there is None):
+        return 0
+    with away():
+        from tasks.platform.events import tell
+
+        try:
+            tell(learnt.event, access_to(there) if there else None)
+        except RuntimeError as error:
+            complain(f"the model got worse, but nobody was told: {error}")
+            return 1
+    return 0
