@@ -59,6 +59,7 @@ def test_data_that_arrives_is_learnt_from_and_then_predicted(up, tmp_path):
     )
 
 
+@pytest.mark.long  # tests/integration/test_arrivals.py keeps, and tells a server that comes
 def test_what_is_announced_to_nobody_is_kept_until_baton_up_stands(home, tmp_path):
     """The command says so, with exit code 0, and the next `baton up` takes it."""
     answer = home.baton("announce", "spheres", "-p", "rows=500", *FEW)
