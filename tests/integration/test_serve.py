@@ -69,6 +69,21 @@ def test_of_automations_that_two_made_at_once_one_is_left(prefect, event_loop_ru
         assert left == sorted([*names, foreign.name])
 
 
+def test_a_schedule_that_is_no_longer_declared_is_gone(prefect, event_loop_run):
+    """So are the parameters: the server has what prefect.yaml says, and nothing of before."""
+    by_name = {one.name: one for one in CHAIN.deployments}
+    of_old = {name: getattr(by_name["predict-taxi"], name) for name in ("schedules", "parameters")}
+    event_loop_run(event_loop_run(to_deployment(by_name["predict-taxi"])).aapply())
+    old = by_name["predict"].model_copy(update=of_old)
+    made = event_loop_run(event_loop_run(to_deployment(old)).aapply())
+    event_loop_run(event_loop_run(to_deployment(by_name["predict"])).aapply())
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment(made)
+        assert (found.schedules, found.parameters) == ([], {})
+        (taxi,) = [one for one in client.read_deployments() if one.name == "predict-taxi"]
+        assert [one.schedule.cron for one in taxi.schedules] == ["0 * * * *"]
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
