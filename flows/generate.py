@@ -28,7 +28,7 @@ async def generate(
     if order:
         problem, parameters, options = order.problem, order.parameters, order.options
     with stage(Stage.GENERATE, problem, order.chain if order else "") as chain:
-        plan = plan_dataset(problem, parameters, options, chain)
+        plan = plan_dataset(problem, parameters, options, chain, is_newer=order is not None)
         with plan.lock:
             cached = plan.is_done
             if not cached:

@@ -5,12 +5,14 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
+from baton.chain.decisions import Decision
 from baton.chain.events import ModelEvaluated, Stage
 from tasks.approval import answer_of_person
 from tasks.platform.events import announce
 from tasks.platform.stage import stage
 from tasks.platform.threads import in_thread
 from tasks.promotion import (
+    PromotionPlan,
     decided,
     model_decided,
     of_one_model,
@@ -19,6 +21,20 @@ from tasks.promotion import (
     tell_drift,
     would_promote,
 )
+
+
+async def settled(plan: PromotionPlan, *, is_asked: bool) -> tuple[Decision, bool]:
+    """Decide; where a person is asked, not without an answer, however things change meanwhile."""
+    while True:
+        answer = None
+        if is_asked:
+            with of_one_model(plan.name):
+                verdict = await in_thread(would_promote, plan)
+            answer = await answer_of_person(plan.evaluated, verdict) if verdict else None
+        with of_one_model(plan.name):
+            found = await in_thread(decided, plan, answer, is_asked=is_asked)
+        if found is not None:
+            return found
 
 
 @flow(name=Stage.PROMOTE.value)
@@ -31,13 +47,8 @@ async def promote(
     `approve`, here or in the chain's options, the run is suspended until a person has answered.
     """
     with stage(Stage.PROMOTE, evaluated.problem, evaluated.chain):
-        plan, answer = plan_promotion(evaluated, gate or {}), None
-        if approve or evaluated.data.options.approve:
-            with of_one_model(plan.name):
-                verdict = await in_thread(would_promote, plan)
-            answer = await answer_of_person(evaluated, verdict) if verdict else None
-        with of_one_model(plan.name):
-            decision, cached = await in_thread(decided, plan, answer)
+        plan = plan_promotion(evaluated, gate or {})
+        decision, cached = await settled(plan, is_asked=approve or evaluated.data.options.approve)
         page = show_decision(plan, decision)
         tell_drift(plan, decision)
         return announce(model_decided(plan, decision, page), cached=cached)

@@ -19,7 +19,10 @@ async def reconcile() -> list[str]:
     It is the work of a serve process, where there is none.
     """
     chain = manifest.read(MANIFEST)
-    await asyncio.to_thread(register, chain, settings().notify)
-    mended = recover_once(chain)
-    tell_untold_once()
-    return mended
+    try:
+        return recover_once(chain)
+    finally:  # each of them whatever becomes of the one before
+        try:
+            tell_untold_once()
+        finally:
+            await asyncio.to_thread(register, chain, settings().notify)

@@ -75,13 +75,20 @@ def application(there: Access | None) -> Starlette:
         except _TooLongError as error:
             return JSONResponse({"error": str(error)}, 413)
         except InputError as error:
-            return JSONResponse({"error": str(error)}, 422)
+            return JSONResponse({"error": str(error)}, _status_of(error))
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     announced = Route("/announce/{problem}", announce, methods=["POST"])
     return Starlette(routes=[announced, Route("/health", health)])
+
+
+def _status_of(error: InputError) -> int:
+    """422 for what will not be taken, 503 for what is to be announced again."""
+    from tasks.arrivals import AgainError
+
+    return 503 if isinstance(error, AgainError) else 422
 
 
 def guarded(app: Starlette, token: str, port: int) -> Guard:

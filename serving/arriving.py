@@ -23,6 +23,7 @@ from baton.chain.manifest import Manifest
 from baton.errors import InputError
 from baton.settings import settings
 from serving.announced import application, guarded, token_of
+from serving.embedded import private
 from serving.entrance import listening
 from serving.guard import HOST
 from tasks.platform.api import Access
@@ -97,7 +98,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
         watching = watching_of(manifest.read(MANIFEST), options.folder)
-        with listening(options.port) as place:
+        with private(), listening(options.port) as place:
             asyncio.run(take(place, watching))
     except InputError as error:
         print(f"baton: {error}", file=sys.stderr)  # noqa: T201

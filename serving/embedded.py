@@ -28,9 +28,12 @@ from serving import holder
 from serving.child import NOT_FOR_OTHERS, START_SECONDS, Child, ProcessError, end
 from serving.databases import put_damaged_aside
 from serving.guard import HOST, link, new_secret
+from serving.restarts import Restarts
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
+_FREED_SECONDS = 2.0
+"""How long a port may still be held by who ends just now: a Baton that was killed."""
 _HERE = re.compile(rf"http://{re.escape(HOST)}:\d{{1,5}}(/api)?")
 """Addresses of a server of this machine."""
 
@@ -98,6 +101,7 @@ class Processes:
         is_brief: bool = False,
         is_ready: Callable[[], bool] = lambda: True,
         prepare: Callable[[], None] = lambda: None,
+        restarts: Restarts | None = None,
         **environment: str,
     ) -> Child:
         """Start a process that ends with this one; its output goes to a log file."""
@@ -109,6 +113,7 @@ class Processes:
             is_brief,
             is_ready,
             prepare,
+            **({"restarts": restarts} if restarts else {}),
         )
         self.children.append(child)
         return child
@@ -120,6 +125,7 @@ class Processes:
         return kept | {
             "BATON_HOME": str(self.settings.home),
             "BATON_MLFLOW_TRACKING_URI": self.settings.mlflow_tracking_uri,
+            "BATON_NOTIFY": self.settings.notify.get_secret_value(),
             "BATON_PARENT_PID": str(os.getpid()),
             "PREFECT_API_URL": self.api,
             "PREFECT_API_AUTH_STRING": self.secret,
@@ -351,12 +357,13 @@ def _start_serve(running: Processes) -> Child:
 
 
 def _start_arriving(running: Processes) -> str:
-    port = _port(running.settings.announce_port)
+    port = _freed(running.settings.announce_port)
     address = f"http://{HOST}:{port}"
     child = running.start(
         "arriving",
         guarded("serving.arriving", "--port", str(port), "--from", str(Path.cwd())),
         is_ready=lambda: is_up(Addresses(0, address)),
+        restarts=Restarts(),
     )
     running.wait(child.is_ready)
     return address
@@ -455,6 +462,14 @@ def is_up(addresses: Addresses) -> bool:
     """Tell whether the server answers to those who have its secret."""
     with Client(addresses.access) as client:
         return client.is_healthy()
+
+
+def _freed(wanted: int) -> int:
+    """Port that others know by heart: one that a killed Baton is about to let go is waited for."""
+    end = time.monotonic() + _FREED_SECONDS
+    while (found := _port(wanted)) != wanted and wanted and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
 
 
 def _port(wanted: int) -> int:

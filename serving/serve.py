@@ -290,7 +290,7 @@ async def serve(
     runner = StageRunner(most, name="baton", query_seconds=settings().poll_seconds, limit=None)
     for entry, deployment in zip(declared.deployments, deployments, strict=True):
         await runner.add(deployment, entry.flow_name)
-    await asyncio.to_thread(register, declared, settings().notify)
+    await asyncio.to_thread(_settle_messages, declared)
     await asyncio.to_thread(drop_twins)
     runner.beside = [beside.started(one, _told(), settings()) for one in places]
     resuming = asyncio.create_task(_keep_recovering(declared))
@@ -304,6 +304,14 @@ async def serve(
         resuming.cancel()
         answering.cancel()
         end(runner.beside)
+
+
+def _settle_messages(declared: Manifest) -> None:
+    """Have messages sent as declared; a server that does not take them serves the chain still."""
+    try:
+        register(declared, settings().notify)
+    except (HTTPError, PrefectException) as error:
+        log.warning("no messages are sent: the server did not take them: %s", type(error).__name__)
 
 
 def _told() -> dict[str, str]:

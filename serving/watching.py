@@ -64,6 +64,8 @@ class Watched:
     _taken: dict[Path, Stamp] = field(default_factory=dict)
     _later: dict[Path, float] = field(default_factory=dict)
     """Files that could not be taken, with when they are looked at again."""
+    _unnamed: set[Path] = field(default_factory=set)
+    """Files whose names are no text, which was said."""
 
     def __post_init__(self) -> None:
         try:
@@ -97,11 +99,19 @@ class Watched:
             for entry in entries:
                 path = Path(entry.path)
                 is_meant = is_data(path) and fnmatchcase(entry.name, self.entry.files)
+                if is_meant and not _is_text(entry.name):
+                    is_meant = False
+                    self._warn_once(path)
                 with suppress(FileNotFoundError):  # it was there a moment ago
                     if is_meant and entry.is_file():
                         stat = entry.stat()
                         found[path] = (stat.st_size, stat.st_mtime_ns)
         return found
+
+    def _warn_once(self, path: Path) -> None:
+        if path not in self._unnamed:
+            self._unnamed.add(path)
+            log.warning("%r is passed over: its name is no text in UTF-8; rename it", str(path))
 
     def _is_taken(self, path: Path, stamp: Stamp) -> bool:
         if path not in self._taken:
@@ -116,6 +126,7 @@ class Watched:
         return settings().home / "arrivals" / "watched" / what
 
     def _take(self, path: Path, stamp: Stamp) -> None:
+        """Take a file; whatever is wrong with one keeps none of the others."""
         try:
             arrival, was_known = arrive(self._asked(path), self.there, key=self._key(path))
             said = "is known as" if was_known else "is"
@@ -123,13 +134,20 @@ class Watched:
         except DamagedError as error:
             log.warning("%s: %s", path, error)
         except InputError as error:
-            log.warning("%s: %s; looked at again", path, error)
-            self._later[path] = time.monotonic() + LOOK_SECONDS
+            self._put_off(path, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  whatever it is, it keeps no other file
+            self._put_off(path, f"{type(error).__name__}: {error}")
             return
         self._later.pop(path, None)
         self._taken[path] = stamp
         self._note(path).parent.mkdir(parents=True, exist_ok=True)
         self._note(path).write_text("{} {}".format(*stamp), "ascii")
+
+    def _put_off(self, path: Path, reason: str) -> None:
+        """Look at a file again later."""
+        log.warning("%s: %s; looked at again", path, " ".join(reason.split())[:500])
+        self._later[path] = time.monotonic() + LOOK_SECONDS
 
     def _asked(self, path: Path) -> Asked:
         """Chain that a file begins."""
@@ -147,6 +165,15 @@ class Watched:
         return found[found.lastindex or 0] if found else ""
 
 
+def _is_text(name: str) -> bool:
+    """Tell whether a file's name can be written down."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 async def keep_watching(watched: Sequence[Watched]) -> None:
     """Take what arrives in these folders, until the process ends."""
     while watched:
@@ -156,7 +183,7 @@ async def keep_watching(watched: Sequence[Watched]) -> None:
             log.warning("there is no folder %s yet", ", ".join(sorted(missing)))
         try:
             await _watch(watched, there)
-        except OSError as error:  # such as a system that watches no more folders
+        except (OSError, RuntimeError) as error:  # such as a system that watches no more folders
             log.warning("folders are looked at every %g s: %s", LOOK_SECONDS, error)
             await _look(watched)
             await asyncio.sleep(LOOK_SECONDS)
@@ -185,5 +212,9 @@ async def _watch(watched: Sequence[Watched], there: Sequence[Path]) -> None:
 
 
 async def _look(watched: Sequence[Watched]) -> None:
+    """Look at each folder; one that cannot be read keeps none of the others."""
     for one in watched:
-        await asyncio.to_thread(one.look)
+        try:
+            await asyncio.to_thread(one.look)
+        except OSError as error:
+            log.warning("folder %s is looked at again: %s", one.folder, error)

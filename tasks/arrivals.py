@@ -32,6 +32,10 @@ _KEY = re.compile(r"[\w.:/+-]{1,64}")
 _MODELS_HELD = 4
 
 
+class AgainError(InputError):
+    """What arrived cannot be looked at now: it is not in the ledger, and is announced again."""
+
+
 class DamagedError(InputError):
     """What arrived cannot be read: it is in the ledger, and counts anew when it is mended."""
 
@@ -63,9 +67,10 @@ def arrive(
         If it cannot be read.
     NoModelError
         If there is no model to predict it; it is not entered.
+    AgainError
+        If trying again may help; it is not entered.
     InputError
-        If the key is none, several models could predict it, or trying again may help; it is not
-        entered.
+        If the key is none, or several models could predict it; it is not entered.
     """
     if key and not _KEY.fullmatch(key):
         raise InputError(f"key {key!r} is none: up to 64 letters, digits and any of . : / + - _")
@@ -94,7 +99,7 @@ def _looked_at(asked: Asked, key: str, source: str) -> Arriving:
     except InputError as error:
         reason = str(error)
     except OSError as error:
-        raise InputError(f"{error}; announce it again") from None
+        raise AgainError(f"{error}; announce it again") from None
     return Arriving(
         problem=asked.problem.name,
         begins=asked.stage,
@@ -125,9 +130,15 @@ def _new_rows(asked: Asked, params: Params, schema: dict[str, Any]) -> str | Non
 def _predicting(asked: Asked) -> tuple[Params, dict[str, Any]]:
     """How the model that will predict, as far as is known now, has its rows read."""
     problem, given = asked.problem, asked.parameters
-    name = model_for(problem, {one: given.get(one) for one in problem.names_models})
-    reference = champion_of(name) or newest_version(name, problem.name)
-    model = _loaded(reference)
+    try:
+        name = model_for(problem, {one: given.get(one) for one in problem.names_models})
+        reference = champion_of(name) or newest_version(name, problem.name)
+        model = _loaded(reference)
+    except InputError:
+        raise
+    except Exception as error:  # whatever MLflow says that is away
+        reason = " ".join(str(error).split())[:300]
+        raise AgainError(f"the model cannot be looked at: {reason}; announce it again") from error
     other = {one: value for one, value in given.items() if one not in problem.names_models}
     return params_of(problem, reference, model, other), model.origin["schema"]
 

@@ -86,9 +86,16 @@ class DatasetPlan(Plan):
 
 
 def plan_dataset(
-    problem: str, parameters: dict[str, Any] | None, options: Options | None, chain: str
+    problem: str,
+    parameters: dict[str, Any] | None,
+    options: Options | None,
+    chain: str,
+    *,
+    is_newer: bool = False,
 ) -> DatasetPlan:
     """Check the parameters and the source, and settle where the tables will stand.
+
+    Where newer rows are asked for, what is kept of the source, such as a download, is forgotten.
 
     Raises
     ------
@@ -97,7 +104,7 @@ def plan_dataset(
     """
     found, asked = problems.get(problem), options or Options()
     params = problems.parse(found, parameters or {})
-    source = look_at_source(found, params, is_fresh=asked.fresh)
+    source = look_at_source(found, params, is_fresh=asked.fresh or is_newer)
     if source is not None:
         return DatasetPlan(found, params, asked, chain, source)
     tables = read_first(found, params)

@@ -28,7 +28,7 @@ from baton.sources import places
 from baton.tables.reading import read
 from baton.tables.refusals import unknown_column
 from baton.tables.source import describe_all
-from baton.terms import Kind
+from baton.terms import GROUP, WEIGHT, Kind
 from baton.words.text import counted, elide, quoted
 from tasks.platform import results
 from tasks.platform.stage import exclusive
@@ -48,6 +48,7 @@ class Labelled:
     """Columns of the predictions, and ``actual``."""
     n_labels: int
     """Labels that were given."""
+    id_column: str
 
 
 @dataclass(frozen=True)
@@ -109,26 +110,35 @@ def joined(model: str, labels: pd.DataFrame, id_column: str, target: str) -> Lab
         If none of the ids is among the predicted rows.
     """
     wanted = dict(zip(labels[id_column].map(_plain), labels[target], strict=True))
-    known: list[str] = []
+    n_wanted, known, parts, reference = len(wanted), [], [], None
     for look, table in _predictions(model):
-        if id_column not in results.schema(table).names:
+        is_other = reference is not None and look.version != reference.version
+        if is_other or not wanted or id_column not in results.schema(table).names:
             continue
         ids = results.read(table, columns=[id_column]).column(0).to_pandas().map(_plain)
         known = known or [str(one) for one in ids.head(3)]
         is_there = ids.isin(wanted.keys()).to_numpy()
-        if is_there.any():
+        version = version_of(model, look.version) if is_there.any() else None
+        if version is not None:
+            reference = version
             rows = results.read(table).filter(pa.array(is_there)).to_pandas()
-            rows["actual"] = ids[is_there].map(wanted).to_numpy()
-            reference = version_of(model, look.version)
-            if reference is not None:
-                return Labelled(reference, rows, len(labels))
+            parts.append(rows.assign(actual=ids[is_there].map(wanted).to_numpy()))
+            for one in ids[is_there]:
+                wanted.pop(one, None)
+    if reference is not None:
+        return Labelled(reference, pd.concat(parts, ignore_index=True), n_wanted, id_column)
+    raise _unjoined(model, labels, id_column, known)
+
+
+def _unjoined(model: str, labels: pd.DataFrame, id_column: str, known: list[str]) -> InputError:
     if not known:
-        raise InputError(
+        return InputError(
             f"no predicted rows of {model} have a column {id_column!r}: predict rows with it first,"
             " or name another column by --id"
         )
-    raise InputError(
-        f"none of {counted(len(labels), 'id')}, such as {quoted(list(map(str, wanted))[:3])}, is"
+    given = [str(one) for one in labels[id_column].head(3)]
+    return InputError(
+        f"none of {counted(len(labels), 'id')}, such as {quoted(given)}, is"
         f" among the predicted rows, whose {id_column!r} is such as {quoted(known)}"
     )
 
@@ -147,13 +157,15 @@ def _predictions(model: str) -> Iterator[tuple[Look, TableRef]]:
 
 
 def learnt(labelled: Labelled, problem: str, target: str) -> Learnt:
-    """Score labelled rows, and settle whether it is announced that the model got worse."""
+    """Score labelled rows, and settle whether it is to be announced that the model got worse.
+
+    What is announced is written down by :func:`note`, once it is.
+    """
     model, reference = load_model(labelled.model), labelled.model
-    with exclusive(f"looks/{reference.name}"):
-        judged = judge(**_judged_of(model, labelled.rows), held=_held(problem, reference))
-        ids = digest_of([reference.digest, judged.reason, labelled.n_labels])
-        look = _look(reference, judged, ids[:12])
-        looks.append(settings(), reference.name, look)
+    judged = judge(**_judged_of(model, labelled.rows), held=_held(problem, reference))
+    ids = labelled.rows[[labelled.id_column, "actual"]].astype(str).sort_values(labelled.id_column)
+    about = digest_of([reference.digest, ids.to_numpy().tolist()])
+    look = _look(reference, judged, about[:12])
     event = None
     if look.is_announced:
         event = DriftDetected(
@@ -166,6 +178,12 @@ def learnt(labelled: Labelled, problem: str, target: str) -> Learnt:
             generate=retraining(problem, reference, model, look.chain),
         )
     return Learnt(reference, len(labelled.rows), judged, look, event)
+
+
+def note(found: Learnt) -> None:
+    """Write down that it was looked at labels, and what was announced of it."""
+    with exclusive(f"looks/{found.model.name}"):
+        looks.append(settings(), found.model.name, found.look)
 
 
 def _judged_of(model: models.FittedModel, rows: pd.DataFrame) -> dict[str, Any]:
@@ -210,14 +228,25 @@ def _held(problem: str, reference: ModelRef) -> Held:
     if evaluated is None:
         raise InputError(f"no chain in {settings().home} has evaluated {reference.uri}")
     name = evaluated.data.headline
-    return Held(Metric(name), evaluated.scores.get(name), evaluated.intervals.get(name))
+    interval = evaluated.intervals.get(name)
+    if {GROUP, WEIGHT} & set(_columns_of(evaluated.data.features)):
+        interval = None  # labels come without groups and weights: intervals would not compare
+    return Held(Metric(name), evaluated.scores.get(name), interval)
+
+
+def _columns_of(table: TableRef) -> list[str]:
+    """Names of a table's columns; none where it is not here any more."""
+    try:
+        return list(results.schema(table).names)
+    except InputError:
+        return []
 
 
 def _look(reference: ModelRef, judged: Judged, chain: str) -> Look:
     known, now = looks.read(settings(), reference.name), datetime.now(UTC)
-    if found := next((one for one in known if one.chain == chain), None):
-        return found
-    held = looks.held_back(
+    before = next((one for one in known if one.chain == chain and one.is_announced), None)
+    held = f"these labels were announced at {before.at:%Y-%m-%d %H:%M} UTC" if before else ""
+    held = held or looks.held_back(
         known,
         now,
         COOL_DOWN,

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from prefect import task
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from baton import disk, problems
 from baton.atomic import write_bytes
@@ -61,7 +61,7 @@ _MOST_NAMED = 20
 class Watching(Watch):
     """What the deployment's parameter says."""
 
-    cool_down: timedelta = timedelta(hours=1)
+    cool_down: timedelta = Field(default=timedelta(hours=1), ge=timedelta(minutes=1))
     """Shortest time between two announcements of drift, in seconds."""
 
 
@@ -87,7 +87,7 @@ class MonitorPlan(Plan):
     @property
     def page(self) -> str:
         """Key of the page that shows what was found."""
-        return f"{self.folder}/drift.html"
+        return f"{self.folder}/drift_{self.ready.chain}.html"
 
     @property
     def is_done(self) -> bool:
@@ -154,13 +154,31 @@ def _batches(plan: MonitorPlan) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     ready, model = plan.ready, load_model(plan.ready.model)
     problem, schema = problems.get(ready.problem), model.origin["schema"]
     params = problems.parse(problem, lineage_of(results.schema(ready.raw))["parameters"])
-    answered = results.read(ready.predictions, columns=_columns_of(plan))
-    begin = 0
+    answers = _Rows(results.batches(ready.predictions, _BATCH_ROWS), _columns_of(plan))
     for raw in results.batches(ready.raw, problem.rows_at_once):
         features = problem.new_features(framed(raw), params, schema)
-        rows = answered.slice(begin, len(features))
-        begin += len(features)
-        yield features.drop(columns=[ROW]), rows.to_pandas()
+        yield features.drop(columns=[ROW]), answers.next(len(features)).to_pandas()
+
+
+class _Rows:
+    """Rows of a table that comes by batches, so many at a time as are asked for."""
+
+    def __init__(self, batches: Iterator[pa.Table], columns: list[str]) -> None:
+        self._batches, self._columns = batches, columns
+        self._left: pa.Table | None = None
+
+    def next(self, n_rows: int) -> pa.Table:
+        """Return the next rows; fewer where there are no more."""
+        while self._left is None or len(self._left) < n_rows:
+            more = next(self._batches, None)
+            if more is None:
+                break
+            more = more.select(self._columns)
+            self._left = more if self._left is None else pa.concat_tables([self._left, more])
+        if self._left is None:
+            return pa.table({name: [] for name in self._columns})
+        found, self._left = self._left.slice(0, n_rows), self._left.slice(n_rows)
+        return found
 
 
 def _columns_of(plan: MonitorPlan) -> list[str]:
@@ -174,7 +192,8 @@ class _Sample:
     """Rows drawn from batches, as if from all rows at once."""
 
     def __init__(self, n_rows: int) -> None:
-        drawn = np.random.default_rng(0).permutation(n_rows)[:MOST_ROWS]
+        most = min(n_rows, MOST_ROWS)
+        drawn = np.random.default_rng(0).choice(n_rows, most, replace=False, shuffle=False)
         self._places, self._begin = np.sort(drawn), 0
         self._drawn: list[pd.DataFrame] = []
 

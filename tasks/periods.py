@@ -1,7 +1,7 @@
 """What is predicted of a period: kept once, for whoever reads all periods as one table.
 
-One Parquet file a period, below ``period=…``: pandas, Arrow and DuckDB read the folder above as
-one table. Predicting belongs in ``tasks/prediction.py``.
+One Parquet file a period, below ``period=…``: pandas, Arrow and DuckDB read the folder above, which
+is that of one question, as one table. Predicting belongs in ``tasks/prediction.py``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Period:
         """Announcement of what was predicted of it before, if all of that is there still."""
         try:
             said = json.loads(pq.read_schema(self.path).metadata[_READY])
-            ready = PredictionsReady.model_validate(said | {"chain": chain, "retrain": None})
+            begun = said["retrain"] if said["chain"] == chain else None
+            ready = PredictionsReady.model_validate(said | {"chain": chain, "retrain": begun})
             for table in (ready.raw, ready.predictions):
                 results.checked(table)
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid, InputError):
@@ -62,7 +63,7 @@ class Period:
     def keep(self, ready: PredictionsReady) -> None:
         """Keep the answer, with its version and time, as the period's."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
+        new = self.path.with_name(".answers.new")
         told = {_READY: json.dumps(ready.payload()).encode()}
         with disk.told(settings().results):
             _write(new, ready, told)

@@ -41,6 +41,9 @@ from tasks.platform.tracking import champion_of, load_model, model_for, newest_v
 
 log = logging.getLogger(__name__)
 
+_FOUND: dict[str, Any] = {"tune": False, "compare": (), "space": {}, "study": None}
+"""Options of a chain that takes what an earlier one's search has found."""
+
 
 @dataclass(frozen=True)
 class PredictionPlan(Plan):
@@ -274,9 +277,12 @@ def retraining(
     origin = records.of_model(settings(), problem, reference)
     if origin is None or origin.data.options.retrain is None:
         return None
+    options = origin.data.options
+    if options.tune:  # what the search found is taken: it would find nothing left to search
+        options = options.model_copy(update=_FOUND)
     return DatasetOrder(
         chain=chain_begun_by(EventName.DRIFT_DETECTED, chain),
         problem=problem,
         parameters=model.origin["parameters"] | origin.data.options.retrain,
-        options=origin.data.options,
+        options=options,
     )

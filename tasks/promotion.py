@@ -161,7 +161,9 @@ def would_promote(plan: PromotionPlan) -> Verdict | None:
 
 
 @task(name="decide", persist_result=False)
-def decided(plan: PromotionPlan, answer: PersonsAnswer | None = None) -> tuple[Decision, bool]:
+def decided(
+    plan: PromotionPlan, answer: PersonsAnswer | None = None, *, is_asked: bool = False
+) -> tuple[Decision, bool] | None:
     """Decide about the challenger, once, and have the aliases say it.
 
     It is to be called while :func:`of_one_model` is held.
@@ -171,17 +173,21 @@ def decided(plan: PromotionPlan, answer: PersonsAnswer | None = None) -> tuple[D
     plan : PromotionPlan
     answer : PersonsAnswer, optional
         Of whoever was asked; it counts only where the gate would promote.
+    is_asked : bool
+        Whether a person is to be asked before the challenger is promoted.
 
     Returns
     -------
     Decision, bool
-        Whether it was decided before.
+        Whether it was decided before; None where a person is to be asked, and was not.
     """
     now = _Now.of(plan.name)
     if (found := _decided_before(plan, now)) is not None:
         return found, True
     evidence = weigh(plan, now)
     verdict = decide(evidence, plan.gate)
+    if verdict.is_promoted and is_asked and answer is None:
+        return None
     by = GATE
     if verdict.is_promoted and answer is not None:
         verdict, by = _answered(verdict, answer), answer.by

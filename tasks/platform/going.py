@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from baton.chain.events import Stage
-from baton.chain.runs import ENDED, OPEN_TAG, chain_id_of_run, problem_of
+from baton.chain.recovery import AHEAD, FORGOTTEN
+from baton.chain.runs import OPEN_TAG, chain_id_of_run, problem_of
 from tasks.platform import api
 from tasks.platform.events import access
 
@@ -18,15 +20,24 @@ _MOST_RUNS = 200
 def chain_going(problem: str) -> str:
     """Id of a chain of the problem that is not over; empty if there is none.
 
-    A run that is scheduled has no tags yet, and one that completed may be followed in a moment:
-    both count.
+    A run that is due has no tags yet, one that crashed is begun again, and one that completed may
+    be followed in a moment: they count. A schedule's runs of later do not.
     """
     with api.Client(access()) as client:
         flows = {"name": {"any_": [stage.value for stage in _TRAINING]}}
-        going = {"state": {"type": {"not_any_": sorted(ENDED)}}}
+        now = datetime.now(UTC)
+        going = {"state": {"type": {"any_": ["PENDING", "RUNNING", "PAUSED", "CANCELLING"]}}}
+        due = {
+            "state": {"type": {"any_": ["SCHEDULED"]}},
+            "next_scheduled_start_time": {"before_": (now + AHEAD).isoformat()},
+        }
+        again = {
+            "state": {"type": {"any_": ["CRASHED"]}},
+            "end_time": {"after_": (now - FORGOTTEN).isoformat()},
+        }
         handed = {"tags": {"all_": [OPEN_TAG]}, "state": {"type": {"any_": ["COMPLETED"]}}}
         found: list[dict[str, Any]] = []
-        for conditions in (going, handed):
+        for conditions in (going, due, again, handed):
             wanted = {"flows": flows, "flow_runs": conditions, "limit": _MOST_RUNS}
             found += client.post("flow_runs/filter", wanted)
         stages = {one["id"]: one["name"] for one in client.post("flows/filter", {"flows": flows})}

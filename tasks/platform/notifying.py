@@ -167,8 +167,11 @@ def _automation(entry: Notification, block: UUID) -> AutomationCore:
 def _settle(client: SyncPrefectClient, wanted: Iterable[AutomationCore]) -> list[str]:
     """Have the notifications' automations be those that are wanted; name what was changed."""
     ours = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
-    there = {one.name: one for one in client.read_automations(automations=ours)}
-    changed = []
+    there, changed = {}, []
+    for one in sorted(client.read_automations(automations=ours), key=lambda one: one.id):
+        if there.setdefault(one.name, one) is not one:  # of two that were made at once
+            client.delete_automation(one.id)
+            changed.append(one.name)
     for one in wanted:
         found = there.pop(one.name, None)
         if found is None or _content(found) != _content(one):

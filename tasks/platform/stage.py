@@ -24,6 +24,7 @@ from prefect.client.schemas import State
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from pydantic import ValidationError
 
 from baton import disk, identity
 from baton.chain.events import ChainFailed, Stage
@@ -154,7 +155,9 @@ def _failure_told(run_id: str, name: str, problem: str, chain: str) -> Iterator[
                 client.update_flow_run_labels(UUID(run_id), {INPUT_ERROR_LABEL: str(error)})
         if name in list(Stage):  # a trial that fails is one of many
             reason = f"{type(error).__name__}: {error}"
-            tell_failure(chain_failed(run_id, name, problem, chain, reason), flow_run.run_count)
+            with suppress(ValidationError):  # it does not say what it is about
+                failed = chain_failed(run_id, name, problem, chain, reason)
+                tell_failure(failed, flow_run.run_count)
         raise
 
 

@@ -38,7 +38,7 @@ from tasks.platform import api, arrivals as telling, orders
 there = api.Access(os.environ["TOLD"], auth_string=os.environ["TOLD_AUTH"])
 kill = lambda *_, **__: os.kill(os.getpid(), 9)
 if sys.argv[1] == "killed before it is told":
-    telling.tell_once = kill
+    telling.tell_attempt = kill
 if sys.argv[1] == "killed before that is written down":
     telling.arrivals.changed = kill
 for seed in sys.argv[2:]:

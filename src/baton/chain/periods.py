@@ -79,10 +79,10 @@ def between(start: str, end: str) -> list[str]:
         raise InputError(f"{start} is a {unit.value} and {end} a {other.value}: give both alike")
     if last < first:
         raise InputError(f"--end {end} is before --start {start}")
-    found = []
-    while first <= last:
-        found.append(first.strftime(_FORMATS[unit]))
+    found = [start]
+    while first < last:
         first = _next(unit, first)
+        found.append(first.strftime(_FORMATS[unit]))
         if len(found) > _MOST:
             raise InputError(f"from {start} to {end} there are more than {_MOST:,} periods")
     return found

@@ -38,7 +38,7 @@ def announce(
     """Announce that data of PROBLEM arrived, which begins a chain, and do not wait for its end.
 
     The same content begins one chain, however often it is announced; where only reading tells what
-    is there, the same `--key` does. Without a `baton up` it is kept, and told when one stands. What
+    is there, the same `--key` does. Without a `baton up` it is kept, and told by the next Baton. What
     cannot be read is refused; `baton arrivals` lists that too.
 
     Examples
@@ -98,5 +98,5 @@ def _said(arrival: Arrival, was_known: bool) -> str:
         late = ", late: a later period was there before it" if arrival.is_late else ""
         said = f"arrival {arrival.number}, {arrival.source}{late}: chain {arrival.chain}"
     if arrival.state is State.KEPT:
-        said += "\nno server was told: it is kept, and told when `baton up` stands"
+        said += "\nno server was told: it is kept, and told by the next Baton, such as `baton up`"
     return said

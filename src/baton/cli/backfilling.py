@@ -118,6 +118,8 @@ def _line(made: Json) -> str:
     if made["error"]:
         return f"{made['period']}  failed: {made['error']}"
     how = "as before" if made["cached"] else "predicted"
+    if made["n_rows"] is None:  # its event is not readable yet
+        return f"{made['period']}  {how}"
     return f"{made['period']}  {made['n_rows']:,} rows {how}, by version {made['version']}"
 
 

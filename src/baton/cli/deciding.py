@@ -112,7 +112,7 @@ def _asking(server: Server, manifest: Manifest, chain: str) -> Begun:
     InputError
         If there is none, or several, or it does not wait.
     """
-    found = server.latest(chain)
+    found = server.paused(chain) or server.latest(chain)
     if len(found) != 1:
         what = f"{len(found)} chains begin with" if found else "there is no chain"
         raise InputError(f"{what} {chain!r}; `baton status` lists them")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from baton.chain.decisions import champions, read
@@ -32,6 +33,7 @@ from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
 from baton.cli.connection import access_to, away, noticed, server_at
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Server
+from baton.errors import InputError
 from baton.settings import Settings, settings
 from baton.terms import Options
 from baton.words.text import elide
@@ -65,9 +67,15 @@ def demo(what: Literal["drift"] = "drift", /, *, as_json: AsJson = False) -> int
         from tasks.platform.events import tell
 
     own = settings().model_copy(
-        update={"home": settings().home / "demo", "prefect_api_url": "", "mlflow_tracking_uri": ""}
+        update={
+            "home": settings().home / "demo",
+            "prefect_api_url": "",
+            "mlflow_tracking_uri": "",
+            "notify": SecretStr(""),
+        }
     )
     console = ERR if as_json else OUT
+    _require_own(own.home)
     with ExitStack() as stack:
         stack.enter_context(claimed(own, noticed(console)))
         _empty(own.home)
@@ -78,6 +86,12 @@ def demo(what: Literal["drift"] = "drift", /, *, as_json: AsJson = False) -> int
         seen = _Demo(server_at(there), check, console, lambda one: tell(one, access_to(there)))
         state = seen.played()
     return _shown(state, seen.events, own, as_json)
+
+
+def _require_own(home: Path) -> None:
+    """Refuse a folder that no demo has made: it is to be emptied."""
+    if home.exists() and any(home.iterdir()) and not (home / "baton.lock").exists():
+        raise InputError(f"{home} is no demo's home: move it, or set BATON_HOME to another folder")
 
 
 def _empty(home: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from baton.cli import show
-from baton.cli.app import OUT, AsJson, Values, app, complain, pairs, print_json
+from baton.cli.app import OUT, AsJson, Values, app, pairs, print_json
 from baton.cli.connection import access_to, away
 from baton.cli.deciding import Name
 from baton.errors import InputError
 from baton.settings import settings
-from baton.terms import ROW
-from serving.embedded import found, private
+from baton.sources import places
+from serving.embedded import found as standing
+from serving.embedded import private
 
 if TYPE_CHECKING:
     from tasks.labelling import Learnt
@@ -25,7 +27,7 @@ def labels(
     /,
     *,
     parameters: Values = [],  # noqa: B006
-    id: str = ROW,
+    id: str,
     label: str = "",
     as_json: AsJson = False,
 ) -> int:
@@ -42,8 +44,7 @@ def labels(
     Parameters
     ----------
     id
-        Column of the ids, in the labels and in the predicted rows; `_row`, the number of a
-        predicted row, if not given.
+        Column of the ids, in the labels and in the predicted rows.
     label
         Column of the labels; the model's target if not given.
     """
@@ -52,14 +53,18 @@ def labels(
         raise InputError(f"labels take -p path=… and -p sheet=…, not {strange[0]!r}")
     if "path" not in given:
         raise InputError("labels are in a file: add -p path=…")
+    given["path"] = places.checked(given["path"])
+    if id == label:
+        raise InputError(f"--id and --label are both {id!r}: name two columns")
     with away(), private():
-        learnt, n_labels = _learnt(problem, given, id, label)
-    made = _facts(learnt, n_labels)
+        found, n_labels = _learnt(problem, given, id, label)
+        found = _announced(found)
+    made = _facts(found, n_labels)
     if as_json:
         print_json(made)
     else:
         show.labelled(OUT, made)
-    return _announce(learnt)
+    return 0
 
 
 def _learnt(asked: str, given: dict[str, str], id: str, label: str) -> tuple[Learnt, int]:
@@ -91,17 +96,22 @@ def _facts(learnt: Learnt, n_labels: int) -> dict[str, Any]:
     }
 
 
-def _announce(learnt: Learnt) -> int:
-    """Tell the standing Baton that the model got worse; without one nobody waits for it."""
-    there = None if settings().prefect_api_url else found(settings())
-    if learnt.event is None or (not settings().prefect_api_url and there is None):
-        return 0
-    with away():
-        from tasks.platform.events import tell
+def _announced(learnt: Learnt) -> Learnt:
+    """Tell the standing Baton that the model got worse, and write down whether it was told."""
+    from tasks.labelling import note
+    from tasks.platform.events import tell
 
+    there = None if settings().prefect_api_url else standing(settings())
+    reason = ""
+    if learnt.event is not None and (there or settings().prefect_api_url):
         try:
             tell(learnt.event, access_to(there) if there else None)
         except RuntimeError as error:
-            complain(f"the model got worse, but nobody was told: {error}")
-            return 1
-    return 0
+            reason = f"nobody was told: {error}"
+    elif learnt.event is not None:
+        reason = "nobody was told: no `baton up` stands; give the labels again when one does"
+    if reason:
+        look = learnt.look.model_copy(update={"held_back": reason})
+        learnt = replace(learnt, look=look, event=None)
+    note(learnt)
+    return learnt

@@ -113,6 +113,7 @@ def train(
     """
     data = records.find(settings(), chain_id=chain).data
     asked = options.parse(None, pairs(parameters))
+    asked = orders.with_places(problems.get(data.problem), asked)
     return _carry_out(_order_again(data, asked), _console(as_json), as_json)
 
 

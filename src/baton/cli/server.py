@@ -123,6 +123,17 @@ class Server:
         """Latest chains whose id begins so."""
         return runs.latest(self._stage_runs(), self._stage_flows(), beginning)
 
+    def paused(self, beginning: str = "") -> list[Begun]:
+        """Chains whose id begins so and that wait for a person."""
+        waiting = self._stage_runs({"state": {"type": {"any_": ["PAUSED"]}}})
+        found: list[Begun] = []
+        for run in waiting:
+            chain_id = runs.chain_id_of_run(run)
+            if chain_id.startswith(beginning):
+                mine = self._stage_runs({"tags": {"all_": [f"chain:{chain_id}"]}})
+                found += runs.latest(mine, self._stage_flows(), chain_id)
+        return found
+
     def events_of(self, chain_id: str) -> list[Json]:
         """Events of a chain, the oldest first."""
         conditions = {

@@ -10,6 +10,7 @@ import gzip
 import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def _is_unpacked(opened: Callable[..., Any], path: Path) -> bool:
         with opened(path, "rb") as file:
             while file.read(_BLOCK):
                 pass
-    except (EOFError, lzma.LZMAError):
+    except (EOFError, lzma.LZMAError, zlib.error):
         return False
     return True
 
