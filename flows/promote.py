@@ -32,7 +32,9 @@ async def settled(plan: PromotionPlan, *, is_asked: bool) -> tuple[Decision, boo
                 verdict = await in_thread(would_promote, plan)
             answer = await answer_of_person(plan.evaluated, verdict) if verdict else None
         with of_one_model(plan.name):
-            found = await in_thread(decided, plan, answer, is_asked=is_asked)
+            found: tuple[Decision, bool] | None = await in_thread(
+                decided, plan, answer, is_asked=is_asked
+            )
         if found is not None:
             return found
 

@@ -33,6 +33,11 @@ class ProcessError(RuntimeError):
     """An embedded process did not start or ended by itself."""
 
 
+def default_restarts() -> Restarts:
+    """When a process is started again that all else depends on."""
+    return Restarts(most=_MOST_DEATHS)
+
+
 @dataclass
 class Child:
     """A process, and how it is started."""
@@ -48,7 +53,7 @@ class Child:
     """Tells whether it does what it is for."""
     prepare: Callable[[], None] = lambda: None
     """Called before each start."""
-    restarts: Restarts = field(default_factory=lambda: Restarts(most=_MOST_DEATHS))
+    restarts: Restarts = field(default_factory=default_restarts)
     descriptors: tuple[int, ...] = ()
     """Open files that it is given."""
     process: subprocess.Popen[bytes] = field(init=False)

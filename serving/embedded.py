@@ -25,7 +25,14 @@ from baton import atomic, disk
 from baton.errors import InputError
 from baton.settings import Settings
 from serving import holder
-from serving.child import NOT_FOR_OTHERS, START_SECONDS, Child, ProcessError, end
+from serving.child import (
+    NOT_FOR_OTHERS,
+    START_SECONDS,
+    Child,
+    ProcessError,
+    default_restarts,
+    end,
+)
 from serving.databases import put_damaged_aside
 from serving.guard import HOST, link, new_secret
 from serving.restarts import Restarts
@@ -113,7 +120,7 @@ class Processes:
             is_brief,
             is_ready,
             prepare,
-            **({"restarts": restarts} if restarts else {}),
+            restarts or default_restarts(),
         )
         self.children.append(child)
         return child

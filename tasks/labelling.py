@@ -110,7 +110,9 @@ def joined(model: str, labels: pd.DataFrame, id_column: str, target: str) -> Lab
         If none of the ids is among the predicted rows.
     """
     wanted = dict(zip(labels[id_column].map(_plain), labels[target], strict=True))
-    n_wanted, known, parts, reference = len(wanted), [], [], None
+    n_wanted, reference = len(wanted), None
+    known: list[str] = []
+    parts: list[pd.DataFrame] = []
     for look, table in _predictions(model):
         is_other = reference is not None and look.version != reference.version
         if is_other or not wanted or id_column not in results.schema(table).names:

@@ -167,11 +167,12 @@ def _automation(entry: Notification, block: UUID) -> AutomationCore:
 def _settle(client: SyncPrefectClient, wanted: Iterable[AutomationCore]) -> list[str]:
     """Have the notifications' automations be those that are wanted; name what was changed."""
     ours = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
-    there, changed = {}, []
-    for one in sorted(client.read_automations(automations=ours), key=lambda one: one.id):
-        if there.setdefault(one.name, one) is not one:  # of two that were made at once
-            client.delete_automation(one.id)
-            changed.append(one.name)
+    there: dict[str, Automation] = {}
+    changed = []
+    for made in sorted(client.read_automations(automations=ours), key=lambda one: one.id):
+        if there.setdefault(made.name, made) is not made:  # of two that were made at once
+            client.delete_automation(made.id)
+            changed.append(made.name)
     for one in wanted:
         found = there.pop(one.name, None)
         if found is None or _content(found) != _content(one):

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.states import Scheduled
 
 from baton.chain import looks
 from baton.chain.events import (
@@ -25,6 +26,7 @@ from baton.monitoring.found import of_table
 from baton.settings import settings
 from baton.terms import Options
 from flows.evaluate import evaluate
+from flows.generate import generate
 from flows.monitor import announce as announced
 from flows.monitor import monitor
 from flows.predict import predict
@@ -39,6 +41,7 @@ from tests.integration.stages import forget_runs, run
 from tests.integration.test_promotion import FEW, evaluated_like, evaluated_of, model_of
 
 CHAIN = "a" * 12
+TABLE = {"problem": "table"}
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +274,12 @@ def test_a_chain_is_over_once_its_model_was_decided_about(first):
         assert chain_going("iris") == ""
         run(promote, first)
         assert chain_going("table") == ""
+        later = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(hours=1))
+        client.create_flow_run(generate, parameters=TABLE, state=later)  # as a schedule does
+        assert chain_going("table") == ""
+        client.create_flow_run(generate, parameters=TABLE, state=Scheduled())
+        assert chain_going("table")
+        forget_runs(client)
 
 
 def test_a_look_that_began_a_chain_is_found_by_it(tmp_path):

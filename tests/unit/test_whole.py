@@ -44,6 +44,15 @@ def test_a_file_that_was_cut_has_no_end(tmp_path, name, write):
     assert not has_end(path)
 
 
+def test_a_packed_file_that_is_damaged_has_no_end(tmp_path):
+    """Whichever bit is another."""
+    path = tmp_path / "a.csv.gz"
+    packed = gzip.compress(TEXT)
+    for place in range(10, len(packed), 37):
+        path.write_bytes(packed[:place] + bytes([packed[place] ^ 8]) + packed[place + 1 :])
+        assert not has_end(path), place
+
+
 @pytest.mark.parametrize(
     "name", [".a.csv", "_SUCCESS", "a.csv.part", "a.csv.tmp", "a.CRDOWNLOAD", "a.csv.partial"]
 )

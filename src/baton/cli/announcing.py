@@ -38,8 +38,8 @@ def announce(
     """Announce that data of PROBLEM arrived, which begins a chain, and do not wait for its end.
 
     The same content begins one chain, however often it is announced; where only reading tells what
-    is there, the same `--key` does. Without a `baton up` it is kept, and told by the next Baton. What
-    cannot be read is refused; `baton arrivals` lists that too.
+    is there, the same `--key` does. Without a `baton up` it is kept, and told by the next Baton.
+    What cannot be read is refused; `baton arrivals` lists that too.
 
     Examples
     --------
