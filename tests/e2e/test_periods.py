@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from sklearn.datasets import load_wine
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,12 @@ def test_a_backfill_that_makes_no_sense_is_refused(up, given, said):
     assert "Traceback" not in answer.err
 
 
-def test_a_chain_waits_for_a_person_and_goes_on(up):
+def test_a_chain_waits_for_a_person_and_goes_on(up, tmp_path):
     """No process waits; the answer is in the history. Who is not asked cannot answer."""
-    asked = up.baton("run", "iris", "-p", "approve=true", "-p", "seed=11", "--json")
+    load_wine(as_frame=True).frame.to_csv(tmp_path / "wine.csv", index=False)
+    table = ["-p", f"path={tmp_path / 'wine.csv'}", "-p", "target=target", "-p", "name=asked"]
+    of = [*table, "-p", "model=decision_tree"]
+    asked = up.baton("run", "table", *of, "-p", "approve=true", "--json")
     assert asked.code == 0, asked.err
     chain = asked.json["chain"]
     assert asked.json["state"] == "PAUSED"
@@ -101,7 +105,7 @@ def test_a_chain_waits_for_a_person_and_goes_on(up):
     assert answer.code == 0, answer.err
     assert answer.json["decision"]["promoted"]
     assert "agreed with the clinic" in answer.json["decision"]["reason"]
-    entry = up.baton("history", "iris", "--json").json["decisions"][-1]
+    entry = up.baton("history", "asked", "--json").json["decisions"][-1]
     assert entry["by"] != "gate"
     late = up.baton("approve", chain)
     assert (late.code, "does not wait for approval" in late.err) == (2, True)
