@@ -33,7 +33,7 @@ from tests.receivers import receiver
 
 HOUR = timedelta(hours=1)
 CHAIN = manifest.read(ROOT / "prefect.yaml")
-ANNOUNCED = Completed(message=announcement(EventName.DATASET_READY, cached=False))
+ANNOUNCED = Completed(message=announcement(EventName.MODEL_TRAINED, cached=False))
 PAYLOAD = {"chain": "0" * 12, "problem": "iris"}
 KILLED = "Process exited with status code: -9. Process exited due to a SIGKILL signal."
 
