@@ -50,7 +50,7 @@ def test_what_arrived_is_entered_once(home):
     assert again == first.model_copy(update={"repeated": 1})
     assert first.chain == chain_begun_by(EventName.DATA_ARRIVED, first.id)
     assert first.event.chain == first.event.generate.chain == first.chain
-    assert first.event.labels == {"baton.begins": "generate"}
+    assert first.event.labels["baton.begins"] == "generate"
     assert arrivals.found(home) == [again]
 
 
