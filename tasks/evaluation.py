@@ -24,7 +24,6 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
-from baton.checks.shift import MOST_ROWS
 from baton.choice import nearest, undefined
 from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
 from baton.fingerprint import fingerprint
@@ -32,7 +31,7 @@ from baton.lineage import folder, with_lineage
 from baton.models import prediction_interval
 from baton.models.answers import HIGH, LOW, answer, output_of
 from baton.models.threshold import precision_recall
-from baton.monitoring.profile import profile_of, to_table
+from baton.monitoring.profile import SAMPLED_ROWS, profile_of, to_table
 from baton.terms import ROW, Kind, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
@@ -331,7 +330,7 @@ def profile_table(plan: EvaluationPlan) -> pa.Table:
 def sample_table(plan: EvaluationPlan) -> pa.Table:
     """Features of some rows, to be told from new ones."""
     bench = _bench.get()
-    n_rows = min(len(bench.train), MOST_ROWS)
+    n_rows = min(len(bench.train), SAMPLED_ROWS)
     drawn = features_of(bench.train.sample(n_rows, random_state=bench.data.seed), bench.data)
     return with_lineage(pa.Table.from_pandas(drawn, preserve_index=False), plan.lineage)
 

@@ -25,13 +25,12 @@ from baton.atomic import write_bytes
 from baton.chain import looks
 from baton.chain.events import DriftDetected, PageRef, PredictionsMonitored, PredictionsReady
 from baton.chain.looks import Look
-from baton.checks.shift import MOST_ROWS
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of_file, folder, lineage_of, with_lineage
 from baton.monitoring.drift import Drift, Watch, compare, with_classifier
 from baton.monitoring.found import as_table, of_table
-from baton.monitoring.profile import Counts, from_table
+from baton.monitoring.profile import SAMPLED_ROWS, Counts, from_table
 from baton.settings import settings
 from baton.showing.drifted import drift_page
 from baton.terms import ROW
@@ -192,7 +191,7 @@ class _Sample:
     """Rows drawn from batches, as if from all rows at once."""
 
     def __init__(self, n_rows: int) -> None:
-        most = min(n_rows, MOST_ROWS)
+        most = min(n_rows, SAMPLED_ROWS)
         drawn = np.random.default_rng(0).choice(n_rows, most, replace=False, shuffle=False)
         self._places, self._begin = np.sort(drawn), 0
         self._drawn: list[pd.DataFrame] = []

@@ -7,13 +7,13 @@ its noise level is that of the rank-sum statistic where both sides are alike.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from baton.checks.advice import leave_out
 from baton.checks.probe import Matrix, affordable, out_of_fold
+from baton.dates import is_calendar, rises
 from baton.warning import DataWarning, WarningKind
 from baton.words.text import quoted
 
@@ -30,10 +30,6 @@ MOST_ROWS = 3_000
 _SIGMAS, _LEAST = 4.0, 0.06
 _FEWEST_ROWS = 20
 _NAMED, _GAIN = 3, 0.5
-_CALENDAR = re.compile(
-    r"^(year|yr|yyyy|quarter|qtr|season|month|mnth|mon|mm|week|(week|day)_?of_?year|yday)$",
-    re.IGNORECASE,
-)
 
 
 def shifts(sides: Sides) -> list[DataWarning]:
@@ -66,34 +62,6 @@ def _says_date(sides: Sides, column: pd.Series) -> bool:
     if is_calendar(column.name):
         return True
     return rises(column.iloc[sides.sample], np.asarray(sides.times)[sides.sample])
-
-
-def is_calendar(name: object) -> bool:
-    """Tell whether a column is a part of the calendar by its name.
-
-    Examples
-    --------
-    >>> is_calendar("Month"), is_calendar("day_of_year"), is_calendar("months_open")
-    (True, True, False)
-    """
-    return _CALENDAR.match(str(name)) is not None
-
-
-def rises(column: pd.Series, times: Array) -> bool:
-    """Tell whether a column of numbers only goes up with time.
-
-    Parameters
-    ----------
-    column : Series of shape (n,)
-    times : array of shape (n,)
-        When each row was.
-    """
-    if column.dtype.kind not in "iuf" or column.nunique() < 2:
-        return False
-    is_known = column.notna().to_numpy()
-    values = column.to_numpy()[is_known]
-    ordered = values[np.lexsort((values, times[is_known]))]
-    return bool((ordered[1:] >= ordered[:-1]).all())
 
 
 def _drawn(sides: Sides) -> Array:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.checks.shift import is_calendar, rises
+from baton.dates import is_calendar, rises
 from baton.monitoring.at_rest import from_table, to_table
 from baton.monitoring.bins import profiled
 from baton.monitoring.columns import ColumnProfile, Profile, numbers_of, role_of
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["ColumnProfile", "Counts", "Profile", "from_table", "profile_of", "to_table"]
+
+SAMPLED_ROWS = 3_000
+"""Rows of a sample that is kept beside a profile, at most."""
 
 _SAMPLE = 20_000
 """Rows by which a column is seen to go up with time."""
