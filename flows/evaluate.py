@@ -26,7 +26,7 @@ from tasks.reporting import ReportPlan, model_evaluated, remember, show, write_a
 
 @flow(name="performance", flow_run_name="performance {trained.problem}")
 async def performance(trained: ModelTrained) -> None:
-    """Answer how good the model is."""
+    """Answer how good the model is, and keep what the rows look like that it knows."""
     plan = EvaluationPlan(trained)
     await in_thread(predict_rows, plan)
     await in_thread(score, plan)

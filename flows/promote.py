@@ -7,6 +7,7 @@ from prefect.client.schemas import State
 
 from baton.chain.decisions import Decision
 from baton.chain.events import ModelEvaluated, Stage
+from baton.evaluation.gate import Verdict
 from tasks.approval import answer_of_person
 from tasks.platform.events import announce
 from tasks.platform.stage import stage
@@ -19,24 +20,20 @@ from tasks.promotion import (
     plan_promotion,
     show_decision,
     tell_drift,
-    would_promote,
 )
 
 
 async def settled(plan: PromotionPlan, *, is_asked: bool) -> tuple[Decision, bool]:
     """Decide; where a person is asked, not without an answer, however things change meanwhile."""
+    answer = None
     while True:
-        answer = None
-        if is_asked:
-            with of_one_model(plan.name):
-                verdict = await in_thread(would_promote, plan)
-            answer = await answer_of_person(plan.evaluated, verdict) if verdict else None
         with of_one_model(plan.name):
-            found: tuple[Decision, bool] | None = await in_thread(
+            found: tuple[Decision, bool] | Verdict = await in_thread(
                 decided, plan, answer, is_asked=is_asked
             )
-        if found is not None:
+        if not isinstance(found, Verdict):
             return found
+        answer = await answer_of_person(plan.evaluated, found)
 
 
 @flow(name=Stage.PROMOTE.value)

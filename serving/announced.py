@@ -15,8 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from baton.errors import InputError
-from baton.settings import Settings
-from serving.entrance import kept_token
+from serving.entrance import TooLongError, body_of
 from serving.guard import Guard
 from tasks.platform.api import Access
 
@@ -47,18 +46,6 @@ class Announcement(BaseModel):
     """Period that they are of."""
 
 
-def token_of(settings: Settings) -> str:
-    """Token that is asked of everybody: the setting's, or one that is made once and kept.
-
-    Raises
-    ------
-    InputError
-        If it cannot be kept, or is empty.
-    """
-    given = settings.announce_token.get_secret_value()
-    return given or kept_token(settings.home / "announce.token", "`baton up`")
-
-
 def application(there: Access | None) -> Starlette:
     """Application that is told of data.
 
@@ -70,10 +57,10 @@ def application(there: Access | None) -> Starlette:
 
     async def announce(request: Request) -> JSONResponse:
         try:
-            said = _read(await _content(request))
+            said = _read(await body_of(request, MOST_BYTES))
             return await asyncio.to_thread(_taken, request.path_params["problem"], said, there)
-        except _TooLongError as error:
-            return JSONResponse({"error": str(error)}, 413)
+        except TooLongError as error:
+            return JSONResponse({"error": f"{error}: name data, send none"}, 413)
         except InputError as error:
             return JSONResponse({"error": str(error)}, _status_of(error))
 
@@ -94,20 +81,6 @@ def _status_of(error: InputError) -> int:
 def guarded(app: Starlette, token: str, port: int) -> Guard:
     """Let in by the token alone, by its own address."""
     return Guard(app, f"baton:{token}", port, ADVICE, OPEN)
-
-
-class _TooLongError(Exception):
-    """A body of more bytes than it may have."""
-
-
-async def _content(request: Request) -> bytes:
-    """Body of a request, which is not read further than it may be long."""
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > MOST_BYTES:
-            raise _TooLongError(f"the body has more than {MOST_BYTES} bytes: name data, send none")
-    return bytes(found)
 
 
 def _read(content: bytes) -> Announcement:

@@ -26,7 +26,7 @@ from starlette.concurrency import run_in_threadpool
 
 from baton.errors import InputError
 from baton.settings import Settings, settings
-from serving.entrance import run, token_of
+from serving.entrance import TooLongError, body_of, run, token_of
 from serving.guard import Guard
 from serving.listening import promotions
 from tasks.answering import SUFFIXES, Champion, TooManyRowsError, champion, loaded, read_body
@@ -311,13 +311,11 @@ def _present(held: Swapped) -> Champion:
 
 
 async def _content(request: Request, most: int) -> bytes:
-    """Body of a request, which is not read further than it may be long."""
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > most:
-            raise _RefusedError(413, f"the body has more than {most} bytes; send fewer rows")
-    return bytes(found)
+    """Body of a request, unless it is too long."""
+    try:
+        return await body_of(request, most)
+    except TooLongError as error:
+        raise _RefusedError(413, f"{error}; send fewer rows") from None
 
 
 def guarded(app: FastAPI, token: str, port: int) -> Guard:

@@ -22,9 +22,9 @@ from baton.chain import manifest
 from baton.chain.manifest import Manifest
 from baton.errors import InputError
 from baton.settings import settings
-from serving.announced import application, guarded, token_of
+from serving.announced import application, guarded
 from serving.embedded import private
-from serving.entrance import listening
+from serving.entrance import Address, listening, token_of
 from serving.guard import HOST
 from tasks.platform.api import Access
 from tasks.platform.places import MANIFEST
@@ -45,7 +45,7 @@ async def take(place: socket.socket, watching: Watching) -> None:
         What watches the folders.
     """
     port = place.getsockname()[1]
-    app = guarded(application(_there()), token_of(settings()), port)
+    app = guarded(application(_there()), token_of(settings(), Address.ANNOUNCE), port)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     async with asyncio.TaskGroup() as group:
         watched = group.create_task(watching())

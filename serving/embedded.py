@@ -34,13 +34,12 @@ from serving.child import (
     end,
 )
 from serving.databases import put_damaged_aside
+from serving.entrance import FREED_SECONDS
 from serving.guard import HOST, link, new_secret
 from serving.restarts import Restarts
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
-_FREED_SECONDS = 2.0
-"""How long a port may still be held by who ends just now: a Baton that was killed."""
 _HERE = re.compile(rf"http://{re.escape(HOST)}:\d{{1,5}}(/api)?")
 """Addresses of a server of this machine."""
 
@@ -473,7 +472,7 @@ def is_up(addresses: Addresses) -> bool:
 
 def _freed(wanted: int) -> int:
     """Port that others know by heart: one that a killed Baton is about to let go is waited for."""
-    end = time.monotonic() + _FREED_SECONDS
+    end = time.monotonic() + FREED_SECONDS
     while (found := _port(wanted)) != wanted and wanted and time.monotonic() < end:
         time.sleep(0.1)
     return found

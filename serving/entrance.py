@@ -12,23 +12,45 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
-
-import uvicorn
 
 from baton.atomic import write_bytes
 from baton.errors import InputError
 from baton.settings import Settings
 from serving.guard import HOST, Guard
 
-_FREED_SECONDS = 2.0
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+FREED_SECONDS = 2.0
 """How long a port may still be held by who ends just now: a Baton that was killed."""
 
 _BY_PORT = "give another by --port, or 0 for any free one"
 
 
-def token_of(settings: Settings) -> str:
+class Address(StrEnum):
+    """What of Baton is asked over HTTP, each with a token of its own."""
+
+    SERVE = "serve"
+    """Where a champion answers."""
+    ANNOUNCE = "announce"
+    """Where data is announced."""
+
+    def given(self, settings: Settings) -> str:
+        """Token that the setting says; empty if it says none."""
+        tokens = {self.SERVE: settings.serve_token, self.ANNOUNCE: settings.announce_token}
+        return tokens[self].get_secret_value()
+
+    @property
+    def maker(self) -> str:
+        """Command that makes a token where there is none."""
+        return "`baton serve`" if self is Address.SERVE else "`baton up`"
+
+
+def token_of(settings: Settings, address: Address = Address.SERVE) -> str:
     """Token that is asked of everybody: the setting's, or one that is made once and kept.
 
     Raises
@@ -36,25 +58,9 @@ def token_of(settings: Settings) -> str:
     InputError
         If it cannot be kept, or is empty.
     """
-    if given := settings.serve_token.get_secret_value():
+    if given := address.given(settings):
         return given
-    return kept_token(_kept(settings), "`baton serve`")
-
-
-def kept_token(place: Path, maker: str) -> str:
-    """Token in a file, made once and for its owner alone.
-
-    Parameters
-    ----------
-    place : Path
-    maker : str
-        What makes another one, for people.
-
-    Raises
-    ------
-    InputError
-        If it cannot be kept, or is empty.
-    """
+    place = _kept(settings, address)
     try:
         if not place.exists():
             _make_token(place)
@@ -62,17 +68,17 @@ def kept_token(place: Path, maker: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the token cannot be kept in {place}: {error}") from None
     if not token:
-        raise InputError(f"{place} is empty: remove it, and {maker} makes another")
+        raise InputError(f"{place} is empty: remove it, and {address.maker} makes another")
     return token
 
 
-def place_of_token(settings: Settings) -> Path | None:
+def place_of_token(settings: Settings, address: Address = Address.SERVE) -> Path | None:
     """File in which the token stands; None if the setting says it."""
-    return None if settings.serve_token.get_secret_value() else _kept(settings)
+    return None if address.given(settings) else _kept(settings, address)
 
 
-def _kept(settings: Settings) -> Path:
-    return settings.home / "serve.token"
+def _kept(settings: Settings, address: Address) -> Path:
+    return settings.home / f"{address}.token"
 
 
 def _make_token(place: Path) -> None:
@@ -119,7 +125,7 @@ def listening(port: int, host: str = HOST, advice: str = _BY_PORT) -> Iterator[s
 
 def _bind(place: socket.socket, address: tuple[str, int]) -> None:
     """Take the port, also one that is let go in a moment; others may come before it is used."""
-    end = time.monotonic() + _FREED_SECONDS
+    end = time.monotonic() + FREED_SECONDS
     while True:
         try:
             place.bind(address)
@@ -132,7 +138,29 @@ def _bind(place: socket.socket, address: tuple[str, int]) -> None:
             return
 
 
+class TooLongError(Exception):
+    """A body of more bytes than it may have; its text says how many."""
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """Body of a request, which is not read further than it may be long.
+
+    Raises
+    ------
+    TooLongError
+        If it is longer.
+    """
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > most:
+            raise TooLongError(f"the body has more than {most} bytes")
+    return bytes(found)
+
+
 def run(app: Guard, place: socket.socket) -> None:
     """Serve until the process is told to end; what is being answered is answered first."""
+    import uvicorn  # by who serves alone: every command imports this module
+
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[place])

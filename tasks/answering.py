@@ -103,8 +103,8 @@ class Champion:
     @cached_property
     def _data(self) -> DatasetReady | None:
         """What it learnt from, where this home has the chain that made it."""
-        every = records.of_problem(settings(), self.problem.name)
-        return next((one.data for one in every if one.model == self.reference), None)
+        found = records.of_model(settings(), self.problem.name, self.reference)
+        return found.data if found else None
 
     @property
     def seed(self) -> int:

@@ -18,19 +18,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from prefect import task
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from baton import disk, problems
 from baton.atomic import write_bytes
 from baton.chain import looks
 from baton.chain.events import DriftDetected, PageRef, PredictionsMonitored, PredictionsReady
 from baton.chain.looks import Look
-from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of_file, folder, lineage_of, with_lineage
 from baton.monitoring.drift import Drift, Watch, compare, with_classifier
 from baton.monitoring.found import as_table, of_table
-from baton.monitoring.profile import SAMPLED_ROWS, Counts, from_table
+from baton.monitoring.profile import SAMPLED_ROWS, Counts, Profile, from_table
 from baton.settings import settings
 from baton.showing.drifted import drift_page
 from baton.terms import ROW
@@ -38,7 +37,7 @@ from baton.words.text import elide
 from tasks.platform import results
 from tasks.platform.artifacts import link_drift
 from tasks.platform.going import chain_going
-from tasks.platform.plan import Plan
+from tasks.platform.plan import Plan, settled
 from tasks.platform.results import result_task
 from tasks.platform.stage import exclusive
 from tasks.platform.tracking import (
@@ -109,6 +108,11 @@ class MonitorPlan(Plan):
         return profile_of_version(self.ready.model)
 
     @cached_property
+    def known(self) -> Profile:
+        """Histograms of the training rows, of a model that keeps them."""
+        return from_table(self.profile["profile"])
+
+    @cached_property
     def drift(self) -> Drift:
         """What was found, once the rows are compared."""
         return of_table(results.read(self.table("drift")))
@@ -122,12 +126,7 @@ def plan_monitoring(ready: PredictionsReady, watch: dict[str, Any]) -> MonitorPl
     InputError
         If `watch` is not understood.
     """
-    try:
-        return MonitorPlan(ready, Watching.model_validate(watch))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"watch: {where}: {first['msg']}") from None
+    return MonitorPlan(ready, settled(Watching, watch, "watch"))
 
 
 def of_one_log(plan: MonitorPlan) -> AbstractContextManager[None]:
@@ -138,7 +137,7 @@ def of_one_log(plan: MonitorPlan) -> AbstractContextManager[None]:
 @result_task("drift", name="compare rows")
 def compare_rows(plan: MonitorPlan) -> pa.Table:
     """How far each column of the new rows, and of their answers, is from the training rows'."""
-    counts, sample = Counts(from_table(plan.profile["profile"])), _Sample(plan.ready.raw.n_rows)
+    counts, sample = Counts(plan.known), _Sample(plan.ready.raw.n_rows)
     for features, answers in _batches(plan):
         counts.add(features, answers)
         sample.add(features)
@@ -182,8 +181,7 @@ class _Rows:
 
 def _columns_of(plan: MonitorPlan) -> list[str]:
     """Columns of the answers that the profile knows."""
-    profile = from_table(plan.profile["profile"])
-    known = {one.name for one in profile.columns if one.kind == "prediction"}
+    known = {one.name for one in plan.known.columns if one.kind == "prediction"}
     return [name for name in results.schema(plan.ready.predictions).names if name in known]
 
 

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from pydantic import ValidationError
 
 from baton import disk
 from baton.atomic import write_bytes
@@ -48,6 +47,7 @@ from baton.weights import weights_of
 from baton.words.text import elide
 from tasks.platform import results
 from tasks.platform.artifacts import artifact_key, link_drift, link_page
+from tasks.platform.plan import settled
 from tasks.platform.stage import exclusive
 from tasks.platform.tracking import (
     CHAMPION,
@@ -124,12 +124,7 @@ def plan_promotion(evaluated: ModelEvaluated, gate: dict[str, Any]) -> Promotion
     InputError
         If the gate is not understood, or its metric is of another kind.
     """
-    try:
-        found = Gate.model_validate(gate)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"gate: {where}: {first['msg']}") from None
+    found = settled(Gate, gate, "gate")
     for one in (found.metric, found.guard):
         if one is not None and one not in metrics.names(evaluated.data.kind):
             raise InputError(
@@ -147,23 +142,10 @@ class PersonsAnswer(Protocol):
     reason: str
 
 
-@task(name="weigh", persist_result=False)
-def would_promote(plan: PromotionPlan) -> Verdict | None:
-    """Verdict by which the challenger would be promoted; None if it would not, or is already.
-
-    It is to be called while :func:`of_one_model` is held.
-    """
-    now = _Now.of(plan.name)
-    if _decided_before(plan, now) is not None or now.champion == plan.evaluated.model.version:
-        return None
-    verdict = decide(weigh(plan, now), plan.gate)
-    return verdict if verdict.is_promoted else None
-
-
 @task(name="decide", persist_result=False)
 def decided(
     plan: PromotionPlan, answer: PersonsAnswer | None = None, *, is_asked: bool = False
-) -> tuple[Decision, bool] | None:
+) -> tuple[Decision, bool] | Verdict:
     """Decide about the challenger, once, and have the aliases say it.
 
     It is to be called while :func:`of_one_model` is held.
@@ -179,15 +161,17 @@ def decided(
     Returns
     -------
     Decision, bool
-        Whether it was decided before; None where a person is to be asked, and was not.
+        Whether it was decided before. Where a person is to be asked and was not, the verdict alone,
+        by which the challenger would be promoted.
     """
     now = _Now.of(plan.name)
     if (found := _decided_before(plan, now)) is not None:
         return found, True
     evidence = weigh(plan, now)
     verdict = decide(evidence, plan.gate)
-    if verdict.is_promoted and is_asked and answer is None:
-        return None
+    is_new = verdict.is_promoted and now.champion != evidence.version
+    if is_new and is_asked and answer is None:
+        return verdict
     by = GATE
     if verdict.is_promoted and answer is not None:
         verdict, by = _answered(verdict, answer), answer.by

@@ -8,10 +8,39 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from baton.chain.events import TableRef
+from baton.errors import InputError
 from tasks.platform import results
 from tasks.platform.stage import exclusive
+
+P = TypeVar("P", bound=BaseModel)
+
+
+def settled(kind: type[P], given: dict[str, Any], name: str) -> P:
+    """Parameter of a deployment that is an object, with its types.
+
+    Parameters
+    ----------
+    kind : type
+    given : dict
+    name : str
+        Of the parameter, for people.
+
+    Raises
+    ------
+    InputError
+        If it is not understood; with the key.
+    """
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{name}: {where}: {first['msg']}") from None
 
 
 class Plan(ABC):

@@ -646,22 +646,35 @@ def load_model(reference: ModelRef) -> models.FittedModel:
 def _files(reference: ModelRef) -> Iterator[Path]:
     """Copy of what MLflow keeps of a version."""
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     client = _client()
     with tempfile.TemporaryDirectory() as folder:
-        try:
+        with _fetched(f"model {reference.uri} cannot be loaded", "trains it anew"):
             uri = client.get_model_version_download_uri(reference.name, str(reference.version))
             copy = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
-        except (MlflowException, OSError) as error:
-            if disk.is_of_disk(error) or getattr(error, "error_code", "") in _PASSING:
-                raise
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"model {reference.uri} cannot be loaded: {reason}; run its chain again, which"
-                " trains it anew"
-            ) from None
         yield Path(copy)
+
+
+@contextmanager
+def _fetched(failure: str, mend: str) -> Iterator[None]:
+    """Say in one line that MLflow's files are not to be had, unless it is of the moment.
+
+    Parameters
+    ----------
+    failure : str
+        What cannot be done.
+    mend : str
+        What running the chain again does.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError, pa.ArrowInvalid) as error:
+        if disk.is_of_disk(error) or getattr(error, "error_code", "") in _PASSING:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{failure}: {reason}; run its chain again, which {mend}") from None
 
 
 def _checked(folder: Path, reference: ModelRef) -> Path:
@@ -721,25 +734,16 @@ def profile_of_version(reference: ModelRef) -> dict[str, pa.Table]:
         If one cannot be read.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     ensure_store()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            if not _client().list_artifacts(reference.run_id, _PROFILE):
-                return {}
-            place = mlflow.artifacts.download_artifacts(
-                run_id=reference.run_id, artifact_path=_PROFILE, dst_path=folder
-            )
-            return {one.stem: pq.read_table(one) for one in Path(place).glob("*.parquet")}
-        except (MlflowException, OSError, pa.ArrowInvalid) as error:
-            if disk.is_of_disk(error) or getattr(error, "error_code", "") in _PASSING:
-                raise
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"the profile of {reference.uri} cannot be read: {reason}; run its chain again,"
-                " which makes it anew"
-            ) from None
+    failure = f"the profile of {reference.uri} cannot be read"
+    with tempfile.TemporaryDirectory() as folder, _fetched(failure, "makes it anew"):
+        if not _client().list_artifacts(reference.run_id, _PROFILE):
+            return {}
+        place = mlflow.artifacts.download_artifacts(
+            run_id=reference.run_id, artifact_path=_PROFILE, dst_path=folder
+        )
+        return {one.stem: pq.read_table(one) for one in Path(place).glob("*.parquet")}
 
 
 def is_log_whole(run_id: str) -> bool:

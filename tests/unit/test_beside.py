@@ -20,7 +20,7 @@ DECLARED = [Answering(problem="table", model="wine-target", port=8100)]
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     """A port that is held is not waited for."""
-    monkeypatch.setattr(entrance, "_FREED_SECONDS", 0.0)
+    monkeypatch.setattr(entrance, "FREED_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_what_cannot_answer_is_refused_before_a_home_is_made(
 
 def test_a_port_that_is_let_go_in_a_moment_is_waited_for(monkeypatch):
     """A Baton that was killed holds its ports until its processes have seen that."""
-    monkeypatch.setattr(entrance, "_FREED_SECONDS", 5.0)
+    monkeypatch.setattr(entrance, "FREED_SECONDS", 5.0)
     with listening(0) as held:
         port = held.getsockname()[1]
         Timer(0.3, held.close).start()

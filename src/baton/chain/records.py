@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,15 +80,15 @@ def named(settings: Settings, name: str) -> ModelEvaluated:
     raise InputError(f"no chain, problem or model {name!r} in {settings.home}{there}")
 
 
-def of_problem(settings: Settings, problem: str) -> list[ModelEvaluated]:
+def of_problem(settings: Settings, problem: str) -> Iterator[ModelEvaluated]:
     """Every chain of a problem that ended in this home, the latest first, but damaged records."""
-    found = []
     files = filter(Path.is_file, settings.chains.glob("*.json"))
     for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+        one = None
         with suppress(InputError, OSError):
-            if (one := _read(path)) and one.problem == problem:
-                found.append(one)
-    return found
+            one = _read(path)
+        if one and one.problem == problem:
+            yield one
 
 
 def of_model(settings: Settings, problem: str, model: ModelRef) -> ModelEvaluated | None:

@@ -6,7 +6,7 @@ Pure functions of a server's events; asking for them belongs in ``baton.cli.serv
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,7 +62,7 @@ def _caused(one: Told, before: Sequence[Told], manifest: Manifest) -> Told:
     causes = [other for other in before if stage and _starts(other, one.chain, stage, manifest)]
     if not causes:
         return one
-    return Told(one.event, one.resource, one.at, one.chain, one.payload, causes[-1].event)
+    return replace(one, caused_by=causes[-1].event)
 
 
 def _starts(before: Told, chain: str, stage: Stage, manifest: Manifest) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from baton.chain.events import Event
 from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR
 from baton.cli.server import Server
@@ -55,6 +56,24 @@ class Reached:
 def access_to(addresses: Addresses) -> Access:
     """Access to it: by the secret of an embedded one, by what the environment says to another."""
     return addresses.access if addresses.secret else Access.of(settings(), addresses.prefect)
+
+
+def tell_standing(event: Event) -> bool:
+    """Announce an event to the server that stands, given or in this home; whether there is one.
+
+    Raises
+    ------
+    RuntimeError
+        If it did not acknowledge the event.
+    """
+    there = None if settings().prefect_api_url else found(settings())
+    if there is None and not settings().prefect_api_url:
+        return False
+    with away():
+        from tasks.platform.events import tell
+
+        tell(event, access_to(there) if there else None)
+    return True
 
 
 @contextmanager

@@ -15,13 +15,13 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
-from baton.cli.connection import access_to, away, connected, noticed, server_at
+from baton.cli.connection import away, connected, noticed, server_at, tell_standing
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
-from serving.embedded import found, private
+from serving.embedded import private
 from tasks.platform.places import MANIFEST
 
 Reason = Annotated[str, Parameter(help="Why, in a line; it stands in the history.")]
@@ -178,15 +178,9 @@ def _told(decision: Decision, event: ModelPromoted, as_json: bool) -> int:
 
 def _announce(event: ModelPromoted) -> int:
     """Emit the event where a server is; without one nobody waits for it."""
-    there = None if settings().prefect_api_url else found(settings())
-    if not settings().prefect_api_url and there is None:
-        return 0
-    with away():
-        from tasks.platform.events import tell
-
-        try:
-            tell(event, access_to(there) if there else None)
-        except RuntimeError as error:
-            complain(f"the champion is moved, but nobody was told: {error}")
-            return 1
+    try:
+        tell_standing(event)
+    except RuntimeError as error:
+        complain(f"the champion is moved, but nobody was told: {error}")
+        return 1
     return 0

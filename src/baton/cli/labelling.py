@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from baton.chain.events import Event
 from baton.cli import show
 from baton.cli.app import OUT, AsJson, Values, app, pairs, print_json
-from baton.cli.connection import access_to, away
+from baton.cli.connection import away, tell_standing
 from baton.cli.deciding import Name
 from baton.errors import InputError
-from baton.settings import settings
 from baton.sources import places
-from serving.embedded import found as standing
 from serving.embedded import private
 
 if TYPE_CHECKING:
@@ -99,19 +98,19 @@ def _facts(learnt: Learnt, n_labels: int) -> dict[str, Any]:
 def _announced(learnt: Learnt) -> Learnt:
     """Tell the standing Baton that the model got worse, and write down whether it was told."""
     from tasks.labelling import note
-    from tasks.platform.events import tell
 
-    there = None if settings().prefect_api_url else standing(settings())
-    reason = ""
-    if learnt.event is not None and (there or settings().prefect_api_url):
-        try:
-            tell(learnt.event, access_to(there) if there else None)
-        except RuntimeError as error:
-            reason = f"nobody was told: {error}"
-    elif learnt.event is not None:
-        reason = "nobody was told: no `baton up` stands; give the labels again when one does"
-    if reason:
-        look = learnt.look.model_copy(update={"held_back": reason})
+    if learnt.event is not None and (reason := _untold(learnt.event)):
+        look = learnt.look.model_copy(update={"held_back": f"nobody was told: {reason}"})
         learnt = replace(learnt, look=look, event=None)
     note(learnt)
     return learnt
+
+
+def _untold(event: Event) -> str:
+    """Announce an event where a server is; why nobody was told, empty if somebody was."""
+    try:
+        if tell_standing(event):
+            return ""
+    except RuntimeError as error:
+        return str(error)
+    return "no `baton up` stands; give the labels again when one does"

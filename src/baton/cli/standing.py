@@ -28,7 +28,7 @@ from baton.settings import settings
 from serving import beside
 from serving.beside import Place, opened
 from serving.embedded import private
-from serving.entrance import listening, place_of_token, token_of
+from serving.entrance import Address, listening, place_of_token, token_of
 from serving.guard import HOST
 from tasks.platform.places import MANIFEST
 
@@ -113,8 +113,7 @@ def _tell_place(place: Place) -> None:
 
 def _told_of_data(address: str) -> str:
     """Say where data is announced, and where the token is that is asked there."""
-    is_given = settings().announce_token.get_secret_value()
-    token = "BATON_ANNOUNCE_TOKEN" if is_given else settings().home / "announce.token"
+    token = place_of_token(settings(), Address.ANNOUNCE) or "BATON_ANNOUNCE_TOKEN"
     return f"POST {address}/announce/PROBLEM, with the token in {token}"
 
 
