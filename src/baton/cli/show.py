@@ -474,8 +474,8 @@ def _list(
         console.print(none, highlight=False, markup=False, soft_wrap=True)
         return
     table = Table()
-    for heading in headings:
-        table.add_column(heading)
+    for heading in headings:  # nothing is cut off; an id is copied whole
+        table.add_column(heading, overflow="fold", no_wrap=heading == "chain")
     for line in lines:
         table.add_row(*line)
     console.print(table)
