@@ -67,7 +67,8 @@ def standing() -> Iterator[tuple[dict[str, str], Addresses]]:
     """Run `baton up` in a fresh home; yields its environment and its addresses."""
     with tempfile.TemporaryDirectory(prefix="baton-pictures-", ignore_cleanup_errors=True) as home:
         kept = {k: v for k, v in os.environ.items() if k not in {"PREFECT_API_URL"}}
-        names = ("BATON_PREFECT_PORT", "BATON_MLFLOW_PORT", "BATON_ANNOUNCE_PORT")
+        own = ("PREFECT", "MLFLOW", "ANNOUNCE", "PAGES")
+        names = [f"BATON_{name}_PORT" for name in own]
         ports = dict.fromkeys(names, "0")
         environment = kept | ports | {"BATON_HOME": home}
         with (Path(home) / "up.out").open("wb") as said:

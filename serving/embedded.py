@@ -64,6 +64,8 @@ class Addresses:
     """Whether those are started with it, and ask for its secret."""
     announce: str = ""
     """Address that is told of data, if there is one."""
+    pages: str = ""
+    """Address of Baton's own pages, if there are any; they ask for the secret."""
     secret: str = field(default="", repr=False)
     """What an embedded one asks of everybody, ``user:password``; empty for another server."""
 
@@ -76,6 +78,10 @@ class Addresses:
         """Address of one of Prefect's pages, which logs in."""
         page = self.prefect.removesuffix("/api") + path
         return link(page, self.secret) if self.secret else page
+
+    def own_page(self, path: str = "/") -> str:
+        """Address of one of Baton's own pages, which logs in; empty if there are none."""
+        return link(f"{self.pages}{path}", self.secret) if self.pages else ""
 
     @property
     def mlflow_page(self) -> str:
@@ -93,6 +99,8 @@ class Processes:
 
     settings: Settings
     api: str = ""
+    pages: str = ""
+    """Address of Baton's own pages."""
     secret: str = field(default_factory=new_secret, repr=False)
     """What the servers ask for, new with every start."""
     children: list[Child] = field(default_factory=list)
@@ -132,6 +140,7 @@ class Processes:
             "BATON_HOME": str(self.settings.home),
             "BATON_MLFLOW_TRACKING_URI": self.settings.mlflow_tracking_uri,
             "BATON_NOTIFY": self.settings.notify.get_secret_value(),
+            "BATON_PAGES_URL": self.settings.pages_url or self.pages,
             "BATON_PARENT_PID": str(os.getpid()),
             "PREFECT_API_URL": self.api,
             "PREFECT_API_AUTH_STRING": self.secret,
@@ -304,6 +313,7 @@ def run_embedded(
         if serving:
             running.start("store", guarded("tasks.platform.tracking"), is_brief=True)
         server = _start_server(running, port, schedules=standing)
+        own = _start_pages(running) if standing and serving else None
         # Its imports take as long as the server's start: both at once.
         serve = _start_serve(running) if serving else None
         running.wait(server.is_ready)
@@ -313,8 +323,12 @@ def run_embedded(
         if serve:
             say("starting to serve the chain …")
             running.wait(serve.is_ready)
+        if own:
+            running.wait(own.is_ready)
         is_own = bool(mlflow) and not settings.mlflow_tracking_uri
-        addresses = Addresses(os.getpid(), running.api, mlflow, is_own, arriving, running.secret)
+        addresses = Addresses(
+            os.getpid(), running.api, mlflow, is_own, arriving, running.pages, running.secret
+        )
         if standing:
             stack.enter_context(running.keep(settings.home / "up.json", _told(addresses)))
         yield running, addresses
@@ -375,10 +389,28 @@ def _start_arriving(running: Processes) -> str:
     return address
 
 
+def _start_pages(running: Processes) -> Child:
+    """Start Baton's own pages; others are told where they are, so this is the first to be told."""
+    port = _freed(running.settings.pages_port)
+    running.pages = address = f"http://{HOST}:{port}"
+    where = ["--port", str(port), "--from", str(Path.cwd()), "--beside"]
+    return running.start(
+        "pages",
+        guarded("serving.pages", *where),
+        is_ready=lambda: is_up(Addresses(0, address)),
+        restarts=Restarts(),
+    )
+
+
+def _given_mlflow(settings: Settings) -> str:
+    """Address of somebody else's MLflow; a database has none, and what holds a password is kept."""
+    given = settings.mlflow_tracking_uri
+    return given if given.startswith("http") and "@" not in given else ""
+
+
 def _start_mlflow(running: Processes) -> str:
-    given = running.settings.mlflow_tracking_uri
-    if given:  # an address of a database has a password in it
-        return given if given.startswith("http") and "@" not in given else ""
+    if running.settings.mlflow_tracking_uri:
+        return _given_mlflow(running.settings)
     store_made = running.children[0].process  # until then nobody else may open the database
     running.wait(lambda: store_made.poll() is not None)
     port = _port(running.settings.mlflow_port)
@@ -395,6 +427,21 @@ def _start_mlflow(running: Processes) -> str:
     )
     running.wait(child.is_ready)
     return address
+
+
+def named(settings: Settings) -> Addresses | None:
+    """Addresses of the server that PREFECT_API_URL names, if it names one.
+
+    Where that is the one of the home's `baton up`, what else it has.
+    """
+    if not settings.prefect_api_url:
+        return None
+    secret = settings.prefect_auth_string.get_secret_value()
+    with suppress(OSError, ValueError):
+        told = _ADDRESSES.validate_json((settings.home / "up.json").read_bytes())
+        if told.prefect == settings.prefect_api_url and _HERE.fullmatch(told.prefect):
+            return replace(told, secret=secret)
+    return Addresses(0, settings.prefect_api_url, mlflow=_given_mlflow(settings))
 
 
 def found(settings: Settings) -> Addresses | None:

@@ -38,16 +38,23 @@ class Address(StrEnum):
     """Where a champion answers."""
     ANNOUNCE = "announce"
     """Where data is announced."""
+    PAGES = "pages"
+    """Baton's own pages, where they stand without a `baton up`."""
 
     def given(self, settings: Settings) -> str:
         """Token that the setting says; empty if it says none."""
-        tokens = {self.SERVE: settings.serve_token, self.ANNOUNCE: settings.announce_token}
+        tokens = {
+            self.SERVE: settings.serve_token,
+            self.ANNOUNCE: settings.announce_token,
+            self.PAGES: settings.pages_token,
+        }
         return tokens[self].get_secret_value()
 
     @property
     def maker(self) -> str:
         """Command that makes a token where there is none."""
-        return "`baton serve`" if self is Address.SERVE else "`baton up`"
+        makers = {self.SERVE: "baton serve", self.PAGES: "python -m serving.pages"}
+        return f"`{makers.get(self, 'baton up')}`"
 
 
 def token_of(settings: Settings, address: Address = Address.SERVE) -> str:
@@ -158,9 +165,19 @@ async def body_of(request: Request, most: int) -> bytes:
     return bytes(found)
 
 
-def run(app: Guard, place: socket.socket) -> None:
-    """Serve until the process is told to end; what is being answered is answered first."""
+def run(app: Guard, place: socket.socket, seconds: int | None = None) -> None:
+    """Serve until the process is told to end; what is being answered is answered first.
+
+    Parameters
+    ----------
+    app : Guard
+    place : socket
+    seconds : int, optional
+        How long that may take: what is told as it comes has no end.
+    """
     import uvicorn  # by who serves alone: every command imports this module
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=seconds
+    )
     uvicorn.Server(config).run(sockets=[place])

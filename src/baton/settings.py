@@ -63,6 +63,28 @@ class Settings(BaseSettings):
         description="What it asks of everybody who tells it; made once, and kept in the file"
         " `announce.token` of the home, when empty.",
     )
+    pages_port: int = Field(
+        default=8300, ge=0, le=65535, description="Port of Baton's own pages; 0 for any free one."
+    )
+    pages_host: str = Field(
+        default="127.0.0.1",
+        description="Address that `python -m serving.pages` listens on; another than the loopback's"
+        " only in a container, whose ports are published on loopback. It is asked by 127.0.0.1 or"
+        " localhost.",
+    )
+    pages_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="What `python -m serving.pages` asks of everybody; made once, and kept in the"
+        " file `pages.token` of the home, when empty. Those of `baton up` ask for its own secret.",
+    )
+    pages_bytes: int = Field(
+        default=2_147_483_648, ge=1, description="Bytes that a file may have which a page is given."
+    )
+    pages_url: str = Field(
+        default="",
+        description="Address of the pages, for the links in Prefect's artifacts and in MLflow, and"
+        " for `baton open`; that of the `baton up` of the home when empty.",
+    )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )

@@ -86,7 +86,8 @@ class Home:
         drop = {"PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS"}
         kept = {k: v for k, v in os.environ.items() if k not in drop}
         # Ports that nobody listens on by habit; a busy one is replaced by a free one.
-        names = ("BATON_PREFECT_PORT", "BATON_MLFLOW_PORT", "BATON_ANNOUNCE_PORT")
+        own = ("PREFECT", "MLFLOW", "ANNOUNCE", "PAGES")
+        names = [f"BATON_{name}_PORT" for name in own]
         ports = dict.fromkeys(names, "0")
         packages = {"PYTHONPATH": self.site} if self.site else {}
         return kept | {"BATON_HOME": str(self.path)} | ports | packages | more

@@ -10,9 +10,9 @@ import pytest
 from baton.chain.events import Stage
 from baton.chain.runs import Begun, StageRun
 from baton.cli.following import Patience, follow
-from baton.cli.server import Order, Server
 from baton.errors import InputError
 from tasks.platform import api
+from tasks.platform.server import Order, Server
 from tests.unit.test_runs import CHAIN, EVENTS, FLOWS, RUNS, SEARCHED
 
 BEGUN = Begun(

@@ -1,7 +1,7 @@
 """What a Prefect server says of runs and events, as what is known of a chain.
 
-Pure functions of the server's JSON. Asking for it belongs in ``baton.cli.server``, showing it in
-``baton.cli.show``.
+Pure functions of the server's JSON. Asking for it belongs in ``tasks.platform.server``, showing it
+in ``baton.cli.show`` and ``serving.pages``.
 """
 
 from __future__ import annotations

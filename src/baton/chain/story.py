@@ -1,6 +1,6 @@
 """What happened, as a story: each event with the one that caused it.
 
-Pure functions of a server's events; asking for them belongs in ``baton.cli.server``.
+Pure functions of a server's events; asking for them belongs in ``tasks.platform.server``.
 """
 
 from __future__ import annotations

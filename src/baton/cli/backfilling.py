@@ -19,9 +19,9 @@ from baton.cli.connection import connected, noticed, server_at
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.cli.running import of_period
-from baton.cli.server import Order
 from serving.embedded import Addresses
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Order
 
 AtOnce = Annotated[
     int,

@@ -12,12 +12,12 @@ from rich.console import Console
 from baton.chain.events import Event
 from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR
-from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
 from serving.embedded import Addresses, Processes, awaited, claimed, found, run_embedded
 from tasks.platform.api import WAITS, Access, Client
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Server
 
 
 def server_at(

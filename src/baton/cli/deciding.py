@@ -18,11 +18,11 @@ from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
 from baton.cli.connection import away, connected, noticed, server_at, tell_standing
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
-from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
 from serving.embedded import private
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Server
 
 Reason = Annotated[str, Parameter(help="Why, in a line; it stands in the history.")]
 Name = Annotated[str, Parameter(help="A problem, or a model's name: `baton models` lists them.")]

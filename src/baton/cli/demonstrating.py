@@ -32,13 +32,13 @@ from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
 from baton.cli.connection import access_to, away, noticed, server_at
 from baton.cli.interrupts import unless_interrupted
-from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import Settings, settings
 from baton.terms import Options
 from baton.words.text import elide
 from serving.embedded import claimed, run_embedded
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Server
 
 _PROBLEM = "spheres"
 _ROWS, _MOVED = 3_000, {"moved": 8.0}

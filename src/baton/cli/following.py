@@ -12,8 +12,8 @@ from typing import TypeVar
 from baton.chain import runs
 from baton.chain.manifest import Manifest
 from baton.chain.runs import Begun, ChainRun, StageRun
-from baton.cli.server import Server
 from tasks.platform.api import ApiError, UnauthorizedError, UnavailableError
+from tasks.platform.server import Server
 
 _SECONDS_BETWEEN_LOOKS = 0.4
 _SECONDS_AFTER_A_MISS = 1.0

@@ -17,12 +17,12 @@ from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
 from baton.cli.connection import away, connected, is_there, place_looked_in, server_at
 from baton.cli.following import with_events
-from baton.cli.server import Server
 from baton.errors import InputError
 from baton.settings import settings
 from baton.showing.compared import Compared, side_by_side
 from serving.embedded import private
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Server
 
 OutFile = Parameter(name="--out", help="HTML page to write it to as well.")
 

@@ -22,7 +22,6 @@ from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, pr
 from baton.cli.connection import Reached, away, connected, noticed, server_at
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
-from baton.cli.server import Order
 from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from baton.sources import piped as piping
@@ -31,6 +30,7 @@ from serving.embedded import Addresses, private
 from tasks.platform import orders
 from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Order
 
 _CANCEL_SECONDS = 6.0
 """After these a server that hangs keeps nobody who wants to leave."""

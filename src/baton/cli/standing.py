@@ -48,7 +48,7 @@ Serves = Annotated[
 
 @app.command
 def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclopts reads it
-    """Serve the chain until Ctrl-C: Prefect server, serve process and MLflow's pages.
+    """Serve the chain until Ctrl-C: Baton's pages, Prefect server, serve process, MLflow's pages.
 
     It is told of data by its own address, and watches the folders that prefect.yaml names. Other
     commands of the same home use it. A chain that was interrupted goes on. A process of it
@@ -74,6 +74,7 @@ def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclo
         opened(_asked(serves), settings()) as places,
         started(OUT, serving=True, standing=True, pages=mlflow) as (running, addresses),
     ):
+        OUT.print(f"Baton    {addresses.own_page()}", highlight=False, soft_wrap=True)
         OUT.print(f"Prefect  {addresses.prefect_page()}", highlight=False, soft_wrap=True)
         if addresses.mlflow:
             OUT.print(f"MLflow   {addresses.mlflow_page}", highlight=False, soft_wrap=True)

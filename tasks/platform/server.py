@@ -1,4 +1,4 @@
-"""What the command asks of a Prefect server, and what it has it do.
+"""What the command and the pages ask of a Prefect server, and what they have it do.
 
 How a server is reached belongs in ``tasks.platform.api``, what its answers mean in
 ``baton.chain.runs``.
