@@ -86,8 +86,12 @@ class Addresses:
     @property
     def mlflow_page(self) -> str:
         """Address of MLflow's page of experiments, which logs in; empty if there is none."""
-        page = f"{self.mlflow}/#/experiments"
-        return link(page, self.secret) if self.has_own_mlflow else self.mlflow
+        return self.mlflow_at("/experiments")
+
+    def mlflow_at(self, place: str) -> str:
+        """Address of one of MLflow's pages, which logs in; empty if there is none."""
+        page = f"{self.mlflow}/#{place}" if self.mlflow else ""
+        return link(page, self.secret) if self.has_own_mlflow else page
 
 
 _ADDRESSES = TypeAdapter(Addresses)

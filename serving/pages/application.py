@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -13,13 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from baton.errors import InputError
 from serving.guard import Guard
-from serving.pages import home, layout
+from serving.pages import chains, home, layout, problems, results, table
 from serving.pages.desk import Desk
+from serving.pages.watching import Watch
 from tasks.platform.api import ApiError
 
 log = logging.getLogger("baton.pages")
 
-PAGES = (home,)
+PAGES = (home, chains, problems, table, results)
 """Modules of pages; the navigation is in their order."""
 
 OPEN = frozenset({"/health"})
@@ -47,7 +49,7 @@ def application(desk: Desk) -> FastAPI:
         What they are made from.
     """
     app = FastAPI(title="Baton", openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.desk = desk
+    app.state.desk, app.state.watch = desk, Watch(desk)
     app.state.links = [one.LINK for one in PAGES if hasattr(one, "LINK")]
     for one in PAGES:
         app.include_router(one.ROUTER)
@@ -94,6 +96,7 @@ class _Headed:
 def _add_faults(app: FastAPI) -> None:
     """Say in the pages' own frame what is not there, or went wrong."""
     app.add_exception_handler(HTTPException, _not_shown)
+    app.add_exception_handler(RequestValidationError, _unknown)
     app.add_exception_handler(ApiError, _away)
     app.add_exception_handler(InputError, _mistaken)
     app.add_exception_handler(Exception, _broken)
@@ -105,6 +108,11 @@ async def _not_shown(request: Request, error: Exception) -> HTMLResponse:
         said = error.detail if error.detail != "Not Found" else "There is no such page."
         return layout.fault(request, 404, "Not found", said)
     return layout.fault(request, error.status_code, "This cannot be shown", f"{error.detail}.")
+
+
+async def _unknown(request: Request, _: Exception) -> HTMLResponse:
+    """Say of an address that no link of the pages leads to, that there is no such page."""
+    return layout.fault(request, 404, "Not found", "There is no such page.")
 
 
 async def _away(request: Request, error: Exception) -> HTMLResponse:

@@ -5,12 +5,15 @@ What is asked of the server is in ``tasks/platform/server.py``.
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from baton.chain.events import ModelRef
 from baton.chain.manifest import Manifest
 from baton.settings import Settings
 from serving import embedded
@@ -18,6 +21,7 @@ from serving.embedded import Addresses
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.server import Server
 
+_SECONDS_STANDING = 5.0
 _WAITS = (0.25, 0.5)
 """Seconds between attempts: somebody waits for the page."""
 
@@ -35,6 +39,7 @@ class Desk:
     folder: Path
     """What relative paths are meant from."""
     _reached: tuple[Addresses, Server] | None = field(default=None, repr=False)
+    _found: tuple[float, Addresses | None] = field(default=(-math.inf, None), repr=False)
 
     @property
     def addresses(self) -> Addresses:
@@ -59,13 +64,29 @@ class Desk:
         return self._reach()[1]
 
     def _reach(self) -> tuple[Addresses, Server]:
-        there = embedded.named(self.settings) or embedded.found(self.settings)
+        there = embedded.named(self.settings) or self._standing()
         if there is None:
             raise AwayError(f"no Baton stands in {self.settings.home}: start `baton up`")
         if self._reached is None or self._reached[0] != there:
             access = there.access if there.secret else Access.of(self.settings, there.prefect)
             self._reached = there, Server(Client(access, _WAITS))
         return self._reached
+
+    def _standing(self) -> Addresses | None:
+        """The `baton up` of the home, looked for anew only after some seconds."""
+        at, there = self._found
+        if there is None or time.monotonic() - at > _SECONDS_STANDING:
+            there = embedded.found(self.settings)
+            self._found = time.monotonic(), there
+        return there
+
+    def run_page(self, flow_run_id: str) -> str:
+        """Address of Prefect's page of a run."""
+        return self.addresses.prefect_page(f"/runs/flow-run/{flow_run_id}")
+
+    def model_page(self, model: ModelRef) -> str:
+        """Address of MLflow's page of a version; empty if its pages are not shown."""
+        return self.addresses.mlflow_at(f"/models/{model.name}/versions/{model.version}")
 
 
 def _desk_of(request: Request) -> Desk:

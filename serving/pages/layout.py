@@ -6,8 +6,10 @@ What a page says belongs in the page's module.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -99,7 +101,7 @@ def page(request: Request, template: str, status: int = 200, **content: Any) -> 
         "path": request.url.path,
         "desk": request.app.state.desk,
     }
-    return HTMLResponse(fragment(template, **frame, **content), status)
+    return HTMLResponse(fragment(template, **frame | content), status)
 
 
 def fault(request: Request, status: int, title: str, said: str, advice: str = "") -> HTMLResponse:
@@ -126,8 +128,24 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "counted": counted,
         "elide": elide,
+        "local": _local,
+        "local_time": _local_time,
         "listed": listed,
         "number": number,
         "percent": percent,
+        "tojson_pretty": _pretty,
     }
     return environment
+
+
+def _local(at: datetime) -> str:
+    """Time as a clock beside the machine shows it."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _local_time(at: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone():%H:%M:%S}"
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str)

@@ -6,20 +6,23 @@ How a server is reached belongs in ``tasks.platform.api``, what its answers mean
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from baton.chain import runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
 from baton.chain.manifest import PLAIN, Manifest
-from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
+from baton.chain.runs import CANCELLED_LABEL, ENDED, OPEN_TAG, Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
+from baton.terms import Options
 from tasks.platform.api import Client
+from tasks.platform.orders import Asked
 
 _SECONDS_BETWEEN_LOOKS = 0.4
 _ASK_SECONDS = 3.0
@@ -31,6 +34,23 @@ _EVENTS_KEPT = timedelta(days=7)
 _MOST_RUNS = 200
 _MOST_EVENTS = 50
 """That a server gives at once."""
+_MOST_LINES = 200
+"""Lines of a log that are looked at."""
+
+
+def is_own_line(line: Json) -> bool:
+    """Tell whether a line of a log was written by a stage, or tells of trouble."""
+    is_of_prefect = str(line["name"]).startswith("prefect")
+    return not is_of_prefect or int(line["level"]) >= logging.WARNING
+
+
+def _oldest(found: Iterable[Json]) -> datetime:
+    """When the first of these runs was made."""
+    return min(datetime.fromisoformat(run["created"]) for run in found)
+
+
+def _until(then: datetime) -> Json:
+    return {"expected_start_time": {"before_": then.isoformat()}}
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,14 @@ class Order:
     """Labels of its events: the stages that it asks for."""
     chain_id: str = ""
     """Its id, if the parameters name one; else that of the run that begins it."""
+
+    @classmethod
+    def of(cls, asked: Asked) -> Self:
+        """Order of what was asked for: a data set of a problem's."""
+        problem = asked.problem.name
+        content = {"parameters": asked.parameters, "options": asked.options}
+        labels = Options.model_validate(asked.options).labels
+        return cls(problem, asked.stage, {"problem": problem, **content}, labels)
 
 
 @dataclass
@@ -113,15 +141,59 @@ class Server:
 
     def look(self, begun: Begun, stages: Iterable[Stage]) -> ChainRun:
         """See how far a chain is, in the stages it has."""
-        found = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
-        own = runs.stages_with(stages, found)
-        seen = (runs.stage_run(stage, found.get(stage, [])) for stage in own)
-        told = tuple(self._with_progress(begun.chain_id, run) for run in seen)
-        return ChainRun(begun.chain_id, begun.problem, told)
+        return self.seen(begun, stages, self._runs(begun))
 
     def latest(self, beginning: str = "") -> list[Begun]:
         """Latest chains whose id begins so."""
         return runs.latest(self._stage_runs(), self._stage_flows(), beginning)
+
+    def find(self, chain_id: str) -> tuple[Begun, list[Json]] | None:
+        """One chain, with its runs; None if the server knows none of this id."""
+        found = self._stage_runs({"tags": {"all_": [f"chain:{chain_id}"]}})
+        if any(run["state_type"] != "COMPLETED" or OPEN_TAG in run["tags"] for run in found):
+            found += self._stage_runs(self._untagged(_oldest(found)))
+        elif not found:  # nobody has taken its first run yet
+            found = self._stage_runs(self._untagged(datetime.now(UTC) - _EVENTS_KEPT))
+        begun = runs.begun(found, self._stage_flows(), chain_id)
+        return (begun, found) if begun else None
+
+    def seen(self, begun: Begun, stages: Iterable[Stage], found: Iterable[Json]) -> ChainRun:
+        """How far a chain is, by runs that were found."""
+        mine = runs.of_chain(begun.chain_id, found, self._stage_flows())
+        own = runs.stages_with(stages, mine)
+        told = (runs.stage_run(stage, mine.get(stage, [])) for stage in own)
+        going = tuple(self._with_progress(begun.chain_id, run) for run in told)
+        return ChainRun(begun.chain_id, begun.problem, going)
+
+    def chains(self, before: datetime, most: int) -> list[Begun]:
+        """Chains that began before then, the latest first, at most so many."""
+        found: list[Begun] = []
+        while len(found) < most:
+            page = self._stage_runs(_until(before), {one.value for one in runs.FIRST})
+            known = [one.chain_id for one in found]
+            found += runs.beginning(page, self._stage_flows(), known)
+            if len(page) < _MOST_RUNS:
+                break
+            before = datetime.fromisoformat(page[-1]["expected_start_time"])
+        return found[:most]
+
+    def runs_of(self, begun: Iterable[Begun]) -> list[Json]:
+        """Runs of some chains, and of others, that tell how far each is."""
+        chains = list(begun)
+        if not chains:
+            return []
+        tagged = {"tags": {"any_": [f"chain:{one.chain_id}" for one in chains]}}
+        fresh = self._untagged(min(one.since for one in chains))
+        return self._stage_runs(tagged) + self._stage_runs(fresh)
+
+    def log_of(self, chain_id: str, most: int) -> list[Json]:
+        """Last lines that the runs of a chain have written themselves, the oldest first."""
+        of_chain = {"flow_runs": {"tags": {"all_": [f"chain:{chain_id}"]}}, "limit": _MOST_RUNS}
+        ids = [run["id"] for run in self.client.post("flow_runs/filter", of_chain)]
+        wanted = {"logs": {"flow_run_id": {"any_": ids}}, "sort": "TIMESTAMP_DESC"}
+        lines = self.client.post("logs/filter", wanted | {"limit": _MOST_LINES}) if ids else []
+        own = [one for one in lines if is_own_line(one)]
+        return list(reversed(own[:most]))
 
     def paused(self, beginning: str = "") -> list[Begun]:
         """Chains whose id begins so and that wait for a person."""
@@ -234,10 +306,21 @@ class Server:
         tagged = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
         return self._stage_runs(fresh) + self._stage_runs(tagged)
 
-    def _stage_runs(self, conditions: Json | None = None) -> list[Json]:
-        """Runs of stages, the youngest first."""
+    def _untagged(self, since: datetime) -> Json:
+        """Conditions of runs since then that may have no tag of their chain yet, none of later."""
+        after, until = since - _CLOCKS_DIFFER, datetime.now(UTC) + _CLOCKS_DIFFER
+        return {
+            "state": {"type": {"not_any_": ["COMPLETED"]}},
+            "expected_start_time": {"after_": after.isoformat(), "before_": until.isoformat()},
+        }
+
+    def _stage_runs(
+        self, conditions: Json | None = None, flows: Container[str] | None = None
+    ) -> list[Json]:
+        """Runs of stages, or of the flows of some, the youngest first."""
+        names = self._stage_flows().items()
         wanted = {
-            "flows": {"id": {"any_": list(self._stage_flows())}},
+            "flows": {"id": {"any_": [i for i, name in names if flows is None or name in flows]}},
             "flow_runs": conditions,
             "sort": "EXPECTED_START_TIME_DESC",
             "limit": _MOST_RUNS,

@@ -49,6 +49,10 @@ _ANNOUNCED = re.compile(r"announced (baton\.[a-z.]+)$")
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Types of the states that a run stays in; one that crashed is begun again, or failed then."""
 
+_ALWAYS_FIRST = frozenset({Stage.GENERATE, Stage.PREDICT})
+FIRST = _ALWAYS_FIRST | {Stage.TUNE, Stage.TRAIN}
+"""Stages that may begin a chain."""
+
 _GONE_WRONG = ENDED - {"COMPLETED"}
 _GOING = frozenset({"RUNNING", "PENDING", "SCHEDULED"})
 _MOST_LISTED = 20
@@ -76,6 +80,8 @@ class StageRun:
     """How far it is, if it says so."""
     progress: str = ""
     """How far it is, in words."""
+    created_by: str = ""
+    """What made the run, in Prefect's words: SCHEDULE, AUTOMATION; empty for a person."""
 
     def seconds(self, now: datetime) -> float | None:
         """Seconds from its first line to its end, or to now."""
@@ -135,6 +141,8 @@ class Begun:
     """The stage that began it."""
     labels: Mapping[str, str] = field(default_factory=lambda: PLAIN)
     """Labels of its events: the stages that it asked for."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Of the run that began it."""
 
 
 def announcement(event: EventName, *, cached: bool) -> str:
@@ -203,7 +211,55 @@ def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") 
 def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
     since = _time(run["created"]) or datetime.now(UTC)
     labels = labels_in(run["parameters"]) or PLAIN
-    return Begun(chain_id, problem_of(run["parameters"]), since, stage, labels)
+    given = run["parameters"]
+    return Begun(chain_id, problem_of(given), since, stage, labels, given)
+
+
+def begun(runs: Iterable[Json], flows: Mapping[str, str], chain_id: str) -> Begun | None:
+    """One chain, by the first of its runs, whether that was taken yet or not; None if none is its.
+
+    Parameters
+    ----------
+    runs : iterable of dict
+        Runs of stages, those of other chains among them.
+    flows : mapping of str to str
+        Names of the stages' flows by id.
+    chain_id : str
+    """
+    mine = [run for run in runs if chain_id_of_run(run) == chain_id]
+    first = min(mine, key=lambda run: str(run["created"]), default=None)
+    return _begun_by(first, chain_id, Stage(flows[first["flow_id"]])) if first else None
+
+
+def beginning(
+    runs: Iterable[Json], flows: Mapping[str, str], known: Collection[str] = ()
+) -> list[Begun]:
+    """Chains by the runs that begin them, in their order, but for those that are known already.
+
+    A run of `train` or `tune` begins one where no event started it. What is scheduled for later
+    has not begun.
+
+    Parameters
+    ----------
+    runs : iterable of dict
+        Runs of stages.
+    flows : mapping of str to str
+        Names of the stages' flows by id.
+    known : collection of str
+        Ids of chains.
+    """
+    found: dict[str, Begun] = {}
+    for run in runs:
+        chain_id, stage = chain_id_of_run(run), Stage(flows[run["flow_id"]])
+        is_later = run["auto_scheduled"] and run["state_type"] == "SCHEDULED"
+        is_first = stage in _ALWAYS_FIRST or _creator(run) != "AUTOMATION"
+        if stage in FIRST and is_first and not is_later and chain_id not in {*known, *found}:
+            found[chain_id] = _begun_by(run, chain_id, stage)
+    return list(found.values())
+
+
+def _creator(run: Json) -> str:
+    return str((run.get("created_by") or {}).get("type") or "")
 
 
 def problem_of(parameters: Mapping[str, Any]) -> str:
@@ -272,6 +328,7 @@ def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
         is_cached=run["state_name"] == "Cached",
         message=state.get("message") or "",
         input_error=_one_line(labels.get(INPUT_ERROR_LABEL, "")) if has_failed else "",
+        created_by=_creator(run),
     )
 
 

@@ -85,9 +85,7 @@ def _order(problem: str, given: dict[str, str]) -> Order:
         orders.look_at(asked)
     except OSError as error:
         raise InputError(str(error)) from None
-    content = {"parameters": asked.parameters, "options": asked.options}
-    labels = terms.Options.model_validate(asked.options).labels
-    return Order(problem, Stage.GENERATE, {"problem": problem, **content}, labels)
+    return Order.of(asked)
 
 
 @app.command

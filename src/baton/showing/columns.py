@@ -110,11 +110,11 @@ def _done(column: ColumnEncoding) -> str:
 
 
 def _line(name: str, role: str, values: Any, done: str) -> ColumnLine:
-    return ColumnLine(name, role, _examples(values), values.null_count, done)
+    return ColumnLine(name, role, examples_of(values), values.null_count, done)
 
 
-def _examples(values: Any) -> str:
-    """Range of numbers and dates, the most frequent ones of others."""
+def examples_of(values: Any) -> str:
+    """Range of numbers and dates of a column of pyarrow, the most frequent ones of others."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import IO
 
-from baton import disk
 from baton.errors import InputError
+from baton.sources.taken import taking
 
 NAME = "stdin"
 """Name of the file, and so of a model that learns from it."""
@@ -29,22 +26,9 @@ def keep(stream: IO[bytes], home: Path) -> Path:
     """
     if stream.isatty():
         raise InputError("nothing is sent: path=- reads a pipe, such as `cat wine.csv | baton …`")
-    folder = home / "piped"
-    with disk.told(home):
-        folder.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=folder, prefix=".new-")
-        new, digest = Path(name), hashlib.sha256()
-        try:
-            with os.fdopen(number, "wb") as file:
-                while chunk := stream.read(_CHUNK):
-                    disk.require_room(home, len(chunk))
-                    digest.update(chunk)
-                    file.write(chunk)
-            if not new.stat().st_size:
-                raise InputError("the standard input is empty; send a table with a header and rows")
-            place = folder / digest.hexdigest()[:16] / NAME
-            place.parent.mkdir(exist_ok=True)
-            new.replace(place)
-        finally:
-            new.unlink(missing_ok=True)
-    return place
+    with taking(home / "piped") as new:
+        while chunk := stream.read(_CHUNK):
+            new.write(chunk)
+        if not new.size:
+            raise InputError("the standard input is empty; send a table with a header and rows")
+        return new.keep(NAME)

@@ -79,6 +79,34 @@ def read(
     return raw
 
 
+def first_rows(source: Source, most: int) -> pd.DataFrame:
+    """First rows of a file, as `read` has them, by themselves: later ones may type them otherwise.
+
+    Parameters
+    ----------
+    source : Source
+    most : int
+        Rows that are read, at most.
+
+    Raises
+    ------
+    InputError
+        If what was read of the file does not parse.
+    """
+    import pyarrow as pa
+
+    found: list[pa.Table] = []
+    batches = _BATCHES[source.format](source)
+    while (left := most - sum(map(len, found))) > 0 and (table := next(batches, None)) is not None:
+        found.append(table.slice(0, left))
+    table = pa.concat_tables(found).select(list(source.columns))
+    if source.format.is_text:
+        table = typed_table(table, source.decimal)
+    raw: pd.DataFrame = without_null_types(table).to_pandas()
+    raw.attrs[NOTES] = list(_reading_notes(source))
+    return raw
+
+
 def new_rows(sources: Sequence[Source]) -> Iterator[pa.Table]:
     """Rows to be predicted, as they stand in the files, some thousand at a time.
 
