@@ -126,7 +126,11 @@ class Guard:
         if not _is_same(request.token, _derived(self.secret, _TOKEN)):
             return None
         cookie = f"{self._cookie}={self._cookie_value}; HttpOnly; SameSite=Strict; Path=/"
-        return 303, {"location": request.target(without=_TOKEN), "set-cookie": cookie}
+        target = request.target(without=_TOKEN)
+        if request.only("sec-fetch-site") == "cross-site":  # it would be led on without the cookie
+            led = {"refresh": f"0; url={target}", "content-type": "text/html"}
+            return 200, led | {"set-cookie": cookie}
+        return 303, {"location": target, "set-cookie": cookie}
 
     @property
     def _cookie(self) -> str:

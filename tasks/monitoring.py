@@ -34,7 +34,7 @@ from baton.settings import settings
 from baton.showing.drifted import drift_page
 from baton.terms import ROW
 from baton.words.text import elide
-from tasks.platform import results
+from tasks.platform import pages, results
 from tasks.platform.artifacts import link_drift
 from tasks.platform.going import chain_going
 from tasks.platform.plan import Plan, settled
@@ -270,7 +270,7 @@ def show_drift(plan: MonitorPlan, look: Look) -> PageRef | None:
         disk.put_aside(path)
     write_bytes(path, html.encode())
     link_drift(ready.problem, ready.chain, path)
-    told = {"drift": look.reason, "drift_page": path.as_uri()}
+    told = {"drift": look.reason, "drift_page": pages.of_result(path)}
     tag_version(ready.model, {f"baton.{name}": value[:500] for name, value in told.items()})
     return PageRef(key=plan.page, digest=digest_of_file(path))
 

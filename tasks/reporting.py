@@ -36,7 +36,7 @@ from baton.showing.summary import SHOWN_DRIVERS, sentences
 from baton.terms import ROW
 from baton.warning import as_table, of_table, sorted_warnings
 from tasks.evaluation import KEPT, TABLES, Bench, EvaluationPlan
-from tasks.platform import results
+from tasks.platform import pages, results
 from tasks.platform.artifacts import artifact_key, link_page
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -305,9 +305,17 @@ chain `{evaluated.chain}`.
 | --- | ---: | ---: |
 {rows}
 
-Report `{results.report_path(evaluated.report.key)}`; pictures and tables are in the MLflow run.
+{_where(evaluated)}; pictures and tables are in the MLflow run.
 Features `{data.features.key}`, SHA-256 `{data.features.digest}`.
 """
+
+
+def _where(evaluated: ModelEvaluated) -> str:
+    """Where the report is: a link to it and to the chain's page, or its file."""
+    path = results.report_path(evaluated.report.key)
+    if not (page := pages.of_chain(evaluated.chain)):
+        return f"Report `{path}`"
+    return f"[Report]({pages.of_result(path)}), [the chain]({page})"
 
 
 def _interval(evaluated: ModelEvaluated, name: str) -> str:

@@ -55,6 +55,7 @@ def application(desk: Desk) -> FastAPI:
         app.include_router(one.ROUTER)
     app.add_api_route("/health", _health)
     app.add_api_route("/static/{name}", _static, response_model=None)
+    app.add_api_route("/favicon.ico", _icon, response_model=None)
     app.add_middleware(_Headed)
     _add_faults(app)
     return app
@@ -74,6 +75,11 @@ async def _static(name: str) -> Response:
     if found is None:
         raise HTTPException(404)
     return found
+
+
+async def _icon() -> Response:
+    """Give the icon to whoever asks for it where it always was: a browser that is led on."""
+    return await _static("icon.svg")
 
 
 @dataclass(frozen=True)

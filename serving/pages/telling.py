@@ -5,7 +5,9 @@ Pure functions of what is known of a chain. Asking for it belongs in ``watching`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,9 @@ from baton.chain import stored
 from baton.chain.events import ModelEvaluated, ModelRef, PageRef, Stage, TableRef
 from baton.chain.manifest import EMITTED_BY, Manifest
 from baton.chain.runs import Begun, ChainRun, Json, StageRun
+from baton.errors import InputError
 from baton.sources import places
+from baton.warning import DataWarning, of_table
 
 WORDS = {
     "WAITING": "waiting",
@@ -51,6 +55,8 @@ class Made:
     """Name, value, interval and baseline of each, the one that decides first."""
     drivers: Mapping[str, float] = field(default_factory=dict)
     drivers_unit: str = ""
+    warnings: tuple[DataWarning, ...] = ()
+    """What to beware of, what matters most first."""
     model: ModelRef | None = None
     decision: str = ""
     """What the gate said of the model."""
@@ -196,8 +202,6 @@ def _typed(value: Any) -> str:
         case list() | tuple():
             return ",".join(map(str, value))
         case dict():
-            import json
-
             return json.dumps(value) if value else ""
     return str(value)
 
@@ -235,10 +239,24 @@ def made_by(chain: ChainRun, record: ModelEvaluated | None, results: Path) -> Ma
         model=evaluated.model if evaluated else (predicted.model if predicted else None),
         decision=_decision(chain),
         drift=monitored.reason if monitored else "",
+        warnings=_warnings(chain, evaluated, results),
         pages=tuple(_pages(chain, evaluated, results)),
         tables=tuple(_table(name, one, results) for name, one in given.items()),
         **(_judged(evaluated) if evaluated else {}),
     )
+
+
+def _warnings(
+    chain: ChainRun, evaluated: ModelEvaluated | None, results: Path
+) -> tuple[DataWarning, ...]:
+    """What a chain warns of: its evaluation says more than its data set does."""
+    said = [one.warnings for one in (evaluated, chain.predicted, chain.ready) if one]
+    table = next((one for one in said if one), None)
+    if table is None or not table.n_rows or not _is_here(table, results):
+        return ()
+    with suppress(InputError):  # altered since: `baton status` says so
+        return of_table(stored.read_table(results, table))
+    return ()
 
 
 def _judged(evaluated: ModelEvaluated) -> dict[str, Any]:

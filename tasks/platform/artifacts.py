@@ -6,6 +6,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_link_artifact
 
+from tasks.platform import pages
+
 
 def artifact_key(what: str, problem: str, chain: str) -> str:
     """Key of an artifact of a chain, in the letters that Prefect takes.
@@ -33,7 +35,7 @@ def link_page(what: str, problem: str, chain: str, path: Path, *, text: str, abo
         What the page holds.
     """
     key = artifact_key(what, problem, chain)
-    create_link_artifact(key=key, link=path.as_uri(), link_text=text, description=about)
+    create_link_artifact(key=key, link=pages.of_result(path), link_text=text, description=about)
 
 
 def link_drift(problem: str, chain: str, path: Path) -> None:

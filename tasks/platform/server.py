@@ -18,7 +18,7 @@ from urllib.parse import quote
 from baton.chain import runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
 from baton.chain.manifest import PLAIN, Manifest
-from baton.chain.runs import CANCELLED_LABEL, ENDED, OPEN_TAG, Begun, ChainRun, Json, StageRun
+from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
 from baton.terms import Options
 from tasks.platform.api import Client
@@ -45,8 +45,9 @@ def is_own_line(line: Json) -> bool:
 
 
 def _oldest(found: Iterable[Json]) -> datetime:
-    """When the first of these runs was made."""
-    return min(datetime.fromisoformat(run["created"]) for run in found)
+    """When the first of these runs was made; if there is none, since when one may be awaited."""
+    made = (datetime.fromisoformat(run["created"]) for run in found)
+    return min(made, default=datetime.now(UTC) - _EVENTS_KEPT)
 
 
 def _until(then: datetime) -> Json:
@@ -150,10 +151,7 @@ class Server:
     def find(self, chain_id: str) -> tuple[Begun, list[Json]] | None:
         """One chain, with its runs; None if the server knows none of this id."""
         found = self._stage_runs({"tags": {"all_": [f"chain:{chain_id}"]}})
-        if any(run["state_type"] != "COMPLETED" or OPEN_TAG in run["tags"] for run in found):
-            found += self._stage_runs(self._untagged(_oldest(found)))
-        elif not found:  # nobody has taken its first run yet
-            found = self._stage_runs(self._untagged(datetime.now(UTC) - _EVENTS_KEPT))
+        found += self._stage_runs(self._untagged(_oldest(found)))
         begun = runs.begun(found, self._stage_flows(), chain_id)
         return (begun, found) if begun else None
 

@@ -36,6 +36,7 @@ from baton.problems import Problem
 from baton.relational.database import Database
 from baton.settings import settings
 from baton.words.text import did_you_mean, listed
+from tasks.platform import pages as own_pages
 from tasks.platform import results
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ _DIGEST_TAG = "baton.digest"
 _PROBLEM_TAG = "baton.problem"
 _TARGET_TAG = "baton.target"
 _CHAIN_TAG = "baton.chain"
+_PAGE_TAG = "baton.page"
+"""Of a model version: address of its chain's page."""
+
 _FILES_TAG = "baton.files"
 """Of a model version or a run: digest of the files that were logged."""
 
@@ -704,7 +708,8 @@ def log_evaluation(
 
     client, run_id, data = _client(), evaluated.model.run_id, evaluated.data
     _log_metrics(client, run_id, evaluated)
-    client.set_tag(run_id, _NOTE_TAG, f"**{data.title}**\n\n{evaluated.summary}")
+    client.set_tag(run_id, _NOTE_TAG, f"**{data.title}**\n\n{evaluated.summary}{_link(data.chain)}")
+    _link_version(client, evaluated)
     for name, value in evaluated.scores.items():
         client.set_model_version_tag(
             evaluated.model.name, str(evaluated.model.version), name, f"{value:.6g}"
@@ -723,6 +728,22 @@ def log_evaluation(
     client.log_inputs(run_id, [_dataset_input(dataset)])
     if folder := _local_files(run_id):
         client.set_tag(run_id, _FILES_TAG, digest_of_folder(folder))
+
+
+def _link(chain: str) -> str:
+    """Link to the chain's page in Markdown, as a paragraph; empty if no pages stand."""
+    page = own_pages.of_chain(chain)
+    return f"\n\n[Chain {chain} on Baton's pages]({page})" if page else ""
+
+
+def _link_version(client: Any, evaluated: ModelEvaluated) -> None:
+    """Have a version lead to the page of its chain, if pages stand."""
+    if not (page := own_pages.of_chain(evaluated.chain)):
+        return
+    name, number = evaluated.model.name, str(evaluated.model.version)
+    client.set_model_version_tag(name, number, _PAGE_TAG, page)
+    said = f"{evaluated.data.title}{_link(evaluated.chain)}"
+    client.update_model_version(name, number, description=said)
 
 
 def profile_of_version(reference: ModelRef) -> dict[str, pa.Table]:

@@ -16,6 +16,7 @@ from baton.cli import (
     interrupts,
     labelling,
     looking,
+    opening,
     running,
     standing,
 )
@@ -24,7 +25,17 @@ from baton.errors import InputError, StorageError
 from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
-COMMANDS = (running, backfilling, looking, deciding, standing, announcing, labelling, demonstrating)
+COMMANDS = (
+    running,
+    backfilling,
+    looking,
+    opening,
+    deciding,
+    standing,
+    announcing,
+    labelling,
+    demonstrating,
+)
 """Modules whose import registers the commands."""
 
 _FAILURES = (ProcessError, ApiError, StorageError)
