@@ -408,7 +408,7 @@ def _start_pages(running: Processes) -> Child:
 
 def _given_mlflow(settings: Settings) -> str:
     """Address of somebody else's MLflow; a database has none, and what holds a password is kept."""
-    given = settings.mlflow_tracking_uri
+    given = settings.mlflow_url.rstrip("/") or settings.mlflow_tracking_uri
     return given if given.startswith("http") and "@" not in given else ""
 
 

@@ -81,10 +81,15 @@ def answering():
 
 
 def pytest_addoption(parser):
-    """Let the integration tests be run on another database."""
+    """Let the integration tests be run on another database, and pictures be taken."""
     parser.addoption(
         "--database",
         choices=["sqlite", "postgresql"],
         default="sqlite",
         help="what Prefect, MLflow and studies stand on in tests/integration",
+    )
+    parser.addoption(
+        "--screenshots",
+        action="store_true",
+        help="have tests/e2e/test_pages.py write pictures of the pages for the documentation",
     )

@@ -82,7 +82,9 @@ class Desk:
 
     def run_page(self, flow_run_id: str) -> str:
         """Address of Prefect's page of a run."""
-        return self.addresses.prefect_page(f"/runs/flow-run/{flow_run_id}")
+        path = f"/runs/flow-run/{flow_run_id}"
+        given = self.settings.prefect_ui_url.rstrip("/")
+        return f"{given}{path}" if given else self.addresses.prefect_page(path)
 
     def model_page(self, model: ModelRef) -> str:
         """Address of MLflow's page of a version; empty if its pages are not shown."""

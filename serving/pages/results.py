@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +22,9 @@ from baton.lineage import lineage_of
 from baton.words.text import shown
 from serving.pages import layout
 from serving.pages.desk import Desk, TheDesk
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 ROUTER = APIRouter()
 
@@ -48,7 +52,9 @@ def result(problem: str, digest: str, name: str, desk: TheDesk) -> Response:
         return FileResponse(_file(desk, key, _PAGE_KEY), media_type="text/html", headers=headers)
     if name.endswith(".csv"):
         place = _file(desk, f"{key.removesuffix('.csv')}.parquet", _KEY)
-        return StreamingResponse(_as_csv(place), headers=_download(name, "text/csv; charset=utf-8"))
+        with _read(key):
+            lines = _as_csv(_opened(place))
+        return StreamingResponse(lines, headers=_download(name, "text/csv; charset=utf-8"))
     place = _file(desk, key, _KEY)
     return FileResponse(place, headers=_download(name, "application/vnd.apache.parquet"))
 
@@ -58,10 +64,8 @@ def table(request: Request, problem: str, digest: str, name: str, desk: TheDesk)
     """Show a table: its first rows, its columns and where it is from."""
     key = f"{problem}/{digest}/{name}.parquet"
     place = _file(desk, key, _KEY)
-    try:
+    with _read(key):
         content = _shown(place)
-    except (InputError, OSError, ValueError) as error:
-        raise InputError(f"the table {key} cannot be read: {error}") from None
     return layout.page(request, "result.html.jinja", key=key, name=name, **content)
 
 
@@ -81,13 +85,27 @@ def _download(name: str, kind: str) -> dict[str, str]:
     return {"content-type": kind, "content-disposition": f'attachment; filename="{name}"'} | _KEPT
 
 
-def _as_csv(place: Path) -> Iterator[bytes]:
+@contextmanager
+def _read(key: str) -> Iterator[None]:
+    """Say in one line that a table cannot be read."""
+    try:
+        yield
+    except (InputError, OSError, ValueError) as error:
+        raise InputError(f"the table {key} cannot be read: {error}") from None
+
+
+def _opened(place: Path) -> pq.ParquetFile:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(place)
+
+
+def _as_csv(opened: pq.ParquetFile) -> Iterator[bytes]:
     """Lines of a table, some thousand at a time."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from pyarrow import csv
 
-    with pq.ParquetFile(place) as file:
+    with opened as file:
         is_first = True
         for batch in file.iter_batches(_BATCH_ROWS):
             sink = io.BytesIO()
@@ -113,9 +131,7 @@ def _flat(batch: Any) -> Any:
 
 
 def _shown(place: Path) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(place) as file:
+    with _opened(place) as file:
         schema = file.schema_arrow
         names = schema.names[:_SHOWN_COLUMNS]
         first = next(file.iter_batches(_SHOWN_ROWS, columns=names), None)
@@ -132,7 +148,8 @@ def _shown(place: Path) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str | None:
-    return None if value is None else shown(value, _LONGEST)
+    plain = str(value) if isinstance(value, list | dict | tuple) else value
+    return None if plain is None else shown(plain, _LONGEST)
 
 
 def _lines(lineage: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from baton.errors import InputError
 from baton.settings import Settings
@@ -40,6 +40,7 @@ class _Form:
         self.new = new
         self.name = ""
         """The file's, as the browser says it; empty until it comes."""
+        self.is_whole = False
         self._is_file = False
         self._header = [b"", b""]
         self._headers: dict[bytes, bytes] = {}
@@ -63,6 +64,9 @@ class _Form:
         if options.get(b"name") == FIELD.encode() and name and not self.name:
             self.name, self._is_file = name, True
 
+    def end(self) -> None:
+        self.is_whole = True
+
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
             self.new.write(data[start:end])
@@ -77,6 +81,7 @@ class _Form:
             "on_header_end": self.header_end,
             "on_headers_finished": self.headers_finished,
             "on_part_data": self.data,
+            "on_end": self.end,
         }
 
 
@@ -105,13 +110,14 @@ async def keep(request: Request, settings: Settings) -> Path:
                 if size > most:
                     raise too_large(settings)
                 parser.write(chunk)
-            parser.finalize()
-        except FormParserError:
-            raise InputError("the file did not come whole: send it again") from None
+        except (FormParserError, ClientDisconnect):
+            form.is_whole = False
         return _kept(form)
 
 
 def _kept(form: _Form) -> Path:
+    if not form.is_whole:
+        raise InputError("the file did not come whole: send it again")
     if not form.name:
         raise InputError("choose a file first")
     if not form.new.size:

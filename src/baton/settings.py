@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow tracking store; a SQLite file in the home when empty."
     )
+    mlflow_url: str = Field(
+        default="",
+        description="Where a browser reaches MLflow's pages, for links; the tracking store's"
+        " address when empty.",
+    )
     prefect_port: int = Field(
         default=4200, ge=0, le=65535, description="Port of the embedded Prefect server."
     )
@@ -126,6 +131,12 @@ class Settings(BaseSettings):
         default="",
         validation_alias=AliasChoices("PREFECT_API_URL"),
         description="Prefect server to use instead of an embedded one. Prefect's own variable.",
+    )
+    prefect_ui_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("PREFECT_UI_URL"),
+        description="Where a browser reaches Prefect's pages, for links; beside its API when empty."
+        " Prefect's own variable.",
     )
     prefect_api_key: SecretStr = Field(
         default=SecretStr(""),

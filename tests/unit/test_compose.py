@@ -65,7 +65,7 @@ KNOWN = {
 
 
 def _told():
-    for service in ("prefect", "mlflow", "serve", "answers"):
+    for service in ("prefect", "mlflow", "serve", "answers", "pages"):
         for name in services.variables(service, VALUES):
             yield pytest.param(name, id=f"{service} {name}")
 
@@ -126,6 +126,18 @@ def test_what_answers_takes_a_token_and_is_reached_by_the_port_that_it_knows():
     assert bound.arguments == {"problem": "iris", "wait": True}
     without = {name: value for name, value in VALUES.items() if name != "SERVE_TOKEN"}
     assert services.variables("answers", without)["BATON_SERVE_TOKEN"] == "", "it makes its own"
+
+
+def test_the_pages_take_a_token_and_are_reached_by_the_port_that_they_know():
+    """Links of the workers lead there, and theirs to where a browser reaches the others."""
+    values = VALUES | {"PAGES_PORT": "8311", "PREFECT_PORT": "4211"}
+    told, worker = (services.variables(one, values) for one in ("pages", "serve"))
+    assert (told["BATON_PAGES_TOKEN"], told["BATON_PAGES_PORT"]) == ("", "8311"), "it makes its own"
+    assert told["BATON_PAGES_URL"] == worker["BATON_PAGES_URL"] == "http://127.0.0.1:8311"
+    assert told["PREFECT_UI_URL"] == "http://localhost:4211"
+    service, port = services.COMPOSE["services"]["pages"], "${PAGES_PORT:-8300}"
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert service["command"] == ["python", "-m", "serving.pages"]
 
 
 def test_the_images_are_those_of_the_workflow():

@@ -186,6 +186,21 @@ def test_the_link_logs_in():
     assert _http(("cookie", f"other=1; {headers['set-cookie'].partition(';')[0]}; x"))[0] == 200
 
 
+def test_a_link_that_a_file_holds_is_led_on_by_a_page():
+    """A browser follows a redirect from elsewhere without the cookie; from a page it sends it."""
+    page = link("/chains?before=1", SECRET)
+    path, _, query = page.partition("?")
+    came = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]
+    to_a_page = [("host", OWN), *came, ("sec-fetch-dest", "document")]
+    sent, seen = _ask(_scope("http", to_a_page, path=path, query=query))
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    assert (seen, sent[0]["status"]) == ([], 200)
+    assert headers["refresh"] == "0; url=/chains?before=1"
+    assert headers["set-cookie"].startswith(f"baton-{PORT}=")
+    assert "location" not in headers
+    assert _http(*came, ("sec-fetch-dest", "iframe"), path=path, query=query)[0] == 403
+
+
 def test_a_link_keeps_the_place_on_the_page():
     """What follows # is the browser's own; the token stands before it."""
     before, _, after = link("http://127.0.0.1:1/#/experiments", SECRET).partition("#")

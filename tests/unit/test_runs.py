@@ -75,6 +75,26 @@ def test_chains_are_found_by_the_first_digits_of_their_id():
     assert len(runs.latest(many, FLOWS, "0")) == 30
 
 
+def test_a_chain_is_known_by_its_first_run_before_that_is_taken():
+    """Its page is asked for as soon as it is ordered; a schedule's next run is no chain yet."""
+    ordered = _run("generate") | {"state_type": "SCHEDULED", "tags": ["baton"]}
+    begun = runs.begun([ordered, *RUNS], FLOWS, runs.id_begun_by(ordered["id"]))
+    assert (begun.problem, begun.stage) == ("spheres", Stage.GENERATE)
+    assert begun.parameters == ordered["parameters"]
+    assert runs.begun(RUNS, FLOWS, "0" * 12) is None
+
+
+def test_the_runs_that_begin_a_chain_are_told_from_those_that_events_started():
+    """By hand `train` and `tune` begin one too; each chain is there once."""
+    by_event = {"created_by": {"type": "AUTOMATION"}}
+    followed = [run if "generate" in FLOWS[run["flow_id"]] else run | by_event for run in RUNS]
+    assert [one.chain_id for one in runs.beginning(followed, FLOWS)] == [SEARCHED, REFUSED]
+    assert [one.chain_id for one in runs.beginning(followed, FLOWS, [SEARCHED])] == [REFUSED]
+    again = _run("train") | {"tags": ["chain:0123456789ab"], "created_by": None}
+    assert [one.chain_id for one in runs.beginning([again, again], FLOWS)] == ["0123456789ab"]
+    assert runs.beginning([again | by_event, _run("evaluate")], FLOWS) == []
+
+
 def test_a_stage_is_known_by_its_run():
     """State, id, first line and end; one without a run waits."""
     run = _run("train")

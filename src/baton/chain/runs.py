@@ -251,7 +251,7 @@ def beginning(
     found: dict[str, Begun] = {}
     for run in runs:
         chain_id, stage = chain_id_of_run(run), Stage(flows[run["flow_id"]])
-        is_later = run["auto_scheduled"] and run["state_type"] == "SCHEDULED"
+        is_later = "auto-scheduled" in run["tags"] and run["state_type"] == "SCHEDULED"
         is_first = stage in _ALWAYS_FIRST or _creator(run) != "AUTOMATION"
         if stage in FIRST and is_first and not is_later and chain_id not in {*known, *found}:
             found[chain_id] = _begun_by(run, chain_id, stage)
