@@ -14,6 +14,7 @@ from baton.settings import Settings, settings
 from serving.embedded import private
 from serving.entrance import Address, listening, place_of_token, run, token_of
 from serving.guard import HOST, link
+from serving.pages import warmth
 from serving.pages.application import application, guarded
 from serving.pages.desk import Desk
 from tasks.platform.places import MANIFEST
@@ -64,6 +65,7 @@ def _show(port: int, folder: Path, *, is_beside: bool) -> None:
         port = place.getsockname()[1]
         if not is_beside:
             _tell(found, f"http://{HOST}:{port}/", secret)
+        warmth.begin()
         run(guarded(app, secret, port), place, _SECONDS_TO_END)
 
 

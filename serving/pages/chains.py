@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Path, Request
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from serving.pages import drawing, layout, telling, watching
+from serving.pages import drawing, layout, telling, warmth, watching
 from serving.pages.desk import Desk, TheDesk
 from serving.pages.layout import Link
 from serving.pages.telling import Seen
@@ -63,7 +64,9 @@ def _time(before: str) -> datetime:
 def chain(request: Request, chain_id: ChainId, desk: TheDesk, log: bool = False) -> HTMLResponse:
     """Show a chain: its stages as they are now, and what it has made."""
     seen = _found(desk, chain_id)
-    return layout.page(request, "chain.html.jinja", **_content(desk, seen, is_log=log))
+    shown = layout.page(request, "chain.html.jinja", **_content(desk, seen, is_log=log))
+    shown.background = BackgroundTask(warmth.for_tables)
+    return shown
 
 
 @ROUTER.get("/chains/{chain_id}/report")

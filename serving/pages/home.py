@@ -6,12 +6,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from baton import problems
 from baton.errors import InputError, StorageError
-from serving.pages import layout, uploads
+from serving.pages import layout, uploads, warmth
 from serving.pages.desk import Desk, TheDesk
 from serving.pages.layout import Link
 from serving.pages.uploads import TooLargeError
@@ -23,7 +24,9 @@ LINK = Link("New chain", "/")
 @ROUTER.get("/")
 def home(request: Request, desk: TheDesk) -> HTMLResponse:
     """Ask for a table, or for a problem."""
-    return _page(request, desk)
+    shown = _page(request, desk)
+    shown.background = BackgroundTask(warmth.for_tables)
+    return shown
 
 
 @ROUTER.post("/uploads")
