@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
-from baton.chain import runs
+from baton.chain import glance, runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
+from baton.chain.glance import Glance
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
@@ -31,6 +32,7 @@ _CANCEL_SECONDS = 5.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 """Of machines; and a run is expected to start a moment before it was created."""
 _EVENTS_KEPT = timedelta(days=7)
+_DIGITS_OF_ID = 12
 _MOST_RUNS = 200
 _MOST_EVENTS = 50
 """That a server gives at once."""
@@ -144,9 +146,24 @@ class Server:
         """See how far a chain is, in the stages it has."""
         return self.seen(begun, stages, self._runs(begun))
 
+    def glances(self, manifest: Manifest, beginning: str = "") -> list[Glance]:
+        """Latest chains whose id begins so, at a glance: in a few requests, however many."""
+        begun = self.latest(beginning)
+        among = self._runs(*begun) if begun else []
+        glances = []
+        for one in begun:
+            found = runs.of_chain(one.chain_id, among, self._stage_flows())
+            seen = self._seen(one, manifest.stages(one.stage, one.labels), found)
+            glances.append(glance.of_chain(seen, one, found))
+        return glances
+
     def latest(self, beginning: str = "") -> list[Begun]:
-        """Latest chains whose id begins so."""
-        return runs.latest(self._stage_runs(), self._stage_flows(), beginning)
+        """Latest chains whose id begins so, and the one of a whole id however old it is."""
+        found = runs.latest(self._stage_runs(), self._stage_flows(), beginning)
+        if not found and len(beginning) == _DIGITS_OF_ID:
+            tagged = self._stage_runs({"tags": {"all_": [f"chain:{beginning}"]}})
+            found = runs.latest(tagged, self._stage_flows(), beginning)
+        return found
 
     def find(self, chain_id: str) -> tuple[Begun, list[Json]] | None:
         """One chain, with its runs; None if the server knows none of this id."""
@@ -158,8 +175,13 @@ class Server:
     def seen(self, begun: Begun, stages: Iterable[Stage], found: Iterable[Json]) -> ChainRun:
         """How far a chain is, by runs that were found."""
         mine = runs.of_chain(begun.chain_id, found, self._stage_flows())
-        own = runs.stages_with(stages, mine)
-        told = (runs.stage_run(stage, mine.get(stage, [])) for stage in own)
+        return self._seen(begun, stages, mine)
+
+    def _seen(
+        self, begun: Begun, stages: Iterable[Stage], found: Mapping[Stage, list[Json]]
+    ) -> ChainRun:
+        own = runs.stages_with(stages, found)
+        told = (runs.stage_run(stage, found.get(stage, [])) for stage in own)
         going = tuple(self._with_progress(begun.chain_id, run) for run in told)
         return ChainRun(begun.chain_id, begun.problem, going)
 
@@ -295,13 +317,14 @@ class Server:
         found: list[Json] = self.client.post("flow_runs/filter", wanted | {"limit": _MOST_RUNS})
         return found
 
-    def _runs(self, begun: Begun) -> list[Json]:
-        """Runs that are a chain's, or may be: one that waits to start has no tag yet."""
+    def _runs(self, *begun: Begun) -> list[Json]:
+        """Runs that are these chains', or may be: one that waits to start has no tag yet."""
+        since = min(one.since for one in begun) - _CLOCKS_DIFFER
         fresh = {
             "state": {"type": {"not_any_": ["COMPLETED"]}},
-            "expected_start_time": {"after_": (begun.since - _CLOCKS_DIFFER).isoformat()},
+            "expected_start_time": {"after_": since.isoformat()},
         }
-        tagged = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
+        tagged = {"tags": {"any_": [f"chain:{one.chain_id}" for one in begun]}}
         return self._stage_runs(fresh) + self._stage_runs(tagged)
 
     def _untagged(self, since: datetime) -> Json:

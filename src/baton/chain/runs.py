@@ -82,6 +82,12 @@ class StageRun:
     """How far it is, in words."""
     created_by: str = ""
     """What made the run, in Prefect's words: SCHEDULE, AUTOMATION; empty for a person."""
+    since: datetime | None = None
+    """When it came into its state."""
+    pool: str = ""
+    """Work pool whose workers take it; empty for a serve process."""
+    due: datetime | None = None
+    """When it is to begin, of one that is scheduled."""
 
     def seconds(self, now: datetime) -> float | None:
         """Seconds from its first line to its end, or to now."""
@@ -329,6 +335,9 @@ def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
         message=state.get("message") or "",
         input_error=_one_line(labels.get(INPUT_ERROR_LABEL, "")) if has_failed else "",
         created_by=_creator(run),
+        since=_time(state["timestamp"]),
+        pool=run.get("work_pool_name") or "",
+        due=_time(run.get("next_scheduled_start_time")),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +11,11 @@ from cyclopts import Parameter
 
 from baton import chains, problems
 from baton.atomic import write_bytes
-from baton.chain import outcome, records, stored
+from baton.chain import glance, outcome, records, stored
+from baton.chain.glance import Glance
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
-from baton.chain.runs import ChainRun
+from baton.chain.runs import Json
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
 from baton.cli.connection import away, connected, is_there, place_looked_in, server_at
@@ -31,24 +34,42 @@ OutFile = Parameter(name="--out", help="HTML page to write it to as well.")
 def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     """Show the latest chains, or one CHAIN in detail.
 
+    Of each: when it began, what it learns from which file, the model, its score on the rows held
+    out (the metric that decides), its state, and what it waits for while it is not over: a
+    person's approval, whoever takes its next run, or a stage that runs, and since when.
+
+    Examples
+    --------
+    `baton status`
+
+    `baton status 3f9c1a --json`
+
     Parameters
     ----------
     chain
         Id of a chain or its first digits.
     """
-    seen = _seen(chain)
+    seen, now = _seen(chain), datetime.now(UTC)
     is_elsewhere = bool(settings().prefect_api_url)
-    made = [outcome.of_chain(one, settings().results, is_elsewhere=is_elsewhere) for one in seen]
+    made = [_object(one, now, is_elsewhere=is_elsewhere) for one in seen]
     if as_json:
         print_json(made[0] if chain else made)
     elif chain:
-        show.outcome(OUT, seen[0], made[0], {})
+        show.outcome(OUT, seen[0].chain, made[0], {})
+        show.chain_facts(OUT, seen[0], now)
     else:
-        show.chain_list(OUT, seen, place_looked_in())
+        show.chain_list(OUT, seen, now, place_looked_in())
     return 0
 
 
-def _seen(chain: str) -> list[ChainRun]:
+def _object(seen: Glance, now: datetime, *, is_elsewhere: bool) -> Json:
+    """What came of a chain, and what is known of it while there is no more."""
+    made = outcome.of_chain(seen.chain, settings().results, is_elsewhere=is_elsewhere)
+    known = glance.facts(seen, now).items()
+    return made | {name: value for name, value in known if made.get(name) is None}
+
+
+def _seen(chain: str) -> list[Glance]:
     """The chain asked for, or the latest ones; no home is made to see that there is none."""
     if not is_there():
         if chain:
@@ -59,22 +80,16 @@ def _seen(chain: str) -> list[ChainRun]:
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
         server = server_at(addresses)
-        return [_one(server, manifest, chain)] if chain else _latest(server, manifest)
+        return [_one(server, manifest, chain)] if chain else server.glances(manifest)
 
 
-def _latest(server: Server, manifest: Manifest, beginning: str = "") -> list[ChainRun]:
-    """Latest chains whose id begins so."""
-    latest = server.latest(beginning)
-    return [server.look(begun, manifest.stages(begun.stage, begun.labels)) for begun in latest]
-
-
-def _one(server: Server, manifest: Manifest, beginning: str) -> ChainRun:
+def _one(server: Server, manifest: Manifest, beginning: str) -> Glance:
     """The one chain whose id begins so, with what it made."""
-    seen = _latest(server, manifest, beginning)
+    seen = server.glances(manifest, beginning)
     if len(seen) != 1:
         which = f"{len(seen) or 'no'} chains {place_looked_in()}"
         raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")
-    return with_events(server, manifest, seen[0])
+    return replace(seen[0], chain=with_events(server, manifest, seen[0].chain))
 
 
 @app.command

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from baton import problems
 from baton.terms import Options
+from baton.words.spans import brief
 from baton.words.text import counted, elide, number
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from baton.chain.arrivals import Arrival
     from baton.chain.decisions import Decision
+    from baton.chain.glance import Glance
     from baton.chain.runs import ChainRun, Json, StageRun
     from baton.showing.compared import Compared
     from tasks.explaining import ExplainedRow
@@ -451,19 +453,57 @@ def _state_of_arrival(one: Arrival) -> str:
     return ", ".join(filter(None, ["late" if one.is_late else "", again, reason]))
 
 
-def chain_list(console: Console, chains: list[ChainRun], place: str) -> None:
+def chain_list(console: Console, seen: Sequence[Glance], now: datetime, place: str) -> None:
     """Print a line for each chain, or that there is none in the place looked in."""
     lines = [
         (
-            chain.id,
-            chain.problem,
-            chain.state.lower(),
-            ", ".join(f"{run.stage.value} {_state_of(run)}" for run in chain.stages),
+            "\n".join([one.chain.id, *(f"[dim]{part}[/]" for part in _when(one, now))]),
+            escape(f"{one.chain.problem}: {one.title}" if one.target else one.title),
+            escape("\n".join(filter(None, [one.family, _version_of(one), _score_of_chain(one)]))),
+            _state_at_a_glance(one, now),
         )
-        for chain in chains
+        for one in seen
     ]
     none = f"no chains yet {place}; `baton run spheres` starts one"
-    _list(console, ("chain", "problem", "state", "stages"), lines, none)
+    _list(console, ("chain", "what", "model, score", "state"), lines, none)
+
+
+def chain_facts(console: Console, seen: Glance, now: datetime) -> None:
+    """Print when a chain began, and what it waits for."""
+    _say(console, "began", ", ".join(_when(seen, now)))
+    if wait := seen.waits_for(now):
+        _say(console, "now", wait.said(seen.chain.id, now))
+
+
+def _when(seen: Glance, now: datetime) -> tuple[str, str]:
+    """How long ago a chain began, and when."""
+    return f"{brief(now - seen.began)} ago", f"{seen.began.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _version_of(seen: Glance) -> str:
+    name = str(seen.model.get("name", "")).removeprefix("baton-")
+    return f"{name} version {seen.model['version']}" if name else ""
+
+
+def _score_of_chain(seen: Glance) -> str:
+    """Score of the metric that decides, with its interval."""
+    if seen.value is None:
+        return ""
+    within = f" ({number(seen.interval[0])} to {number(seen.interval[1])})" if seen.interval else ""
+    return f"{seen.metric} {number(seen.value)}{within}"
+
+
+def _state_at_a_glance(seen: Glance, now: datetime) -> str:
+    """State of a chain in words: what came of it, why it failed, or what it waits for."""
+    chain, wait = seen.chain, seen.waits_for(now)
+    colour = _COLOURS.get(chain.state, "yellow")
+    if wait:
+        said = wait.said(chain.id, now)
+    elif chain.failure:
+        said = elide(f"{chain.state.lower()}: {chain.input_error or chain.failure}", 120)
+    else:
+        said = ", ".join(filter(None, [chain.state.lower(), seen.decided]))
+    return f"[{colour}]{escape(said)}[/]"
 
 
 def _list(

@@ -64,3 +64,19 @@ def said(length: timedelta) -> str:
     unit = whole[-1] if whole else "second"
     count = length / UNITS[unit]
     return f"{count:g} {unit}{'' if count == 1 else 's'}"
+
+
+def brief(length: timedelta) -> str:
+    """Say a span in its longest unit, rounded down, for whoever wants to know about how long.
+
+    Examples
+    --------
+    >>> [brief(timedelta(seconds=n)) for n in (-3, 59.9, 60, 7200, 172_800, 7_000_000)]
+    ['0 s', '59 s', '1 min', '2 h', '2 days', '81 days']
+    """
+    seconds = max(int(length.total_seconds()), 0)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 2 * 86_400 else f"{seconds // 86_400} days"
