@@ -54,6 +54,7 @@ from baton.chain.recovery import (
 from baton.chain.runs import (
     CANCELLED_LABEL,
     OPEN_TAG,
+    SCHEDULED_TAG,
     announced_in,
     chain_id_of,
     id_begun_by,
@@ -66,7 +67,6 @@ from tasks.platform.freshness import tell_late
 from tasks.platform.locks import sweep
 from tasks.platform.stage import (
     HOME_LABEL,
-    SCHEDULED_TAG,
     SEEN_LABEL,
     chain_failed,
     end_start,

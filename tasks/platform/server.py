@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
-from baton.chain import glance, runs
+from baton.chain import glance, log_lines, runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
 from baton.chain.glance import Glance
+from baton.chain.log_lines import Level, Line, Source
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
@@ -245,6 +246,57 @@ class Server:
         }
         found = self.client.post("events/filter", {"filter": conditions, "limit": _MOST_EVENTS})
         return list(found["events"])
+
+    def log_sources(self, begun: Begun, known: Mapping[str, Source]) -> dict[str, Source]:
+        """Every run of a chain that may say something, by its id, those known before included."""
+        mine = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
+        stages = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows()).values()
+        found = [run for runs_of in stages for run in runs_of]
+        found += self._paged("flow_runs/filter", {"flow_runs": mine, "sort": "START_TIME_ASC"})
+        fresh = [run for run in found if run["id"] not in known]
+        if not fresh:
+            return dict(known)
+        flows = {"flows": {"id": {"any_": sorted({run["flow_id"] for run in fresh})}}}
+        names = {one["id"]: one["name"] for one in self.client.post("flows/filter", flows)}
+        return log_lines.sources_of(fresh, names, self._parents(fresh), known)
+
+    def _parents(self, subflows: Iterable[Json]) -> dict[str, str]:
+        """Run that began each subflow, by the task run that stands for it there."""
+        tasks = self._task_runs(run["parent_task_run_id"] for run in subflows)
+        return {one["id"]: one["flow_run_id"] for one in tasks}
+
+    def _task_runs(self, ids: Iterable[str | None]) -> list[Json]:
+        wanted, found = sorted({one for one in ids if one}), []
+        for begin in range(0, len(wanted), _MOST_RUNS):
+            some = {"task_runs": {"id": {"any_": wanted[begin : begin + _MOST_RUNS]}}}
+            found += self.client.post("task_runs/filter", some)
+        return found
+
+    def log(
+        self, sources: Mapping[str, Source], level: Level, since: datetime | None = None
+    ) -> list[Line]:
+        """Lines that these runs said, of a level or above, in the order of time."""
+        if not sources:
+            return []
+        conditions: Json = {
+            "flow_run_id": {"any_": sorted(sources)},
+            "level": {"ge_": level.number},
+        }
+        if since:
+            conditions["timestamp"] = {"after_": since.isoformat()}
+        found = self._paged("logs/filter", {"logs": conditions, "sort": "TIMESTAMP_ASC"})
+        tasks = self._task_runs(one["task_run_id"] for one in found)
+        names = {one["id"]: one["name"] for one in tasks}
+        return [log_lines.line_of(one, sources, names) for one in found]
+
+    def _paged(self, path: str, wanted: Json) -> list[Json]:
+        """All that there is of something, page by page."""
+        found: list[Json] = []
+        while True:
+            page = self.client.post(path, wanted | {"limit": _MOST_RUNS, "offset": len(found)})
+            found += page
+            if len(page) < _MOST_RUNS:
+                return found
 
     def untaken(self, run: StageRun, waited: timedelta) -> str:
         """Say that nobody has taken a run, and who is missing."""

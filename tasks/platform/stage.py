@@ -29,7 +29,13 @@ from pydantic import ValidationError
 from baton import disk, identity
 from baton.chain.events import ChainFailed, Stage
 from baton.chain.recovery import BEAT, TEMPORARY
-from baton.chain.runs import BEGAN_LABEL, INPUT_ERROR_LABEL, OPEN_TAG, id_begun_by
+from baton.chain.runs import (
+    BEGAN_LABEL,
+    INPUT_ERROR_LABEL,
+    OPEN_TAG,
+    SCHEDULED_TAG,
+    id_begun_by,
+)
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
@@ -42,9 +48,6 @@ HOME_LABEL = "baton.home"
 
 SEEN_LABEL = "baton.seen"
 """Label of a flow run: its last sign of life, for those who cannot see its lock."""
-
-SCHEDULED_TAG = "auto-scheduled"
-"""Tag that Prefect gives to a flow run that a schedule began."""
 
 _LONGEST_REASON = 1000
 _LOGGERS = ("baton", "tasks")

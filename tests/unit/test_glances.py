@@ -14,7 +14,7 @@ from baton.chain import glance, runs
 from baton.chain.events import Stage
 from baton.chain.glance import Awaited
 from baton.cli import show
-from baton.cli.server import Server
+from tasks.platform.server import Server
 from tasks.platform import api
 from tests.unit.test_runs import CHAIN, FLOWS, REFUSED, RUNS, SEARCHED
 

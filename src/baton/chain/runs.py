@@ -41,6 +41,9 @@ CANCELLED_LABEL = "baton.cancelled"
 INPUT_ERROR_LABEL = "baton.input-error"
 """Label of a flow run: the mistake in the user's input that it failed on."""
 
+SCHEDULED_TAG = "auto-scheduled"
+"""Tag that Prefect gives to a flow run that a schedule began."""
+
 OPEN_TAG = "open"
 """Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
 
@@ -209,9 +212,14 @@ def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") 
     first: dict[str, Begun] = {}
     for run in runs:
         chain_id = chain_id_of_run(run)
-        if chain_id.startswith(beginning) and run["state_type"] != "SCHEDULED":
+        if chain_id.startswith(beginning) and not _is_planned(run):
             first[chain_id] = _begun_by(run, chain_id, Stage(flows[run["flow_id"]]))
     return list(first.values())[: None if beginning else _MOST_LISTED]
+
+
+def _is_planned(run: Json) -> bool:
+    """Tell whether a run is one of those that a schedule has made for later."""
+    return run["state_type"] == "SCHEDULED" and SCHEDULED_TAG in run["tags"]
 
 
 def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:

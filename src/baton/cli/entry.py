@@ -17,6 +17,7 @@ from baton.cli import (
     labelling,
     looking,
     opening,
+    reading,
     running,
     standing,
 )
@@ -30,6 +31,7 @@ COMMANDS = (
     backfilling,
     looking,
     opening,
+    reading,
     deciding,
     standing,
     announcing,

@@ -12,6 +12,7 @@ from typing import TypeVar
 from baton.chain import runs
 from baton.chain.manifest import Manifest
 from baton.chain.runs import Begun, ChainRun, StageRun
+from baton.cli.app import complain
 from tasks.platform.api import ApiError, UnauthorizedError, UnavailableError
 from tasks.platform.server import Server
 
@@ -111,7 +112,7 @@ def follow(
     tell: Callable[[ChainRun], None],
     patience: Patience,
 ) -> ChainRun:
-    """Watch a chain to its end.
+    """Watch a chain to its end, and ask what it made.
 
     Parameters
     ----------
@@ -123,13 +124,26 @@ def follow(
     patience : Patience
         How the server is asked; told also which run nobody takes.
     """
+    seen = watch(server, manifest, begun, tell=tell, patience=patience)
+    return patience.ask(partial(with_events, server, manifest, seen))
+
+
+def watch(
+    server: Server,
+    manifest: Manifest,
+    begun: Begun,
+    *,
+    tell: Callable[[ChainRun], None],
+    patience: Patience,
+) -> ChainRun:
+    """Watch a chain to its end, as :func:`follow` does; what it made is not asked for."""
     stages = manifest.stages(begun.stage, begun.labels)
     silence, queue = Silence(), Queue()
     while True:
         seen = patience.ask(lambda: server.look(begun, stages))
         tell(seen)
         if seen.state != "RUNNING":
-            return patience.ask(partial(with_events, server, manifest, seen))
+            return seen
         now = datetime.now(UTC)
         for run in queue.untaken(seen, now):
             patience.say(patience.ask(partial(server.untaken, run, queue.longest)))
@@ -138,11 +152,27 @@ def follow(
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
+def exit_code_of(chain: ChainRun) -> int:
+    """Say why a chain did not end well, and return the command's exit code for its end."""
+    if chain.state == "COMPLETED":
+        return 0
+    if chain.state == "PAUSED":
+        complain(f"chain {chain.id} waits for approval: `baton approve {chain.id}`")
+        return 0
+    complain(chain.input_error or chain.failure)
+    return 2 if chain.input_error else 1
+
+
 def with_events(server: Server, manifest: Manifest, chain: ChainRun) -> ChainRun:
-    """Add what only the events tell; a server writes them a moment after it acknowledged them."""
-    end = time.monotonic() + _EVENTS_SECONDS
+    """Add what only the events tell; a server writes them a moment after it acknowledged them.
+
+    Those of a chain that ended a while ago are there, or were forgotten: they are not waited for.
+    """
+    ends = [run.ended for run in chain.stages if run.ended]
+    is_over = bool(ends) and datetime.now(UTC) - max(ends) > timedelta(minutes=10)
+    end = time.monotonic() + (0.0 if is_over else _EVENTS_SECONDS)
     while True:
         events = server.events_of(chain.id)
-        if runs.are_told(chain, {event["event"] for event in events}) or time.monotonic() > end:
+        if runs.are_told(chain, {event["event"] for event in events}) or time.monotonic() >= end:
             return runs.with_events(chain, events, manifest)
         time.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -20,7 +20,7 @@ from baton.cli import show
 from baton.cli.answers import Answers, Wish
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
 from baton.cli.connection import Reached, away, connected, noticed, server_at
-from baton.cli.following import Patience, follow
+from baton.cli.following import Patience, exit_code_of, follow
 from baton.cli.interrupts import unless_interrupted
 from baton.errors import InputError, NoModelError
 from baton.settings import settings
@@ -311,7 +311,7 @@ def _carry_out(order: Order, console: Console, as_json: bool, wish: Wish | None 
     else:
         pages = _pages(reached.addresses, seen.stages[0].flow_run_id)
         show.outcome(OUT, seen, made, pages)
-    return _exit_code(seen)
+    return exit_code_of(seen)
 
 
 def _cancel(addresses: Addresses, begun: Begun, manifest: Manifest, as_json: bool) -> None:
@@ -327,16 +327,6 @@ def _cancel(addresses: Addresses, begun: Begun, manifest: Manifest, as_json: boo
     complain(f"chain {begun.chain_id} is {said}; what its stages have made stays")
     if as_json:
         print_json(outcome.of_chain(seen, settings().results))
-
-
-def _exit_code(chain: ChainRun) -> int:
-    if chain.state == "COMPLETED":
-        return 0
-    if chain.state == "PAUSED":
-        complain(f"chain {chain.id} waits for approval: `baton approve {chain.id}`")
-        return 0
-    complain(chain.input_error or chain.failure)
-    return 2 if chain.input_error else 1
 
 
 def _pages(addresses: Addresses, first_run: str | None) -> dict[str, str]:
