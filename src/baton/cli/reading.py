@@ -129,9 +129,7 @@ class Log:
 
     def _taken(self, since: datetime | None, end: datetime | None) -> list[Line]:
         self._sources = self.server.log_sources(self.begun, self._sources)
-        wanted = {
-            run: one for run, one in self._sources.items() if self.stage in {None, one.stage}
-        }
+        wanted = {run: one for run, one in self._sources.items() if self.stage in {None, one.stage}}
         found = self.server.log(wanted, self.level, since)
         fresh = [one for one in found if one.id not in self._told and (not end or one.at <= end)]
         self._told |= {one.id for one in fresh}
