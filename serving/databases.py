@@ -60,7 +60,7 @@ def put_damaged_aside(settings: Settings, say: Callable[[str], None]) -> None:
         " theirs anew",
     }
     for place, means in lost.items():
-        if reason := _damage(place):
+        if reason := damage(place):
             kept = disk.put_aside(place)
             for beside in (place.with_name(f"{place.name}{end}") for end in ("-wal", "-shm")):
                 if beside.exists():
@@ -68,7 +68,7 @@ def put_damaged_aside(settings: Settings, say: Callable[[str], None]) -> None:
             say(f"the database {place} is damaged ({reason}): put aside as {kept}; {means}")
 
 
-def _damage(place: Path) -> str:
+def damage(place: Path) -> str:
     """What is wrong with a database; empty if nothing is, or if there is none."""
     if not place.is_file():
         return ""

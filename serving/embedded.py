@@ -472,18 +472,18 @@ def awaited(
         Whether it must serve whoever comes; else the server of a running `baton run` will do.
     """
     end = time.monotonic() + _WAIT_FOR_HOME_SECONDS
-    while not (addresses := found(settings) or (None if serving else _passing(settings))):
-        if not _is_claimed(settings) or time.monotonic() > end:
+    while not (addresses := found(settings) or (None if serving else passing(settings))):
+        if not is_claimed(settings) or time.monotonic() > end:
             return None
         say(holder.waiting_for(settings))
         time.sleep(0.5)
     return addresses
 
 
-def _passing(settings: Settings) -> Addresses | None:
+def passing(settings: Settings) -> Addresses | None:
     """Addresses of a Baton of this home that ends with its own command."""
     held = holder.held_by(settings)
-    if held is None or not held.prefect or not _is_claimed(settings):
+    if held is None or not held.prefect or not is_claimed(settings):
         return None
     try:
         secret = _secret_place(settings).read_text("utf-8")
@@ -493,7 +493,7 @@ def _passing(settings: Settings) -> Addresses | None:
     return addresses if _is_up_here(addresses) else None
 
 
-def _is_claimed(settings: Settings) -> bool:
+def is_claimed(settings: Settings) -> bool:
     """Tell whether a Baton is in this home, without making a home to see."""
     return (settings.home / "baton.lock").exists() and _is_held(settings)
 

@@ -123,8 +123,7 @@ def _trigger(entry: Deployment, place: int) -> DeploymentEventTrigger:
     content = entry.triggers[place].model_dump(
         mode="json", by_alias=True, exclude={"type"}, exclude_none=True
     )
-    content.setdefault("name", f"{entry.name}__automation_{place + 1}")
-    return DeploymentEventTrigger(**content)
+    return DeploymentEventTrigger(**content | {"name": entry.automations[place]})
 
 
 def _schedules(entry: Deployment) -> list[Schedule] | None:

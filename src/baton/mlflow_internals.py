@@ -8,9 +8,10 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from baton.internals import warn
+from baton.internals import reach, warn
 from baton.settings import Settings
 
 
@@ -53,3 +54,17 @@ def _found(
     if found and settings.internals:
         warn(__name__, f"MLflow keeps {what} at another place: {artifacts} is searched through")
     return found
+
+
+@reach("MLflow keeps its migrations elsewhere: whether a database is migrated is not said")
+def migrations() -> Path:
+    """Folder of the migrations of MLflow's database.
+
+    MLflow says whether one is migrated only to who imports it, for seconds, and opens the database
+    by it. Without: it is not said.
+    """
+    place = Path(find_spec("mlflow").origin).parent  # type: ignore[union-attr,arg-type]
+    folder = place / "store" / "db_migrations" / "versions"
+    if not folder.is_dir():
+        raise ImportError(f"there is no {folder}")
+    return folder

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
@@ -144,6 +144,21 @@ class Client:
             return self._http.get("health", timeout=2).is_success
         except httpx.RequestError:
             return False
+
+    def ahead(self) -> timedelta | None:
+        """By how much the server's clock is ahead of the one here; None where it does not tell.
+
+        An answer says the time to the second, so that less than two is no difference.
+        """
+        began = datetime.now(UTC)
+        try:
+            told = self._once("GET", "health", None).headers.get("Date", "")
+            there = parsedate_to_datetime(told).astimezone(UTC)
+        except (httpx.RequestError, ValueError):
+            return None
+        here = began + (datetime.now(UTC) - began) / 2
+        found = there + timedelta(seconds=0.5) - here
+        return timedelta() if abs(found) < timedelta(seconds=2) else found
 
     def find(self, path: str) -> Any:
         """Get what is there; None if there is nothing.

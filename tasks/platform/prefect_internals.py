@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -165,3 +167,17 @@ def keep_application() -> bool:
 
     server.create_app = created
     return True
+
+
+@reach("Prefect keeps its migrations elsewhere: whether a database is migrated is not said")
+def migrations() -> Path:
+    """Folder of the migrations of Prefect's SQLite database.
+
+    Prefect has no command that says whether a database is migrated, and its server would migrate
+    it. Without: it is not said.
+    """
+    place = Path(find_spec("prefect").origin).parent  # type: ignore[union-attr,arg-type]
+    folder = place / "server" / "database" / "_migrations" / "versions" / "sqlite"
+    if not folder.is_dir():
+        raise ImportError(f"there is no {folder}")
+    return folder

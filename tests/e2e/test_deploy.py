@@ -85,6 +85,15 @@ def test_deploying_twice_leaves_no_twin(deployed):
     assert sorted(automations) == sorted(declared_automations())
 
 
+def test_a_server_that_others_started_is_looked_at(deployed):
+    """All stands there, but for a worker: that is what its pool wants."""
+    answer = deployed.baton("doctor", "--json", PREFECT_API_URL=deployed.api)
+    assert answer.code == 1
+    wrong = {one["what"]: one for one in answer.json["findings"] if one["verdict"] == "bad"}
+    assert list(wrong) == ["work pool baton"]
+    assert wrong["work pool baton"]["fix"] == "`prefect worker start --pool baton`"
+
+
 def test_a_run_that_no_worker_takes_says_so(deployed, tmp_path):
     """Until there is one: after some seconds, with the name of the work pool."""
     with _running(deployed, tmp_path) as client:

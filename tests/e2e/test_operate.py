@@ -1,4 +1,4 @@
-"""Commands for whoever runs it, against a standing Baton: ``status``, ``logs``."""
+"""Commands for whoever runs it, against a standing Baton: ``status``, ``logs``, ``doctor``."""
 
 import json
 import signal
@@ -126,3 +126,31 @@ def test_a_log_is_followed_while_its_chain_runs_and_ctrl_c_ends_only_the_look(up
     assert whole.returncode == 0, said
     assert "announced baton.model.promoted" in out.splitlines()[-1]
     assert up.baton("status", chain, "--json").json["state"] == "COMPLETED"
+
+
+def test_all_is_well_with_a_baton_that_stands(up):
+    """Each line has a sign; nothing is said to be wrong, and no secret is said."""
+    answer = up.baton("doctor", "--json")
+    told = {one["what"]: one["verdict"] for one in answer.json["findings"]}
+    wrong = [one for one in answer.json["findings"] if one["verdict"] == "bad"]
+    assert (wrong, answer.code, answer.json["counts"]["bad"]) == ([], 0, 0)
+    for what in ("Prefect server", "clock", "deployments", "serve process", "automations"):
+        assert told[what] == "good"
+    assert told["Prefect's database"] == told["MLflow's store"] == "good"
+    assert not any(secret in answer.out for secret in up.secret)
+
+
+def test_a_doctor_is_asked_where_nothing_stands_and_by_another_home(up, tmp_path):
+    """No home is made for it; what answers at PREFECT_API_URL is looked at, by its login."""
+    nowhere = up.baton("doctor", BATON_HOME=str(tmp_path / "none"))
+    assert nowhere.code == 0, nowhere.out
+    assert "! Prefect server       none stands" in nowhere.out
+    assert "✓ home" in nowhere.out and not (tmp_path / "none").exists()
+    there = {"BATON_HOME": str(tmp_path / "none"), "PREFECT_API_URL": up.api}
+    refused = up.baton("doctor", **there)
+    assert refused.code == 1
+    assert "does not know this login → set PREFECT_API_AUTH_STRING" in refused.out
+    known = up.baton("doctor", PREFECT_API_AUTH_STRING=":".join(up.secret), **there)
+    assert known.code == 0, known.out
+    assert "✓ serve process" in known.out
+    assert up.secret[1] not in refused.out + known.out

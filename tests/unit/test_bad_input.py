@@ -373,13 +373,13 @@ def test_the_secret_is_not_sent_where_a_planted_file_says(address, tmp_path, mon
     (tmp_path / "auth").write_text("baton:hush")
     monkeypatch.setattr(embedded, "_is_held", lambda _: True)
     monkeypatch.setattr(embedded, "is_up", lambda _: pytest.fail("it was asked"))
-    monkeypatch.setattr(embedded, "_is_claimed", lambda _: True)
+    monkeypatch.setattr(embedded, "is_claimed", lambda _: True)
     (tmp_path / "up.json").write_text(json.dumps({"pid": 1, "prefect": address}))
     held = {"pid": 1, "command": "run", "since": "2026-01-01T00:00:00Z", "prefect": address}
     (tmp_path / "holder.json").write_text(json.dumps(held))
     assert holder.held_by(home).prefect == address
     assert embedded.found(home) is None
-    assert embedded._passing(home) is None
+    assert embedded.passing(home) is None
 
 
 JOURNAL = (

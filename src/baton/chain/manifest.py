@@ -224,6 +224,12 @@ class Deployment(_Strict):
         return self
 
     @property
+    def automations(self) -> list[str]:
+        """Names of the automations that Prefect makes of its triggers."""
+        every = enumerate(self.triggers, start=1)
+        return [one.name or f"{self.name}__automation_{place}" for place, one in every]
+
+    @property
     def awaited(self) -> tuple[EventName, ...]:
         """Events that say that its stage has made something new."""
         return tuple(one for one in NEW if EMITTED_BY.get(one) == self.flow_name)
@@ -367,6 +373,11 @@ class Manifest(_Strict):
             if deployment.parameters.get("problem") == problem:
                 return deployment
         return None
+
+    @property
+    def automations(self) -> list[str]:
+        """Names of the automations that are made of its triggers."""
+        return [name for one in self.deployments for name in one.automations]
 
     def stages(
         self, first: Stage = Stage.GENERATE, labels: Mapping[str, str] = PLAIN

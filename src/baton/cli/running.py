@@ -15,7 +15,7 @@ from baton.chain import outcome, periods, records, stored
 from baton.chain.events import DatasetReady, Stage, registered_name
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
-from baton.chain.runs import Begun, ChainRun
+from baton.chain.runs import Begun
 from baton.cli import show
 from baton.cli.answers import Answers, Wish
 from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json

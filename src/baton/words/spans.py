@@ -18,7 +18,11 @@ UNITS = {
 }
 """What a span is counted in, the shortest first."""
 
-_WRITTEN = re.compile(rf"\s*(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({'|'.join(UNITS)})s?\s*")
+SHORT = {"s": "second", "min": "minute", "h": "hour", "d": "day", "w": "week"}
+"""Units as they are abbreviated."""
+
+_UNIT = "|".join([*UNITS, *SHORT])
+_WRITTEN = re.compile(rf"\s*(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})s?\s*")
 _LONGEST = timedelta(days=3650)
 
 
@@ -40,12 +44,14 @@ def span(written: Any) -> timedelta:
     >>> span("26 hours"), span("1.5 days"), span(90)
     (datetime.timedelta(days=1, seconds=7200), datetime.timedelta(days=1, seconds=43200), \
 datetime.timedelta(seconds=90))
+    >>> span("30d") == span("30 days"), span("90min") == span("1.5 h")
+    (True, True)
     """
     if isinstance(written, timedelta):
         return written
     is_number = isinstance(written, int | float) and not isinstance(written, bool)
     found = _WRITTEN.fullmatch(f"{written} seconds" if is_number else str(written))
-    length = float(found[1]) * UNITS[found[2]] if found else timedelta(0)
+    length = float(found[1]) * UNITS[SHORT.get(found[2], found[2])] if found else timedelta(0)
     if not timedelta(0) < length <= _LONGEST:
         units = ", ".join(f"{unit}s" for unit in UNITS)
         raise ValueError(f"a span of time is a number of {units}, such as 26 hours; got {written}")
