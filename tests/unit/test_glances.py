@@ -14,8 +14,8 @@ from baton.chain import glance, runs
 from baton.chain.events import Stage
 from baton.chain.glance import Awaited
 from baton.cli import show
-from tasks.platform.server import Server
 from tasks.platform import api
+from tasks.platform.server import Server
 from tests.unit.test_runs import CHAIN, FLOWS, REFUSED, RUNS, SEARCHED
 
 NOW = datetime(2026, 11, 24, 11, tzinfo=UTC)

@@ -11,8 +11,8 @@ from baton.chain.events import Stage
 from baton.chain.log_lines import Level, Source
 from baton.chain.runs import Begun
 from baton.cli.reading import Log
-from tasks.platform.server import Server
 from tasks.platform import api
+from tasks.platform.server import Server
 
 CHAIN = "0123456789ab"
 NOW = datetime(2026, 11, 24, 11, tzinfo=UTC)

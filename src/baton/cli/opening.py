@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-import webbrowser
-from pathlib import Path
+from contextlib import suppress
 
 from baton.atomic import write_bytes
 from baton.cli.app import OUT, app
+from baton.cli.browser import open_page
 from baton.cli.connection import access_to
 from baton.errors import InputError
 from baton.settings import settings
@@ -107,11 +107,7 @@ def _opened(address: str) -> bool:
     place = settings().home / "open.html"
     with private():
         write_bytes(place, _PAGE.format(html.escape(address)).encode())
-    return _is_open(place)
-
-
-def _is_open(place: Path) -> bool:
-    try:
-        return webbrowser.open(place.as_uri())
-    except webbrowser.Error:
-        return False
+    with suppress(InputError):  # there is none
+        open_page(place)
+        return True
+    return False

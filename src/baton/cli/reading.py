@@ -21,9 +21,9 @@ from baton.cli.app import ERR, OUT, app
 from baton.cli.connection import Reached, connected, is_there, noticed, place_looked_in
 from baton.cli.following import Patience, exit_code_of, watch
 from baton.cli.interrupts import unless_interrupted
-from tasks.platform.server import Server
 from baton.errors import InputError
 from tasks.platform.places import MANIFEST
+from tasks.platform.server import Server
 
 _HELD = timedelta(seconds=3)
 """How long a new line is held back: a run sends what it says every two seconds."""
