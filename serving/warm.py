@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -254,15 +255,19 @@ def _import(name: str) -> None:
 
 
 def sources() -> float:
-    """Time of the latest change among the chain's own source files."""
+    """Time of the latest change among the chain's own source files, and of what is installed.
+
+    A package that brings a problem or a model may be found only by a process that starts later.
+    """
     beside = [Path(__file__).parents[1] / room for room in ("serving", "flows", "tasks")]
     folders = [*beside, Path(sys.modules["baton"].__path__[0])]
     files = [path for folder in folders for path in folder.rglob("*.py")]
-    return max(_changed(path) for path in files)
+    installed = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+    return max(_changed(path) for path in [*files, *installed])
 
 
 def _changed(path: Path) -> float:
-    """Time of a file's latest change; an editor's lock file may be gone or point nowhere."""
+    """Time of a path's latest change; an editor's lock file may be gone or point nowhere."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -62,7 +62,7 @@ class CandidatePlan(Plan):
             seed=self.data.seed,
             family=self.candidate.family,
             params=self.candidate.params,
-            code=fingerprint(__name__),
+            code=fingerprint(__name__, *models.code_of(self.candidate.family)),
         )
 
     @property
@@ -122,8 +122,13 @@ class ComparisonPlan(Comparison):
             seed=data.seed,
             candidates=[[one.name, one.family, one.params] for one in self.candidates],
             minutes=self.minutes,
-            code=fingerprint(__name__),
+            code=fingerprint(__name__, *self._code),
         )
+
+    @property
+    def _code(self) -> set[str]:
+        """Modules of other packages that bring a candidate's family."""
+        return models.code_of(*(one.family for one in self.candidates))
 
     @property
     def is_done(self) -> bool:

@@ -49,7 +49,7 @@ class DatasetPlan(Plan):
     @property
     def code(self) -> str:
         """Fingerprint of what makes the tables."""
-        return fingerprint(__name__, type(self.problem).__module__)
+        return fingerprint(__name__, *problems.code_of(self.problem))
 
     @property
     def folder(self) -> str:

@@ -38,7 +38,7 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
 from tasks.rows import features_of, read_bonds, read_rows, read_training_rows, read_weights
-from tasks.training import recipe_of
+from tasks.training import code_of, recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class EvaluationPlan(Plan):
     @property
     def code(self) -> str:
         """Fingerprint of what makes the tables."""
-        return fingerprint(__name__)
+        return fingerprint(__name__, *code_of(self.trained.data))
 
     @property
     def folder(self) -> str:

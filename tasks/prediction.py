@@ -69,8 +69,13 @@ class PredictionPlan(Plan):
             model=self.reference.digest,
             parameters=self.params.model_dump(mode="json"),
             source=self.source,
-            code=fingerprint(__name__, type(self.problem).__module__),
+            code=fingerprint(__name__, *self._code),
         )
+
+    @property
+    def _code(self) -> set[str]:
+        """Modules that the problem is made of, and those of other packages that answer."""
+        return problems.code_of(self.problem) | models.code_of(*self.model.families)
 
     @property
     def is_done(self) -> bool:

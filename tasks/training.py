@@ -64,7 +64,7 @@ class TrainingPlan(Plan):
             "comparison": self.comparison.folder if self.comparison else None,
             "study": data.study.digest if data.study else None,
             "is_on_cluster": data.options.engine is Engine.DASK,
-            "code": fingerprint(__name__),
+            "code": fingerprint(__name__, *code_of(data)),
         }
         return digest_of(decides)[:32]
 
@@ -112,6 +112,12 @@ def recipe_of(data: DatasetReady, name: str) -> models.Recipe:
         metric=data.options.metric,
         positive=data.positive,
     )
+
+
+def code_of(data: DatasetReady) -> set[str]:
+    """Modules of other packages whose families a chain's model may be of, for a fingerprint."""
+    asked = {data.options.model or models.DEFAULT, *data.options.compare}
+    return models.code_of(*asked)
 
 
 def wanted_of(data: DatasetReady) -> models.Wanted:

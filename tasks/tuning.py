@@ -34,7 +34,7 @@ from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.stage import exclusive
 from tasks.rows import facts_of, read_training_rows
-from tasks.training import recipe_of
+from tasks.training import code_of, recipe_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class SearchPlan(Plan):
             study=self.search.name,
             n_trials=self.search.n_trials,
             minutes=self.data.options.minutes,
-            code=fingerprint(__name__),
+            code=fingerprint(__name__, *code_of(self.data)),
         )
 
     @property
@@ -99,7 +99,7 @@ def plan_search(data: DatasetReady) -> SearchPlan:
     options, goal = data.options, facts_of(data)["goal"]
     names = options.compare or (options.model or models.DEFAULT,)
     fields = [_field(data, name, goal) for name in names]
-    asked = {"positive": data.positive, "stops_by": options.metric}
+    asked = {"positive": data.positive, "stops_by": options.metric, "package": package_of(data)}
     search = tuning.Search(
         problem=data.problem,
         family="+".join(names),
@@ -116,6 +116,12 @@ def plan_search(data: DatasetReady) -> SearchPlan:
     at_once = min(at_once, options.most_trials)
     began = {one.name: one.given for one in fields}
     return SearchPlan(data, search, at_once=at_once, began=began)
+
+
+def package_of(data: DatasetReady) -> str | None:
+    """Fingerprint of what other packages bring to a search: a study goes on with no other."""
+    brought = code_of(data)
+    return fingerprint(*brought) if brought else None
 
 
 @dataclass(frozen=True)

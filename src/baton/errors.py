@@ -24,7 +24,7 @@ class InputError(ValueError):
         super().__init__(_CONTROL.sub(" ", str(said)))
 
 
-def import_fault(error: Exception) -> str:
+def import_fault(error: BaseException) -> str:
     """Say in one line why a module cannot be imported; what to install, if a package is missing.
 
     Examples

@@ -29,6 +29,7 @@ _SILENT = (
     "baton.identity",
     "baton.internals",
     "baton.lineage",
+    "baton.plugins",
     "baton.settings",
     "tasks.platform",
 )
@@ -107,7 +108,7 @@ def _is_in(name: str, rooms: tuple[str, ...]) -> bool:
 def _read(name: str) -> _Source:
     top = name.partition(".")[0]
     if top not in _OURS:
-        return _read_package(top)
+        return _read_package(_root(name))
     path = _file(name)
     if path is None:
         raise ModuleNotFoundError(f"there is no module {name}")
@@ -125,12 +126,24 @@ def _read(name: str) -> _Source:
     )
 
 
-def _read_package(top: str) -> _Source:
-    """All files of another package, or its one file; its version, where it is installed."""
-    spec = find_spec(top)
+def _root(name: str) -> str:
+    """Package that a module of others lies in: below folders that several packages share."""
+    parts = name.split(".")
+    for place in range(1, len(parts) + 1):
+        root = ".".join(parts[:place])
+        spec = find_spec(root)
+        if spec is not None and spec.origin is not None:
+            return root
+    raise ModuleNotFoundError(f"there is no module {name}")
+
+
+@cache
+def _read_package(root: str) -> _Source:
+    """All files of another package, or its one file."""
+    spec = find_spec(root)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"there is no module {top}")
-    origin = Path(spec.origin)
+        raise ModuleNotFoundError(f"there is no module {root}")
+    origin, top = Path(spec.origin), root.partition(".")[0]
     files = sorted(origin.parent.rglob("*")) if origin.name == "__init__.py" else [origin]
     content = hashlib.sha256()
     imported: set[str] = set()

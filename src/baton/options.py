@@ -65,8 +65,8 @@ def _refuse_misspelt(options: Options) -> None:
     """
     if not options.model_params:  # what is known of all families takes all their libraries
         return
-    names = [options.model] if options.model else list(models.FAMILIES)
-    able = [(models.family(name), kind) for name in names for kind in models.family(name).kinds]
+    asked = [models.family(options.model)] if options.model else models.loaded()[0].values()
+    able = [(family, kind) for family in asked for kind in family.kinds]
     known = {one for family, kind in able for one in known_parameters(family, kind)}
     for given in options.model_params:
         if given not in known:

@@ -540,15 +540,15 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
             data_path=str(path),
             signature=signature_of(fitted, example),
             input_example=serving_example(example),
-            pip_requirements=[f"{name}=={version(name)}" for name in _required(fitted)],
+            pip_requirements=_required(fitted),
         )
 
 
 def _required(fitted: models.FittedModel) -> list[str]:
-    """Distributions that answering takes; an extra's only where it is used."""
-    members = fitted.members if isinstance(fitted, models.Ensemble) else (fitted,)
-    extra = {one.family for one in members} & set(_EXTRAS)
-    return [*_REQUIREMENTS, *sorted(extra)]
+    """Distributions that answering takes; an extra's, or a plug-in's, only where it is used."""
+    names = [*_REQUIREMENTS, *sorted(set(fitted.families) & set(_EXTRAS))]
+    brought = filter(None, map(models.package_of, fitted.families))
+    return [f"{name}=={of}" for name, of in [*((one, version(one)) for one in names), *brought]]
 
 
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 import baton
 import tasks
 from baton import fingerprint as fingerprints
-from baton import problems, tuning
+from baton import plugins, problems, tuning
 from baton.chain.events import DatasetReady, ModelTrained, TableRef
 from baton.fingerprint import fingerprint
 from baton.models import FittedModel
@@ -23,7 +23,8 @@ from tasks.evaluation import EvaluationPlan
 from tasks.prediction import PredictionPlan
 from tasks.reporting import ReportPlan
 from tasks.training import TrainingPlan
-from tasks.tuning import SearchPlan
+from tasks.tuning import SearchPlan, package_of
+from tests.packages import lay
 from tests.unit.test_contracts import READY
 
 DATA = DatasetReady.model_validate(READY)
@@ -33,14 +34,17 @@ TRAINED = ModelTrained.model_validate(
 )
 
 
-def all_keys():
+def all_keys(**options):
     """Key of every stage's results, for one and the same chain."""
+    data = DATA.model_copy(update={"options": DATA.options.model_copy(update=options)})
+    trained = TRAINED.model_copy(update={"data": data})
+    name = data.options.model or "xgboost"
     iris = problems.get("iris")
     params = problems.parse(iris, {})
     search = tuning.Search(
         problem="iris",
-        family="xgboost",
-        kind=DATA.kind,
+        family=name,
+        kind=data.kind,
         metric="accuracy",
         space={},
         data="d" * 64,
@@ -48,17 +52,17 @@ def all_keys():
         n_trials=3,
         start={},
     )
-    evaluation = EvaluationPlan(TRAINED)
-    model = FittedModel("xgboost", DATA.kind, "species", None, (), None, {})
+    evaluation = EvaluationPlan(trained)
+    model = FittedModel(name, data.kind, "species", None, (), None, {})
     return {
         "data": DatasetPlan(iris, params, Options(), "c" * 12, "s").folder,
-        "warnings": ChecksPlan(DATA).folder,
-        "comparison": ComparisonPlan(DATA).folder,
-        "model": TrainingPlan(DATA).version_key,
-        "study": SearchPlan(DATA, search, 1).folder,
+        "warnings": ChecksPlan(data).folder,
+        "comparison": ComparisonPlan(data).folder,
+        "model": TrainingPlan(data).version_key,
+        "study": SearchPlan(data, search, 1).folder,
         "evaluation": evaluation.folder,
         "report": ReportPlan(evaluation).folder,
-        "prediction": PredictionPlan(iris, params, "c" * 12, TRAINED.model, model, "s").folder,
+        "prediction": PredictionPlan(iris, params, "c" * 12, trained.model, model, "s").folder,
     }
 
 
@@ -254,3 +258,74 @@ def test_a_problem_in_one_file_counts_with_that_file(tmp_path, monkeypatch):
     file.write_text("n = 2\n")
     _forget()
     assert before != fingerprint("moons_in_a_file")
+
+
+@pytest.fixture
+def near(tmp_path, monkeypatch):
+    """Folder of an installed package that brings a family."""
+    monkeypatch.syspath_prepend(tmp_path)
+    lay(tmp_path, "near-rows", models={"near": "near_rows.inside:family"})
+    (tmp_path / "near_rows/inside.py").write_text("from near_rows import family\n")
+    plugins.clear()
+    yield tmp_path / "near_rows"
+    monkeypatch.undo()
+    plugins.clear()
+    _forget()
+
+
+@pytest.mark.parametrize(
+    ("asked", "keys"),
+    [
+        ({"model": "near"}, FITTED - {"comparison"}),
+        ({"model": "lasso", "compare": ("near", "lasso")}, FITTED - {"prediction"}),
+    ],
+)
+def test_the_code_of_a_family_of_another_package_is_part_of_what_it_decides(near, asked, keys):
+    """All of its package: the models, what they answer, what is found of them; no tables of data.
+
+    Of a prediction it is the model's own family that counts, whatever it was compared with.
+    """
+    before, others = all_keys(**asked), all_keys()
+    (near / "__init__.py").write_text((near / "__init__.py").read_text().replace("n=3", "n=4"))
+    _forget()
+    after = all_keys(**asked)
+    assert {name for name in before if before[name] != after[name]} == keys
+    assert all_keys() == others
+    assert "near_rows" not in sys.modules
+
+
+def test_a_study_goes_on_with_no_other_code_of_a_package(near):
+    """What its trials have in common holds the fingerprint of the package."""
+    found = set()
+    for text in ("a = 1\n", "a = 2\n"):
+        (near / "inside.py").write_text(text)
+        _forget()
+        found.add(package_of(DATA.model_copy(update={"options": Options(model="near")})))
+    assert len(found) == 2
+    assert package_of(DATA) is None
+
+
+def test_a_package_below_a_folder_that_several_share_counts_alone(tmp_path, monkeypatch):
+    """A namespace is nobody's; what lies beside a package in it decides nothing."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mine", "theirs"):
+        (tmp_path / "shared_of_many" / name).mkdir(parents=True)
+        (tmp_path / "shared_of_many" / name / "__init__.py").write_text("n = 1\n")
+    found = []
+    for name in ("mine", "theirs", "mine"):
+        (tmp_path / "shared_of_many" / name / "__init__.py").write_text(f"n = {len(found) + 2}\n")
+        _forget()
+        found.append(fingerprint("shared_of_many.mine"))
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_problem_made_of_another_packages_class_counts_with_both(tmp_path, monkeypatch):
+    """An object of Baton's own class, set up elsewhere, is what that package makes it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "from baton.problems.iris import Iris\nproblem = Iris()\nproblem.name = 'lilies'\n"
+    lay(tmp_path, "lily-fields", code, problems={"lilies": "lily_fields:problem"})
+    plugins.clear()
+    found = problems.code_of(problems.get("lilies"))
+    monkeypatch.undo()
+    plugins.clear()
+    assert found == {"lily_fields", "baton.problems.iris"}

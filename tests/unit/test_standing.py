@@ -4,14 +4,14 @@ import errno
 import json
 import os
 import re
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from io import StringIO
 
 import filelock
 import pytest
 from rich.console import Console
 
-from baton import problems
+from baton import plugins, problems
 from baton.cli import show
 from baton.errors import InputError
 from baton.settings import Settings
@@ -78,12 +78,13 @@ def test_a_record_that_is_none_is_nobody(home):
 @pytest.fixture
 def broken(monkeypatch):
     """A package among the others whose problem cannot be imported."""
-    point = EntryPoint("moons", "no_such_module:problem", problems.ENTRY_POINTS)
-    found = [*entry_points(group=problems.ENTRY_POINTS), point]
-    monkeypatch.setattr(problems, "entry_points", lambda group: found)
-    problems._entry_points.cache_clear()
+    point = EntryPoint("moons", "no_such_module:problem", problems.PLUG_INS.group)
+    others = [one for one in entry_points(group=point.group) if one.name != point.name]
+    found = EntryPoints([*others, point])
+    monkeypatch.setattr(plugins, "entry_points", lambda: found)
+    plugins.clear()
     yield
-    problems._entry_points.cache_clear()
+    plugins.clear()
 
 
 def test_a_plug_in_that_cannot_be_imported_is_named_and_left_out(broken):

@@ -1,4 +1,4 @@
-"""The process that stands for a warm run."""
+"""The process that stands for a warm run, and when the one that forks it is out of date."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ import pytest
 
 from baton.chain.recovery import TEMPORARY
 from baton.settings import settings
-from serving import warm_client
+from serving import warm, warm_client
 from tasks.platform.stage import is_alive, run_lock
 
 
@@ -87,3 +87,16 @@ def test_a_cold_run_that_fails_where_the_server_is_away_is_not_charged_with_it(t
     ]
     assert [run.wait(60) for run in runs] == [TEMPORARY, 1]
     server.shutdown()
+
+
+def test_a_package_that_is_installed_makes_a_new_template(tmp_path, monkeypatch):
+    """Its problem or model would not be found by a process that started before."""
+    installed = tmp_path / "site"
+    installed.mkdir()
+    os.utime(installed, (0, 0))
+    monkeypatch.setattr(warm.sysconfig, "get_path", lambda _: str(installed))
+    before = warm.sources()
+    os.utime(installed, (before, before))
+    assert warm.sources() == before
+    (installed / "near_rows-1.0.dist-info").mkdir()
+    assert warm.sources() > before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from baton import problems
+from baton import models, problems
 from baton.terms import Options
 from baton.words.spans import brief
 from baton.words.text import counted, elide, number
@@ -299,7 +299,7 @@ def _say(console: Console, name: str, text: str) -> None:
 
 
 def problem_list(console: Console) -> None:
-    """Print the registered problems."""
+    """Print the registered problems, and the families of models that each may be learnt by."""
     table = Table()
     table.add_column("problem")
     table.add_column("what it is")
@@ -307,9 +307,21 @@ def problem_list(console: Console) -> None:
     for name, problem in found.items():
         table.add_row(name, problem.summary)
     console.print(table)
-    for said in refused:
+    families, left_out = models.loaded()
+    _say_families(console, families)
+    for said in [*refused, *left_out]:
         console.print(f"left out: {said}", style="yellow", markup=False, soft_wrap=True)
     console.print("`baton problems NAME` lists the parameters of one.", highlight=False)
+
+
+def _say_families(console: Console, names: Iterable[str]) -> None:
+    """Say by which names a model is asked for, and which package brings it, if Baton does not."""
+    told = [
+        f"{name} (of {' '.join(package)})" if (package := models.package_of(name)) else name
+        for name in sorted(names)
+    ]
+    said = f"models, for -p model=NAME: {', '.join(told)}"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def problem_details(console: Console, name: str) -> None:
@@ -323,6 +335,7 @@ def problem_details(console: Console, name: str) -> None:
         default = "(required)" if info.is_required() else _default(info.default)
         table.add_row(f"-p {key}=", escape(default), info.description or "")
     console.print(table)
+    _say_families(console, models.names())
 
 
 def _default(value: Any) -> str:

@@ -1,8 +1,9 @@
 """Models: fitting, predicting, and their files.
 
 Every family of models is a :class:`Family`. A :class:`Recipe` says what is to be learnt, and
-:class:`FittedModel` joins what was fitted with the encoder and the class labels. A new family is
-one module here and one line in ``registry``. Metrics and explanations have modules of their own.
+:class:`FittedModel` joins what was fitted with the encoder and the class labels. A family of
+Baton's is one module here and one line in ``registry``, one of another package an entry point.
+Metrics and explanations have modules of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from baton.models.fitted import FittedModel, fit
 from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.mixing import Mixing
 from baton.models.recipe import Recipe
-from baton.models.registry import DEFAULT, FAMILIES, family
+from baton.models.registry import (
+    DEFAULT,
+    FAMILIES,
+    code_of,
+    family,
+    loaded,
+    names,
+    package_of,
+)
 
 __all__ = [
     "DEFAULT",
@@ -34,12 +43,16 @@ __all__ = [
     "Wanted",
     "bytes_of",
     "check_file",
+    "code_of",
     "family",
     "finish",
     "fit",
     "fit_blend",
     "known",
     "load",
+    "loaded",
+    "names",
+    "package_of",
     "refitter",
     "settings_of",
 ]

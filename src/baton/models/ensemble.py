@@ -21,6 +21,7 @@ from baton.models.fitted import load as load_member
 from baton.models.interface import Explain
 from baton.models.mixing import Mixing, mixed
 from baton.models.recipe import Recipe
+from baton.models.registry import ENSEMBLE
 from baton.terms import Kind
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 CARD = "ensemble.json"
 """File by which a folder is known to hold an ensemble."""
-
-_FAMILY = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,11 @@ class Ensemble(FittedModel):
     members: tuple[FittedModel, ...] = ()
     weights: tuple[float, ...] = ()
     mixing: Mixing = Mixing.NUMBERS
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those of its members."""
+        return tuple(sorted({one.family for one in self.members}))
 
     @property
     def explain(self) -> Explain:
@@ -150,7 +154,7 @@ def _joined(
 ) -> Ensemble:
     first = members[0]
     return Ensemble(
-        family=_FAMILY,
+        family=ENSEMBLE,
         kind=first.kind,
         target=first.target,
         encoder=first.encoder,
@@ -205,7 +209,7 @@ def settings_of(folder: Path) -> tuple[str, dict[str, Any]]:
         If the folder holds no ensemble of Baton's.
     """
     card = _card_in(folder)
-    return _FAMILY, _params(card.names, card.weights, card.mixing)
+    return ENSEMBLE, _params(card.names, card.weights, card.mixing)
 
 
 def _card_in(folder: Path) -> _Card:

@@ -26,7 +26,7 @@ from baton.models.checks import check, refusals
 from baton.models.deciding import AS_IT_IS, Deciding
 from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.recipe import Recipe
-from baton.models.registry import family
+from baton.models.registry import family, names, package_of
 from baton.terms import Kind, visible
 from baton.weights import weights_of
 from baton.words import display
@@ -70,6 +70,11 @@ class FittedModel:
             "hyperparameters": display.settings(self.params),
         }
         return display.card(f"{self.family}, fitted", facts)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families that answer."""
+        return (self.family,)
 
     @property
     def explain(self) -> Explain:
@@ -128,6 +133,8 @@ class FittedModel:
             "encoder": self.encoder.model_dump(mode="json"),
             "deciding": self.deciding.model_dump(mode="json", exclude_none=True),
         }
+        if package := package_of(self.family):
+            card["package"] = " ".join(package)
         (folder / _CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), "utf-8")
 
 
@@ -282,6 +289,8 @@ class _Card(BaseModel):
     """What is written of a model beside its estimator."""
 
     family: str
+    package: str = ""
+    """That brought the family, and its version; empty for Baton's own."""
     kind: Kind
     target: str
     classes: tuple[bool | int | float | str, ...]
@@ -291,6 +300,11 @@ class _Card(BaseModel):
     deciding: Deciding = AS_IT_IS
 
     def model_in(self, folder: Path) -> FittedModel:
+        if self.package and self.family not in names():
+            raise InputError(
+                f"this model is a {self.family} of the package {self.package}, which is not"
+                " installed here: install it where the model is loaded"
+            )
         is_one_hot = self.encoder.get("encoding") == Encoding.ONE_HOT
         return FittedModel(
             family=self.family,

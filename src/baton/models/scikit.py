@@ -31,6 +31,9 @@ class Scikit(Family, ABC):
     """Base of the families whose estimators are scikit-learn's."""
 
     explain = Explain.TREE
+    trusted: tuple[str, ...] = ()
+    """Full names of the types in its files that skops does not know, such as
+    ``package.module.Class``: of what reads a file, these are all that it may build."""
 
     @abstractmethod
     def estimator(self, kind: Kind) -> Any:
@@ -62,7 +65,7 @@ class Scikit(Family, ABC):
 
     def load(self, folder: Path, kind: Kind) -> Any:  # noqa: ARG002
         """Read a skops file."""
-        return skops_files.load(folder)
+        return skops_files.load(folder, self.trusted)
 
 
 def in_one_thread(estimator: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _FILE = "model.skops"
@@ -53,8 +54,15 @@ def save(estimator: Any, folder: Path) -> None:
     (folder / _FILE).write_bytes(_canonical(dumps(estimator)))
 
 
-def load(folder: Path) -> Any:
-    """Read what `save` wrote; no type that is not known here is ever built.
+def load(folder: Path, trusted: Iterable[str] = ()) -> Any:
+    """Read what `save` wrote; no type that is not known here, or named, is ever built.
+
+    Parameters
+    ----------
+    folder : Path
+    trusted : iterable of str
+        Full names of further types, as the family names them that reads the file. Nothing in the
+        file adds to them.
 
     Raises
     ------
@@ -65,10 +73,11 @@ def load(folder: Path) -> Any:
 
     try:
         content = (folder / _FILE).read_bytes()
-        foreign = set(get_untrusted_types(data=content)) - set(_TRUSTED)
+        known = {*_TRUSTED, *trusted}
+        foreign = set(get_untrusted_types(data=content)) - known
         if foreign:
             raise InputError(f"model in {folder} holds what is not a model: {sorted(foreign)}")
-        return loads(content, trusted=list(_TRUSTED))
+        return loads(content, trusted=sorted(known))
     except _BROKEN as error:
         if isinstance(error, InputError):
             raise

@@ -6,13 +6,12 @@ A package adds a problem by an entry point in the group ``baton.problems`` that 
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from baton.errors import InputError, import_fault
+from baton.errors import InputError
+from baton.plugins import PlugIns
 from baton.problems.base import Goal, Params, Problem, SourcedProblem
 from baton.terms import GROUP, ROW, SPLIT, TIME, Kind, Options, Split
 from baton.words.text import did_you_mean
@@ -28,6 +27,7 @@ __all__ = [
     "Problem",
     "SourcedProblem",
     "Split",
+    "code_of",
     "get",
     "loaded",
     "names",
@@ -35,17 +35,12 @@ __all__ = [
     "partial",
 ]
 
-ENTRY_POINTS = "baton.problems"
-
-
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+PLUG_INS = PlugIns("baton.problems", "problem")
 
 
 def names() -> list[str]:
     """Names of all registered problems, sorted."""
-    return sorted(_entry_points())
+    return PLUG_INS.names
 
 
 def get(name: str) -> Problem[Any]:
@@ -54,25 +49,28 @@ def get(name: str) -> Problem[Any]:
     Raises
     ------
     InputError
-        If no such problem is registered, or the package that brings it cannot be imported.
+        If no such problem is registered, or the package that brings it cannot be imported or
+        brings something else.
     """
-    point = _entry_points().get(name)
-    if point is None:
-        hint = did_you_mean(name, names())
-        raise InputError(f"unknown problem {name!r}; {hint}registered: {', '.join(names())}")
-    try:
-        problem: Problem[Any] = point.load()
-    except Exception as error:
-        package = f" of package {point.dist.name}" if point.dist else ""
-        raise InputError(
-            f"problem {name!r}{package} cannot be imported: {import_fault(error)}"
-        ) from error
+    problem: Problem[Any] = PLUG_INS.load(name, Problem)
+    for one in ("name", "summary", "params"):
+        if not hasattr(problem, one):
+            raise InputError(f"problem {name!r} of {PLUG_INS.module(name)} has no {one!r}")
+    if problem.name != name:
+        called = f"calls itself {problem.name!r}; both have to be one"
+        raise InputError(f"problem {name!r} of {PLUG_INS.module(name)} {called}")
     return problem
+
+
+def code_of(problem: Problem[Any]) -> set[str]:
+    """Modules that a problem is made of, for a fingerprint: its class's and what registers it."""
+    registered = PLUG_INS.module(problem.name)
+    return {type(problem).__module__, *([registered] if registered else [])}
 
 
 def loaded() -> tuple[dict[str, Problem[Any]], list[str]]:
     """Problems that can be imported, by name, and what is to be said of the others."""
-    found, refused = {}, []
+    found, refused = {}, PLUG_INS.refused
     for name in names():
         try:
             found[name] = get(name)

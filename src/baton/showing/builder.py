@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from baton import selection, tuning
+from baton import models, selection, tuning
 from baton.evaluation import metrics
 from baton.lineage import lineage_of
 from baton.showing import report
@@ -72,8 +72,13 @@ def _report(
         sources=_sources(findings, gallery),
         leaderboard=_leaderboard(findings, gallery),
         explanations=explanations,
-        environment=report.environment(),
+        environment=report.environment(_brought(findings)),
     )
+
+
+def _brought(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Packages that bring the model's families, where Baton does not."""
+    yield from filter(None, map(models.package_of, findings.model.families))
 
 
 def _metrics(findings: Findings) -> tuple[report.Measured, ...]:

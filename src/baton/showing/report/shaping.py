@@ -18,7 +18,7 @@ from baton.terms import Kind
 from baton.words.text import elide, elided, number, percent, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -290,8 +290,14 @@ def _classified_rows(
     return [*found, (int(highest.argmin()), "the least certain prediction")]
 
 
-def environment() -> dict[str, str]:
-    """Versions of Python and of the libraries that decide the numbers."""
+def environment(brought: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """Versions of Python and of the libraries that decide the numbers.
+
+    Parameters
+    ----------
+    brought : iterable of (str, str)
+        Name and version of packages that bring the model's families.
+    """
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -301,4 +307,4 @@ def environment() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    return found
+    return found | dict(brought)
