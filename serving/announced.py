@@ -78,9 +78,9 @@ def _status_of(error: InputError) -> int:
     return 503 if isinstance(error, AgainError) else 422
 
 
-def guarded(app: Starlette, token: str, port: int) -> Guard:
+def guarded(app: Starlette, token: str, port: int, names: frozenset[str] = frozenset()) -> Guard:
     """Let in by the token alone, by its own address."""
-    return Guard(app, f"baton:{token}", port, ADVICE, OPEN)
+    return Guard(app, f"baton:{token}", port, ADVICE, OPEN, names)
 
 
 def _read(content: bytes) -> Announcement:

@@ -318,15 +318,16 @@ async def _content(request: Request, most: int) -> bytes:
         raise _RefusedError(413, f"{error}; send fewer rows") from None
 
 
-def guarded(app: FastAPI, token: str, port: int) -> Guard:
+def guarded(app: FastAPI, token: str, port: int, names: frozenset[str] = frozenset()) -> Guard:
     """Let in by the token alone, by its own address."""
-    return Guard(app, f"baton:{token}", port, ADVICE, OPEN)
+    return Guard(app, f"baton:{token}", port, ADVICE, OPEN, names)
 
 
 def answer(held: Swapped, place: socket.socket) -> None:
     """Answer on this socket until the process is told to end."""
     app = application(held, settings(), promotions(settings()))
-    run(guarded(app, token_of(settings()), place.getsockname()[1]), place)
+    port = place.getsockname()[1]
+    run(guarded(app, token_of(settings()), port, settings().allowed), place)
 
 
 def main() -> None:

@@ -45,7 +45,8 @@ async def take(place: socket.socket, watching: Watching) -> None:
         What watches the folders.
     """
     port = place.getsockname()[1]
-    app = guarded(application(_there()), token_of(settings(), Address.ANNOUNCE), port)
+    token = token_of(settings(), Address.ANNOUNCE)
+    app = guarded(application(_there()), token, port, settings().allowed)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     async with asyncio.TaskGroup() as group:
         watched = group.create_task(watching())
@@ -98,7 +99,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
         watching = watching_of(manifest.read(MANIFEST), options.folder)
-        with private(), listening(options.port) as place:
+        with private(), listening(options.port, settings().announce_host) as place:
             asyncio.run(take(place, watching))
     except InputError as error:
         print(f"baton: {error}", file=sys.stderr)  # noqa: T201

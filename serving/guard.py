@@ -71,6 +71,8 @@ class Guard:
         What one who is not known is told.
     open_to_all : set of str
         Paths that say nothing but that it is there, which need no secret.
+    names : set of str
+        Further names, with their ports, that it is known by.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Guard:
     port: int
     advice: str = _ADVICE
     open_to_all: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.secret.partition(":")[2]:
@@ -108,7 +111,8 @@ class Guard:
     def _refusal(self, request: _Request) -> str:
         """Why nobody may ask so, whoever it is."""
         host, origin = request.only("host"), request.only("origin")
-        if host not in {f"{name}:{self.port}" for name in (HOST, "localhost", "[::1]")}:
+        own = {f"{name}:{self.port}" for name in (HOST, "localhost", "[::1]")}
+        if host not in own | self.names:
             return "This server has another name."
         if origin is not None and origin != f"http://{host}":
             return "Pages of other origins have no access."
@@ -121,7 +125,8 @@ class Guard:
         if request.method != "GET":
             return None
         own = f"{HOST}:{self.port}"
-        if request.only("host") != own and "text/html" in (request.only("accept") or ""):
+        is_named = request.only("host") in {own} | self.names
+        if not is_named and "text/html" in (request.only("accept") or ""):
             return 307, {"location": f"http://{own}{request.target()}"}
         if not _is_same(request.token, _derived(self.secret, _TOKEN)):
             return None

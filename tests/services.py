@@ -8,6 +8,7 @@
         found.prefect[0].end(signal.SIGKILL)
         found.prefect[0].start()                 # at the same address; waits until it answers
         subprocess.run(["baton", "run", "spheres"], env=found.environment(server=1))
+        with found.role("arriving", ANNOUNCE_TOKEN="t") as server: ...  # another of its services
 
 Addresses are those of ``BATON_TEST_POSTGRESQL``, ``BATON_TEST_MYSQL`` and ``BATON_TEST_REDIS``
 (URLs), else the standard ports of 127.0.0.1. Whatever is made is dropped in the end, also after
@@ -19,6 +20,7 @@ nothing but the places is different. This module knows no pytest: benchmarks use
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -41,6 +43,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 STANDARD = {
     "BATON_TEST_POSTGRESQL": (
@@ -212,13 +215,33 @@ def variables(service: str, values: dict[str, str]) -> dict[str, str]:
     values : dict of str to str
         What stands in ``.env``.
     """
+    given = COMPOSE["services"][service]["environment"]
+    return {name: _filled(str(value), values) for name, value in given.items()}
+
+
+def command(service: str, values: dict[str, str]) -> list[str]:
+    """Command that compose.yaml gives to a service; without one the image serves."""
+    given = COMPOSE["services"][service].get("command", ["python", "-m", "serving"])
+    return [_filled(part, values) for part in given]
+
+
+def health_check(service: str) -> list[str]:
+    """Command that says whether a service is well: its own, else the image's."""
+    own = COMPOSE["services"][service].get("healthcheck")
+    if own is not None:
+        return list(own["test"][1:])
+    (found,) = re.findall(r"^HEALTHCHECK [^\n]+\n +CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    return list(json.loads(found))
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    """Text with what stands in ``.env`` in the places of its variables."""
 
     def fill(found: re.Match[str]) -> str:
         name, kind, default = found.groups()
         return values.get(name, default) if kind == "-" else values[name]
 
-    given = COMPOSE["services"][service]["environment"]
-    return {name: _VARIABLE.sub(fill, str(value)) for name, value in given.items()}
+    return _VARIABLE.sub(fill, text)
 
 
 def declared_databases() -> list[str]:
@@ -289,7 +312,9 @@ class Server:
             time.sleep(0.2)
 
     def is_up(self) -> bool:
-        """Tell whether it answers."""
+        """Tell whether it answers; one that listens nowhere is up at once."""
+        if not self.address:
+            return True
         try:
             return httpx.get(self.address + self.health, timeout=2, verify=False).is_success
         except httpx.HTTPError:
@@ -353,11 +378,43 @@ class Team:
         own = {"PREFECT_HOME": str(self.folder / "home"), "DO_NOT_TRACK": "1"}
         return kept | own | self.told("serve", self.prefect[server]) | more
 
-    def told(self, service: str, prefect: Server) -> dict[str, str]:
+    def told(self, service: str, prefect: Server, **values: str) -> dict[str, str]:
         """What compose.yaml tells a service, with the places of this team."""
         port = prefect.address.rpartition(":")[2]
-        found = variables(service, self.values | {"PREFECT_PORT": port})
+        found = variables(service, self.values | {"PREFECT_PORT": port} | values)
         return {name: self._placed(value, prefect) for name, value in found.items()}
+
+    @contextmanager
+    def role(self, service: str, port: str = "", **values: str) -> Iterator[Server]:
+        """Another service of compose.yaml's, with its command and variables; it ends with this.
+
+        Parameters
+        ----------
+        service : str
+        port : str, optional
+            Variable of ``.env`` that says where it listens, if it does: a free one is given.
+        values : str
+            What else stands in ``.env``.
+        """
+        number = str(free_port()) if port else ""
+        given = self.values | ({port: number} if port else {}) | values
+        told = self.told(service, self.prefect[0], **given) | _of_the_image(self.folder)
+        told |= {"PREFECT_HOME": str(self.folder / service)}
+        told = {name: value.replace("0.0.0.0", "127.0.0.1") for name, value in told.items()}
+        address = f"http://127.0.0.1:{number}" if port else ""
+        parts = [one.replace("/data", f"{self.folder}/data") for one in command(service, given)]
+        found = Server(service, _module(parts), told, self.folder, address, "/health")
+        found.start(wait=bool(port))
+        try:
+            yield found
+        finally:
+            found.end()
+
+    def is_well(self, server: Server) -> bool:
+        """Tell what the health check of a service of compose.yaml says, in its environment."""
+        check = [sys.executable, *health_check(server.name)[1:]]
+        told = os.environ | server.environment
+        return subprocess.run(check, env=told, capture_output=True, check=False).returncode == 0
 
     def _placed(self, value: str, prefect: Server) -> str:
         places = {f"redis:6379/{n}": url.split("//")[1] for n, url in enumerate(self.brokers)}
@@ -405,6 +462,17 @@ def team(folder: Path, n_servers: int = 2, *, mlflow: bool = True) -> Iterator[T
         stack.callback(found.end)
         _begin(found, mlflow=mlflow)
         yield found
+
+
+def _of_the_image(folder: Path) -> dict[str, str]:
+    """Variables of Baton's that the image itself sets, with /data in a folder."""
+    found = re.findall(r"(BATON_\w+)=(\S+)", DOCKERFILE)
+    return {name: value.replace("/data", f"{folder}/data") for name, value in found}
+
+
+def _module(command: list[str]) -> list[str]:
+    """Command of the image as a module and its arguments."""
+    return command[2:] if command[:2] == ["python", "-m"] else command
 
 
 def _secrets(databases: dict[str, URL]) -> dict[str, str]:

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     serve_bytes: int = Field(
         default=16_777_216, ge=1, description="Bytes that one request to `baton serve` may hold."
     )
+    allowed_hosts: str = Field(
+        default="",
+        description="Names with their ports, separated by commas, by which `baton serve` and the"
+        " address that data is announced at may be asked beside 127.0.0.1 and localhost: those of a"
+        " cluster's services, such as `answers:8100`.",
+    )
     notify: SecretStr = Field(
         default=SecretStr(""),
         description="Where the notifications of `prefect.yaml` are sent, an address of Apprise's"
@@ -62,6 +68,11 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="Port on which `baton up` is told of data that arrived; 0 for any free one.",
+    )
+    announce_host: str = Field(
+        default="127.0.0.1",
+        description="Address that `python -m serving.arriving` listens on; another than the"
+        " loopback's only in a container, as with serve_host.",
     )
     announce_token: SecretStr = Field(
         default=SecretStr(""),
@@ -168,6 +179,11 @@ class Settings(BaseSettings):
             return home.expanduser().resolve()
         except (OSError, RuntimeError) as error:  # of a user or a link that leads nowhere
             raise ValueError(f"it is no folder ({error})") from None
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Names, with their ports, by which what listens may be asked beside its own."""
+        return frozenset(name for one in self.allowed_hosts.split(",") if (name := one.strip()))
 
     @property
     def results(self) -> Path:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from baton.settings import Settings
 from serving.guard import Guard, link, new_secret
 
 PORT = 4321
@@ -15,7 +16,7 @@ BASIC = f"Basic {base64.b64encode(SECRET.encode()).decode()}"
 PREFECT = ("sec-websocket-protocol", "prefect")
 
 
-def _ask(scope, received=()):
+def _ask(scope, received=(), names=frozenset()):
     """What comes back, and what the application was asked and given."""
     sent, seen = [], []
     waiting = list(received)
@@ -38,7 +39,7 @@ def _ask(scope, received=()):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Guard(app, SECRET, PORT)(scope, receive, send))
+    asyncio.run(Guard(app, SECRET, PORT, names=names)(scope, receive, send))
     return sent, seen
 
 
@@ -120,6 +121,17 @@ def test_another_host_is_refused_whoever_asks(host):
     assert _http(_cookie(), host=host)[0] == 403
     sent, seen = _websocket(("authorization", BASIC), host=host)
     assert (sent[0]["type"], seen) == ("websocket.close", [])
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("answers:8100", 200), (OWN, 200), ("answers:80", 403), ("answers", 403), ("evil:8100", 403)],
+)
+def test_a_name_that_it_is_told_to_have_is_its_own(host, status):
+    """BATON_ALLOWED_HOSTS: a service of a cluster, with its port, and no other."""
+    scope = _scope("http", [("host", host), ("authorization", BASIC), ("accept", "text/html")])
+    sent, _ = _ask(scope, names=Settings(allowed_hosts=" answers:8100 ,,x:1").allowed)
+    assert sent[0]["status"] == status
 
 
 def test_no_host_or_two_are_refused():
