@@ -9,8 +9,9 @@ one that is needed no more goes.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -134,6 +135,7 @@ def make_writers_wait() -> bool:
     turns one away at once, the server answers 503, and Prefect's client comes back two seconds
     later. Without: just that.
     """
+    from prefect.server.database.configurations import SQLITE_BEGIN_MODE
     from prefect.server.database.configurations import AioSqliteConfiguration as Configuration
 
     begin = Configuration.begin_transaction
@@ -145,10 +147,28 @@ def make_writers_wait() -> bool:
         with_for_update: bool = False,  # noqa: ARG001
         **options: Any,
     ) -> AbstractAsyncContextManager[Any]:
-        return begin(self, session, with_for_update=True, **options)
+        begun = begin(self, session, with_for_update=True, **options)
+        return _as_writer(begun, session, SQLITE_BEGIN_MODE)
 
     Configuration.begin_transaction = begin_as_writer  # type: ignore
     return True
+
+
+@asynccontextmanager
+async def _as_writer(
+    begun: AbstractAsyncContextManager[Any], session: Any, mode: ContextVar[Any]
+) -> AsyncIterator[Any]:
+    """Begin a transaction at once: what is read beside it meanwhile must not wait for its end.
+
+    Pausing a work queue does that, and would wait for itself.
+    """
+    async with begun as transaction:
+        await session.connection()
+        token = mode.set(None)
+        try:
+            yield transaction
+        finally:
+            mode.reset(token)
 
 
 @reach("Prefect's server finds its application otherwise: it is searched for at every action")

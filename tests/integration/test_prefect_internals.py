@@ -254,6 +254,29 @@ def test_writers_wait_for_each_other(tmp_path):
     assert asyncio.run(_two_writers(tmp_path / "x.db")) == [None, None]
 
 
+def test_what_a_writer_reads_beside_its_transaction_does_not_wait_for_its_end(tmp_path):
+    """Prefect does so where a work queue is paused: it would wait for itself, a minute long."""
+    make_writers_wait()
+    assert asyncio.run(_beside(tmp_path / "x.db")) == 0
+
+
+async def _beside(path):
+    """Rows that another session sees, while a transaction has written."""
+    configuration = AioSqliteConfiguration(f"sqlite+aiosqlite:///{path}")
+    engine = await configuration.engine()
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("create table t (n integer)"))
+    session = await configuration.session(engine)
+    async with session, configuration.begin_transaction(session):
+        await session.execute(sa.text("insert into t values (1)"))
+        other = await configuration.session(engine)
+        async with other:
+            counted = other.execute(sa.text("select count(*) from t"))
+            found = (await asyncio.wait_for(counted, 20)).scalar_one()
+    await engine.dispose()
+    return found
+
+
 def test_writers_that_cannot_be_told_to_wait_are_left_alone(tmp_path, monkeypatch, caplog):
     """A begin that takes other arguments is not replaced: the server works as Prefect's does."""
     begin = AioSqliteConfiguration.begin_transaction
