@@ -11,12 +11,14 @@ ENV UV_CACHE_DIR=/var/cache/uv \
     VIRTUAL_ENV=/opt/venv
 WORKDIR /app
 # The dependencies are a layer of their own: an edit of the source does not install them again.
+# NVIDIA's NCCL, a fifth of it, is for training on several GPUs: XGBoost does without it elsewhere.
 COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/var/cache/uv \
     pip install --no-cache-dir --constraint constraints.txt uv \
     && uv venv "$VIRTUAL_ENV" \
     && uv pip install --compile-bytecode --constraints constraints.txt \
-       --requirements pyproject.toml --extra services --extra mysql --extra notebooks
+       --requirements pyproject.toml --extra services --extra mysql --extra notebooks --extra kubernetes \
+    && uv pip uninstall nvidia-nccl-cu12
 COPY README.md LICENSE prefect.yaml ./
 COPY src src
 COPY tasks tasks
@@ -31,11 +33,17 @@ FROM python:${PYTHON}-slim-bookworm
 LABEL org.opencontainers.image.title="Baton" \
       org.opencontainers.image.description="Event-chained machine-learning pipelines on Prefect 3" \
       org.opencontainers.image.licenses="Apache-2.0"
-# MLflow looks for git to note the commit; there is none here, and it need not say so.
+# MLflow looks for git to note the commit; there is none here, and it need not say so. Prefect's
+# server writes its pages when it starts, by default among its own files, which are not its to change.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     GIT_PYTHON_REFRESH=quiet \
+    PREFECT_SERVER_UI_STATIC_DIRECTORY=/tmp/prefect-pages \
     BATON_HOME=/data
+# OpenMP: LightGBM brings no copy of its own, and without it no stage starts.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1=12.* \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home baton \
     && install --directory --owner baton --group baton /data
 COPY --from=build /opt/venv /opt/venv

@@ -45,7 +45,7 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test long services coverage lint dist sbom audit bench docs screenshots constraints clean
+.PHONY: help setup run test long services coverage lint dist sbom audit image bench docs screenshots constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -99,6 +99,12 @@ sbom: setup ## Write the bill of materials of a release, as CycloneDX, into dist
 audit: setup ## Ask whether a pinned version is known to be vulnerable
 	$(VENV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \
 		--progress-spinner off $(AUDIT)
+
+# docker, podman or what else builds a Dockerfile; buildah where there is neither engine nor daemon.
+ENGINE ?= docker
+
+image: ## Build the image baton:local with ENGINE; ENGINE=buildah needs nothing but Debian's packages
+	$(if $(filter buildah,$(ENGINE)),deploy/image/engine-free build,$(ENGINE) build --tag baton:local .)
 
 bench: setup ## Measure the chain against a plain script, and trials side by side
 	$(VENV)/bin/python benchmarks/chain.py

@@ -33,6 +33,14 @@ def tool(name: str) -> str:
     return found
 
 
+def of_the_system(name: str) -> str:
+    """Path of a tool that no package of ours brings."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"there is no {name} here")
+    return found
+
+
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*map(str, command)], check=False, cwd=cwd, capture_output=True, text=True
@@ -204,6 +212,7 @@ def test_make_alone_lists_every_target() -> None:
         "dist",
         "sbom",
         "audit",
+        "image",
         "bench",
         "docs",
         "screenshots",
@@ -299,6 +308,71 @@ def test_image_is_locked_and_not_root() -> None:
     assert user.split(":")[0] not in {"0", "root"}
     assert "HEALTHCHECK" in text
     assert "PYTHONDONTWRITEBYTECODE" not in text
+
+
+OF_THE_BASE = {"c", "m", "dl", "rt", "pthread", "resolv", "gcc_s", "stdc++", "z"}
+"""Libraries of every Debian with Python, by the names that a linker has for them."""
+
+OPTIONAL = {"tbb"}
+"""Numba's other way to run in threads, of which it has three."""
+
+
+def test_image_installs_every_library_that_wheels_want() -> None:
+    """Wheels bring most of what they are linked with; LightGBM's wants OpenMP of the system."""
+    found = [one for one in Path(sys.prefix).rglob("*.so*") if one.is_file()]
+    said = subprocess.run(
+        [of_the_system("readelf"), "--dynamic", *map(str, found)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", said.stdout))
+    assert "libgomp.so.1" in needed, "this test reads nothing"
+    of_system = needed - {one.name for one in found}
+    names = {re.sub(r"^lib|\.so.*", "", one) for one in of_system if not one.startswith("ld-")}
+    text = (ROOT / "Dockerfile").read_text()
+    (packages,) = re.findall(r"--no-install-recommends (.+) \\$", text, re.MULTILINE)
+    installed = {re.sub(r"^lib|\d+=.*", "", one) for one in packages.split()}
+    assert names - OF_THE_BASE - OPTIONAL == installed == {"gomp"}
+
+
+def test_image_leaves_out_what_no_stage_needs() -> None:
+    """XGBoost asks for NVIDIA's library of several GPUs, 470 MB, and does without it."""
+    text = (ROOT / "Dockerfile").read_text()
+    code = (
+        "import sys; sys.modules['nvidia'] = None;"
+        "import numpy as np, xgboost;"
+        "print(xgboost.XGBRegressor(n_estimators=2).fit(np.eye(4), np.arange(4)).n_features_in_)"
+    )
+    assert "uv pip uninstall nvidia-nccl-cu12" in text
+    assert run(sys.executable, "-c", code).stdout.strip() == "4"
+
+
+def test_image_is_built_by_whatever_builds() -> None:
+    """`make image` by Docker, by another, and by a script of ours where there is no engine."""
+    docker, podman, none = (
+        make("--dry-run", "image", *more).stdout.strip()
+        for more in ([], ["ENGINE=podman"], ["ENGINE=buildah"])
+    )
+    assert docker == "docker build --tag baton:local ."
+    assert podman == "podman build --tag baton:local ."
+    assert none == "deploy/image/engine-free build"
+
+
+def test_image_without_an_engine_says_what_it_wants(tmp_path: Path) -> None:
+    """To be root, and in one line; what it does then is in tests/e2e/test_image.py."""
+    script = ROOT / "deploy/image/engine-free"
+    passes("bash", "-n", script)
+    assert os.access(script, os.X_OK)
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    said = subprocess.run(
+        [script, "build"], env=environment, check=False, capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "root alone may" in said.stderr
+    assert len(said.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -533,6 +607,23 @@ def test_deploy_follows_the_tests_and_needs_a_target() -> None:
     script = job["steps"][-1]["run"]
     order = ["work-pool create", "--no-prompt deploy --all", "baton prune"]
     assert sorted(order, key=script.index) == order
+
+
+@pytest.mark.parametrize("mlflow", ["", "http://mlflow:5000"])
+def test_deploy_names_its_image_in_the_pools_template(mlflow: str) -> None:
+    """The workflow's jq, as it stands: the image is the push's, MLflow the worker's or another."""
+    script = workflow("deploy.yaml")["jobs"]["deploy"]["steps"][-1]["run"]
+    ((program, file),) = re.findall(r"jq .*?'(.+?)' (\S+\.json) >", script, re.DOTALL)
+    told = ["--arg", "image", "ghcr.io/a/b:1", "--arg", "mlflow", mlflow]
+    made = run(of_the_system("jq"), *told, program, file)
+    assert made.returncode == 0, made.stderr
+    before = json.loads((ROOT / file).read_text())["variables"]["properties"]
+    after = json.loads(made.stdout)["variables"]["properties"]
+    assert after["image"]["default"] == "ghcr.io/a/b:1"
+    own = before["env"]["default"]["BATON_MLFLOW_TRACKING_URI"]
+    assert after["env"]["default"].pop("BATON_MLFLOW_TRACKING_URI") == (mlflow or own)
+    del after["image"], before["image"], before["env"]["default"]["BATON_MLFLOW_TRACKING_URI"]
+    assert after == before
 
 
 def test_workflow_scripts_are_bash() -> None:
