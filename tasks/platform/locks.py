@@ -45,6 +45,27 @@ def sweep(folder: Path, now: float) -> int:
     return sum(_removed(lock) for lock in locks)
 
 
+def stale(folder: Path, now: float) -> list[Path]:
+    """Lock files that :func:`sweep` would remove.
+
+    Parameters
+    ----------
+    folder : Path
+    now : float
+        Seconds since 1970.
+    """
+    found = _older(folder, {".lock", ".start"}, now - AGE_SECONDS)
+    return sorted(lock for lock in found if not _is_held(lock))
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
 def _older(folder: Path, suffixes: set[str], least: float) -> Iterator[Path]:
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):

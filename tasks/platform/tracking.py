@@ -6,6 +6,7 @@ mlflow is imported inside the functions: it takes longer to import than most sta
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -51,6 +52,9 @@ _PAGE_TAG = "baton.page"
 
 _FILES_TAG = "baton.files"
 """Of a model version or a run: digest of the files that were logged."""
+
+_GONE_TAG = "baton.gone"
+"""Of a run whose version is being deleted."""
 
 CHAMPION = "champion"
 """Alias of the version that answers."""
@@ -222,6 +226,170 @@ def _registered(found: Any) -> Iterator[Registered]:
             champion=int(champion) if champion else None,
             updated=datetime.fromtimestamp(found.last_updated_timestamp / 1000, UTC),
         )
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model, as one that may be removed."""
+
+    name: str
+    """Of the registered model."""
+    number: int
+    problem: str
+    run_id: str
+    aliases: tuple[str, ...]
+    """That it carries, whoever gave them."""
+    is_newest: bool
+    """Whether it is the last one: what answers where there is no champion."""
+    made: datetime
+
+
+def versions() -> list[Version]:
+    """Every version of Baton's registered models; none where nothing ever was registered.
+
+    Raises
+    ------
+    ConnectionError
+        If MLflow cannot be asked.
+    """
+    if not is_store_ready() and not (settings().mlflow / "mlflow.db").exists():
+        return []
+    ensure_store()
+    client, token = _client(), None
+    found: list[Version] = []
+    with _reached():
+        while True:
+            page = client.search_registered_models("name LIKE 'baton-%'", page_token=token)
+            found += [one for each in page for one in _versions_of(client, each)]
+            token = page.token
+            if not token:
+                return found
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Say in one line that MLflow does not answer, or not as expected."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise ConnectionError(" ".join(str(error).split())[:300]) from None
+
+
+def _versions_of(client: Any, model: Any) -> Iterator[Version]:
+    aliases = model.aliases or {}
+    every = client.search_model_versions(f"name='{model.name}'")
+    newest = max((int(one.version) for one in every), default=0)
+    for one in every:
+        if _DIGEST_TAG in one.tags:  # Baton's own
+            number = int(one.version)
+            yield Version(
+                name=model.name,
+                number=number,
+                problem=model.tags.get(_PROBLEM_TAG, model.name.removeprefix("baton-")),
+                run_id=one.run_id,
+                aliases=tuple(sorted(a for a, of in aliases.items() if int(of) == number)),
+                is_newest=number == newest,
+                made=datetime.fromtimestamp(one.creation_timestamp / 1000, UTC),
+            )
+
+
+def bytes_of(version: Version) -> int:
+    """Bytes of a version's files, and of what was logged with it, on this machine."""
+    return sum(map(_size, _places(_client(), version.run_id)))
+
+
+def delete_version(version: Version) -> bool:
+    """Delete a version, its run and their files, unless it carries an alias by now.
+
+    It is marked, and leaves the registry first: whoever is killed meanwhile leaves files that no
+    version has, which :func:`delete_marked` removes.
+
+    Returns
+    -------
+    bool
+        Whether it is gone.
+    """
+    client = _client()
+    if version.number in aliases_of(version.name).values():
+        return False
+    client.set_tag(version.run_id, _GONE_TAG, "yes")
+    client.delete_model_version(version.name, str(version.number))
+    _delete_run(client, version.run_id)
+    return True
+
+
+def delete_marked() -> int:
+    """Delete what was being deleted when somebody was killed; how many runs that was of."""
+    if not is_store_ready():
+        return 0
+    ensure_store()
+    client = _client()
+    experiments = [
+        one.experiment_id for one in client.search_experiments(filter_string="name LIKE 'baton-%'")
+    ]
+    from mlflow.entities import ViewType
+
+    marked = f"tags.`{_GONE_TAG}`='yes'"
+    found = client.search_runs(experiments, marked, ViewType.ALL) if experiments else []
+    left = [one.info.run_id for one in found if _is_left(client, one)]
+    for run_id in left:
+        _delete_run(client, run_id)
+    return len(left)
+
+
+def _is_left(client: Any, run: Any) -> bool:
+    """Tell whether a run that was marked is there still, though no version is of it."""
+    run_id, is_active = run.info.run_id, run.info.lifecycle_stage == "active"
+    is_there = is_active or any(map(_size, _places(client, run_id)))
+    return is_there and not client.search_model_versions(f"run_id='{run_id}'")
+
+
+def _delete_run(client: Any, run_id: str) -> None:
+    """Empty the folders of a run and of the models that it logged, and delete them all."""
+    run = client.get_run(run_id)
+    for place in _places(client, run_id):  # the folder itself stays: MLflow's own `gc` looks for it
+        for inner in place.iterdir():
+            shutil.rmtree(inner) if inner.is_dir() and not inner.is_symlink() else inner.unlink()
+    for one in _logged_models(run):
+        with _unless_gone():
+            client.delete_logged_model(one)
+    if run.info.lifecycle_stage == "active":
+        client.delete_run(run_id)
+
+
+def _places(client: Any, run_id: str) -> list[Path]:
+    """Folders of this machine in which files of a run and of its models are."""
+    run = client.get_run(run_id)
+    uris = [run.info.artifact_uri]
+    for one in _logged_models(run):
+        with _unless_gone():
+            uris.append(client.get_logged_model(one).artifact_location)
+    own = (settings().mlflow / "artifacts").resolve()
+    places = [Path(url2pathname(urlsplit(uri).path)) for uri in uris if uri.startswith("file:")]
+    return [one for one in places if one.is_dir() and one.resolve() == one and own in one.parents]
+
+
+def _logged_models(run: Any) -> list[str]:
+    outputs = run.outputs.model_outputs if run.outputs else []
+    return [one.model_id for one in outputs]
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Pass over what MLflow does not have any more."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+
+
+def _size(folder: Path) -> int:
+    return sum(one.lstat().st_size for one in folder.rglob("*") if not one.is_dir())
 
 
 def model_for(problem: Problem[Any], asked: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from baton.cli import (
     announcing,
     backfilling,
+    cleaning,
     deciding,
     demonstrating,
     examining,
@@ -36,6 +37,7 @@ COMMANDS = (
     deciding,
     standing,
     examining,
+    cleaning,
     announcing,
     labelling,
     demonstrating,
