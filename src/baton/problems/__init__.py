@@ -141,6 +141,7 @@ def breach(problem: Problem[Any] | None, error: ValidationError, name: str = "pa
         case _:
             field = problem.params.model_fields.get(name)
             is_shown = "input" in first and (field is None or field.repr)
+            is_shown = is_shown and "://" not in str(first["input"])  # it may hold a password
             given = f", got {first['input']!r}" if is_shown else ""
             message = first["msg"].removeprefix("Value error, ")
             return f"parameter {name!r} of problem {problem.name!r}: {message}{given}"
