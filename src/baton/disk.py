@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from baton.errors import StorageError
+from baton.errors import InputError, StorageError
 
 ASIDE = ".aside"
 """What the name of a file that was put aside ends with; a number follows if there are several."""
@@ -58,6 +58,18 @@ def put_aside(path: Path) -> Path:
     path.rename(place)
     log.info("%s is replaced; what stood there is kept as %s", path, place.name)
     return place
+
+
+def require_below(place: Path, folder: Path) -> None:
+    """Check that a place is below a folder, whatever links there are.
+
+    Raises
+    ------
+    InputError
+        If a link leads out.
+    """
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{place} leads out of {folder}: take that link away")
 
 
 def require_room(folder: Path, size: int = 0) -> None:

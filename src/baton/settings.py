@@ -113,6 +113,15 @@ class Settings(BaseSettings):
     database_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the database that a problem reads."
     )
+    s3_endpoint: str = Field(
+        default="",
+        validation_alias=AliasChoices(
+            "BATON_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+        ),
+        description="Address of the object store that answers for `s3://`, such as"
+        " `http://127.0.0.1:9000`; that of AWS when empty. AWS' own variables `AWS_ENDPOINT_URL_S3`"
+        " and `AWS_ENDPOINT_URL` count, too.",
+    )
     study_storage: str = Field(
         default="",
         description="Database of the studies, a SQLAlchemy URL without a password, for workers on"

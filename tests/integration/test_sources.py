@@ -12,12 +12,23 @@ from prefect import flow
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from baton.lineage import digest_of_file
 from baton.problems.spheres import Spheres
+from baton.problems.table import problem as table
 from baton.settings import settings
+from baton.sources import stores
 from baton.terms import Options
 from flows.generate import generate
-from tasks.data import DatasetPlan, dataset_ready, load_raw, make_features, plan_dataset
+from tasks.data import (
+    DatasetPlan,
+    dataset_ready,
+    load_raw,
+    look_at_source,
+    make_features,
+    plan_dataset,
+)
 from tasks.training import TrainingPlan
+from tests.buckets import in_place_of_a_store
 from tests.shops import make_shop
 
 pytestmark = pytest.mark.usefixtures("prefect")
@@ -108,6 +119,31 @@ def test_an_update_that_leaves_count_and_latest_date_is_seen(shop):
     name, changed = run("churn", params)
     assert name == "Completed"
     assert changed.features.digest != first[1].features.digest
+
+
+def test_a_store_that_is_away_is_asked_again(tmp_path, monkeypatch):
+    """By the task that looks at the source, as for a download."""
+    in_place_of_a_store(monkeypatch, tmp_path)
+    (tmp_path / "cellar").mkdir()
+    (tmp_path / "cellar" / "wine.csv").write_text("x,y\n1,a\n2,b\n")
+    tried, look = [], stores.look
+
+    def away_at_first(place):
+        tried.append(place)
+        if len(tried) == 1:
+            raise ConnectionError("away")
+        return look(place)
+
+    monkeypatch.setattr(stores, "look", away_at_first)
+    again = look_at_source.with_options(retry_delay_seconds=0)
+    given = table.params(path="s3://cellar/wine.csv", target="y")
+
+    @flow
+    def looked():
+        return again(table, given, is_fresh=False)
+
+    assert looked() == digest_of_file(tmp_path / "cellar" / "wine.csv")
+    assert len(tried) > 1
 
 
 class Moved(Spheres):

@@ -171,7 +171,10 @@ def test_drop_with_odd_names(drop, names):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"path": "s3://bucket/t.csv"}, "files and http addresses are read, not s3"),
+        (
+            {"path": "ftp://host/t.csv"},
+            r"buckets \(s3://, gs:// and abfs://\) are read, not ftp",
+        ),
         ({"path": "~nobody_here/t.csv"}, "no such home directory"),
         ({"target": ""}, "'target'"),
         ({"kind": "clustering"}, "'kind'"),

@@ -74,7 +74,10 @@ def _learnt(asked: str, given: dict[str, str], id: str, label: str) -> tuple[Lea
     name = model_named(asked)
     model = next(one for one in registered_models() if one.name == name)
     column = label or model.target
-    table = labels_of(given["path"], (id, column), given.get("sheet", ""))
+    try:
+        table = labels_of(given["path"], (id, column), given.get("sheet", ""))
+    except ConnectionError as error:
+        raise InputError(str(error)) from None
     labelled = joined(name, table, id, column)
     return learnt(labelled, model.problem, model.target), labelled.n_labels
 

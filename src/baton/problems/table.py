@@ -73,7 +73,8 @@ class TableParams(Params):
         BeforeValidator(_as_text),
         Field(
             description="CSV, JSON lines, Excel, Parquet or Arrow file, also packed (.gz, .bz2,"
-            " .xz, .zip); a folder or a glob of such files; an http address; - for a pipe"
+            " .xz, .zip); a folder or a glob of such files; an address, http or of a bucket such as"
+            " s3://bucket/key; - for a pipe"
         ),
     ] = None
     target: Annotated[str, Field(min_length=1, description="column to predict")]
@@ -316,7 +317,7 @@ class TableProblem(TabularProblem[TableParams]):
     def new_columns(self, given: dict[str, Any]) -> tuple[str, ...]:
         """Columns of the file at ``path``."""
         path = given.get("path")
-        if not path or places.is_web(path):
+        if not path or places.is_remote(path):
             return ()
         return describe_all(places.files(path), given.get("sheet", ""))[0].columns
 

@@ -1,1 +1,1 @@
-"""What comes from outside: downloads, and the secrets that open other people's doors."""
+"""What comes from outside: downloads, copies of objects, and the secrets that open other doors."""

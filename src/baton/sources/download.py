@@ -148,10 +148,11 @@ def _is_plain(parts: SplitResult) -> bool:
     asks = parts.query or parts.fragment or "@" in parts.netloc
     names = [parts.netloc.replace(":", "_"), *parts.path.split("/")[1:]]
     is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    return is_web and not asks and all(map(_is_name, names))
+    return is_web and not asks and all(map(is_name, names))
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Tell whether a file can have a name on every system."""
     return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
 
 
@@ -167,8 +168,7 @@ def place_of(url: str, folder: Path) -> Path:
     if not parts.path or parts.path.lower().endswith(_BESIDE):
         raise InputError(f"{url} is no address of a file that can be kept")
     place = folder / parts.netloc.replace(":", "_") / parts.path.lstrip("/")
-    if not place.parent.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{place.parent} leads out of {folder}: take that link away")
+    disk.require_below(place.parent, folder)
     return place
 
 

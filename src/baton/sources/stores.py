@@ -1,0 +1,240 @@
+"""Object stores, by pyarrow: what stands in a bucket, and its bytes.
+
+Credentials are those that the store's own library finds, in the environment or its files. Copies
+of what is read belong in ``buckets``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from baton.addresses import Address
+from baton.errors import InputError
+from baton.settings import settings
+from baton.sources.pyarrow_internals import Refusal, is_missing, refusal, said
+from baton.sources.versions import Version
+
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
+    from pyarrow.fs import FileInfo, FileSystem
+
+_CONNECT_SECONDS = 5.0
+_SILENT_SECONDS = 10.0
+"""How long a store that was reached may send nothing."""
+_ATTEMPTS = 3
+
+_FIXES = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE,",
+    "gs": "name a file of credentials by GOOGLE_APPLICATION_CREDENTIALS, one",
+}
+_AZURE = "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET,"
+
+
+class NoAccessError(InputError):
+    """The credentials do not suffice: what stands there may be as it should."""
+
+
+class NoStoreError(InputError):
+    """There is no such bucket, or the address of the store is none."""
+
+
+def look(place: Address) -> Version | None:
+    """What a store says of an object; None if there is none.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError
+        If it may not be asked, or there is no such bucket.
+    ConnectionError
+        If the store does not answer.
+    """
+    with _told(place):
+        info = _info(place)
+        if info is None or not info.is_file:
+            return None
+        return _version(info, _etag(place))
+
+
+def listed(place: Address) -> dict[str, Version]:
+    """Names of all objects that stand together in a folder, with what a list tells of each.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does.
+    """
+    from pyarrow.fs import FileSelector
+
+    store = _store(place)
+    with _told(place):
+        try:
+            infos: list[FileInfo] = store.get_file_info(FileSelector(_path(place, place.folder)))
+        except OSError as error:
+            if not is_missing(error):
+                raise
+            infos = []  # nothing is below it, or the bucket is not there
+        if not infos:
+            require_bucket(place)
+        return {info.base_name: _version(info) for info in infos if info.is_file}
+
+
+def require_bucket(place: Address) -> None:
+    """See that there is a bucket.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does.
+    """
+    store = _store(place)
+    with _told(place):
+        if not _is_there(store.get_file_info(_path(place, ""))):
+            raise _no_bucket(place)
+
+
+@contextmanager
+def opened(place: Address) -> Iterator[Stream]:
+    """Bytes of an object, from its first to its last.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does; and an InputError if there is no such object.
+    """
+    with _told(place):
+        stream = _store(place).open_input_stream(_path(place, place.key))
+    with stream:
+        yield Stream(stream, place)
+
+
+class Stream:
+    """Bytes of an object, whose errors say what was read."""
+
+    def __init__(self, stream: NativeFile, place: Address) -> None:
+        self._stream, self._place = stream, place
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, so many at most; none at the end."""
+        with _told(self._place):
+            return bytes(self._stream.read(size))
+
+
+def _info(place: Address) -> FileInfo | None:
+    """What a store says of an address; None if there is nothing, in a bucket that is there."""
+    info: FileInfo = _store(place).get_file_info(_path(place, place.key))
+    if _is_there(info):
+        return info
+    require_bucket(place)
+    return None
+
+
+def _is_there(info: FileInfo) -> bool:
+    from pyarrow.fs import FileType
+
+    return info.type is not FileType.NotFound
+
+
+def _etag(place: Address) -> str:
+    with _store(place).open_input_stream(_path(place, place.key)) as stream:
+        told = {str(name).lower(): value for name, value in (stream.metadata() or {}).items()}
+    return bytes(told.get("etag", b"")).decode(errors="replace")
+
+
+def _version(info: FileInfo, etag: str = "") -> Version:
+    return Version(int(info.size), int((info.mtime_ns or 0) // 10**9), etag)
+
+
+def _path(place: Address, key: str) -> str:
+    """Path of a key as pyarrow takes it; of Azure without the account, which its store knows."""
+    return f"{place.bucket.partition('@')[0]}/{key}".rstrip("/")
+
+
+def _store(place: Address) -> FileSystem:
+    with _told(place):
+        return _made(place.scheme, place.bucket, settings().s3_endpoint)
+
+
+@cache
+def _made(scheme: str, bucket: str, endpoint: str) -> FileSystem:
+    from pyarrow.fs import FileSystem
+
+    if scheme == "s3":
+        return _s3(bucket, endpoint)
+    limit = f"?retry_limit_seconds={_SILENT_SECONDS * _ATTEMPTS:.0f}" if scheme == "gs" else ""
+    return FileSystem.from_uri(f"{scheme}://{bucket}/{limit}")[0]
+
+
+def _s3(bucket: str, endpoint: str) -> FileSystem:
+    """A store that speaks S3: in the region that the environment says, or AWS of the bucket."""
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region
+
+    return S3FileSystem(
+        endpoint_override=_checked(endpoint) or None,
+        region=None if endpoint else resolve_s3_region(bucket),
+        connect_timeout=_CONNECT_SECONDS,
+        request_timeout=_SILENT_SECONDS,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+    )
+
+
+def _checked(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    is_plain = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    if endpoint and (not is_plain or parts.path.strip("/") or parts.query):
+        raise NoStoreError(
+            "BATON_S3_ENDPOINT, or AWS_ENDPOINT_URL, is no address such as http://127.0.0.1:9000,"
+            " without a user and a path"
+        )
+    return endpoint.rstrip("/")
+
+
+@contextmanager
+def _told(place: Address) -> Iterator[None]:
+    """Say in one line what became of a question, and whether another one may do better."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (ConnectionError, InputError):
+        raise
+    except NotImplementedError:
+        raise NoStoreError(f"this pyarrow was built without {place.scheme}://") from None
+    except (OSError, ArrowException) as error:
+        raise _error(place, error) from None
+
+
+def _error(place: Address, error: Exception) -> Exception:
+    if is_missing(error):
+        return InputError(f"there is no object {place}: check the key")
+    why, reason = refusal(error), said(error)
+    if why is Refusal.DENIED:
+        fix = _FIXES.get(place.scheme, _AZURE)
+        return NoAccessError(
+            f"access to {place} is denied ({reason}): {fix} of somebody who may list and read it"
+        )
+    if why is Refusal.NO_BUCKET:
+        return _no_bucket(place)
+    if why is Refusal.ELSEWHERE:
+        return NoStoreError(f"{place.root} is in another region: set AWS_REGION to its own")
+    return ConnectionError(
+        f"{place} cannot be reached{_where(place)} ({reason}): check the network{_own(place)}"
+    )
+
+
+def _no_bucket(place: Address) -> NoStoreError:
+    return NoStoreError(f"there is no bucket {place.root}{_where(place)}: check its name")
+
+
+def _where(place: Address) -> str:
+    """The store that is asked, where it is not the one that everybody knows."""
+    endpoint = settings().s3_endpoint if place.scheme == "s3" else ""
+    return f" at {endpoint}" if endpoint else ""
+
+
+def _own(place: Address) -> str:
+    """What is to be checked beside the network."""
+    return ", and the store's address in BATON_S3_ENDPOINT" if place.scheme == "s3" else ""
