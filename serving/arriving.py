@@ -1,4 +1,4 @@
-"""The process that data announces itself to: by Baton's own address, and in watched folders.
+"""The process that data announces itself to: by Baton's own address, and in what is watched.
 
 ``baton up`` starts it; beside ``python -m serving`` it is ``python -m serving.arriving``. How it
 is told is in ``serving/announced.py`` and ``serving/watching.py``.
@@ -42,7 +42,7 @@ async def take(place: socket.socket, watching: Watching) -> None:
     place : socket
         Where it listens.
     watching : callable
-        What watches the folders.
+        What watches folders and buckets.
     """
     port = place.getsockname()[1]
     token = token_of(settings(), Address.ANNOUNCE)
@@ -56,7 +56,7 @@ async def take(place: socket.socket, watching: Watching) -> None:
 
 
 def watching_of(declared: Manifest, folder: Path) -> Watching:
-    """What watches the folders that are declared.
+    """What watches the folders and buckets that are declared.
 
     Parameters
     ----------
@@ -72,10 +72,9 @@ def watching_of(declared: Manifest, folder: Path) -> Watching:
     if not declared.watch:
         return partial(asyncio.sleep, 0)
     # Imported where folders are watched: it takes the libraries of all stages.
-    from serving.watching import Watched, keep_watching
+    from serving.watching import keep_watching, watched
 
-    watched = [Watched(one, (folder / one.folder).absolute(), _there()) for one in declared.watch]
-    return partial(keep_watching, watched)
+    return partial(keep_watching, [watched(one, folder, _there()) for one in declared.watch])
 
 
 def _there() -> Access | None:
@@ -88,7 +87,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     """Take what arrives, and tell the server that PREFECT_API_URL names."""
     parser = argparse.ArgumentParser(
         prog="python -m serving.arriving",
-        description="Take announcements of data and watch the folders that prefect.yaml names; the"
+        description="Take announcements of data and watch what prefect.yaml names; the"
         " server that PREFECT_API_URL names is told.",
     )
     parser.add_argument("--port", type=int, default=settings().announce_port)

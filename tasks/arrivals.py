@@ -20,6 +20,7 @@ from baton.errors import InputError
 from baton.problems import Params
 from baton.settings import settings
 from baton.sources import places
+from baton.sources.stores import NoAccessError
 from tasks.platform import api, orders
 from tasks.platform.arrivals import tell_kept
 from tasks.platform.orders import Asked
@@ -96,10 +97,10 @@ def _looked_at(asked: Asked, key: str, source: str) -> Arriving:
     content, reason = None, ""
     try:
         content = _new_rows(asked, *predicting) if predicting else orders.look_at(asked)
+    except (NoAccessError, OSError) as error:
+        raise AgainError(f"{error}; announce it again") from None
     except InputError as error:
         reason = str(error)
-    except OSError as error:
-        raise AgainError(f"{error}; announce it again") from None
     return Arriving(
         problem=asked.problem.name,
         begins=asked.stage,

@@ -22,7 +22,7 @@ from baton.chain.arrivals import State
 from baton.chain.manifest import Watch
 from baton.errors import InputError
 from baton.settings import Settings
-from serving.watching import Watched
+from serving.watching import watched
 from tests.conftest import ROOT
 from tests.processes import wait_for
 from tests.services import free_port
@@ -175,7 +175,9 @@ def _write_slowly(path, text):
 def test_a_watch_that_cannot_begin_a_chain_is_refused_at_the_start(tmp_path):
     """One line, and exit code 2."""
     with pytest.raises(InputError, match="watch 'incoming': problem 'iris' takes no file"):
-        Watched(Watch(problem="iris", folder="incoming"), tmp_path, None)
+        watched(Watch(problem="iris", folder="incoming"), tmp_path, None)
+    with pytest.raises(InputError, match="watch 's3://cellar/in': problem 'iris' takes no file"):
+        watched(Watch(problem="iris", folder="s3://cellar/in"), tmp_path, None)
     watch = [WATCH | {"parameters": {"targt": "y"}}]
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text()) | {"watch": watch}
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(declared))

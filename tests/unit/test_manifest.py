@@ -246,7 +246,7 @@ WATCH = {"problem": "table", "folder": "incoming", "parameters": {"target": "qua
 
 
 def test_a_watched_folder_is_read_with_all_it_says(tmp_path):
-    """None is watched by default."""
+    """None is watched by default; one may be in a bucket."""
     assert manifest.read(ROOT / "prefect.yaml").watch == []
     (found,) = _read(tmp_path, GOOD | {"watch": [WATCH | {"key": r"\d{4}"}]}).watch
     assert (found.folder, found.files, found.begins, found.key) == (
@@ -255,6 +255,13 @@ def test_a_watched_folder_is_read_with_all_it_says(tmp_path):
         "generate",
         r"\d{4}",
     )
+    for folder in (
+        "s3://bucket/incoming/",
+        "gs://bucket",
+        "abfs://new@acct.dfs.core.windows.net/x",
+    ):
+        (found,) = _read(tmp_path, GOOD | {"watch": [WATCH | {"folder": folder}]}).watch
+        assert found.folder == folder
 
 
 @pytest.mark.parametrize(
@@ -262,7 +269,9 @@ def test_a_watched_folder_is_read_with_all_it_says(tmp_path):
     [
         ({"folders": "x"}, "unknown key"),
         ({"begins": "train"}, "'generate' or 'predict'"),
-        ({"folder": "s3://bucket/prefix"}, "folders of this machine are watched"),
+        ({"folder": "ftp://host/prefix"}, "folders of this machine and buckets (s3://, gs://"),
+        ({"folder": "s3://me:hidden@bucket/prefix"}, "without a user"),
+        ({"folder": "s3://bucket/prefix/*.csv"}, "files takes one"),
         ({"key": "("}, "no regular expression"),
         ({"problem": "Table"}, "match pattern"),
     ],
@@ -271,4 +280,4 @@ def test_a_mistake_in_a_watched_folder_is_refused(tmp_path, change, said):
     """In one line."""
     with pytest.raises(InputError, match="watch") as error:
         _read(tmp_path, GOOD | {"watch": [WATCH | change]})
-    assert said in str(error.value)
+    assert said in str(error.value) and "hidden" not in str(error.value)

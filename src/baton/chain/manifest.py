@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from baton import addresses
 from baton.chain import yaml_files
 from baton.chain.events import (
     HANDOVER,
@@ -300,12 +301,13 @@ class Answering(_Strict):
 
 
 class Watch(_Strict):
-    """A folder whose files begin chains."""
+    """A folder whose files, or a bucket whose objects, begin chains."""
 
     problem: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
     """Problem that is begun with each file."""
     folder: Annotated[str, Field(min_length=1)]
-    """Folder that is watched, without those below it; from where `baton up` runs, if relative."""
+    """Folder that is watched, without those below it; from where `baton up` runs, if relative. Or
+    one in a bucket, such as `s3://bucket/incoming/`."""
     files: Annotated[str, Field(min_length=1)] = "*"
     """Pattern of the names of the files that count, such as `*.csv`."""
     begins: Literal["generate", "predict"] = "generate"
@@ -317,8 +319,14 @@ class Watch(_Strict):
 
     @model_validator(mode="after")
     def _found(self) -> Watch:
-        if re.match(r"[a-z][a-z0-9+.-]+://", self.folder):
-            raise ValueError(f"folder {self.folder}: folders of this machine are watched")
+        if addresses.is_address(self.folder):
+            if addresses.parse(self.folder).is_pattern:
+                raise ValueError("a folder has no pattern in its address: files takes one")
+        elif scheme := re.match(r"[a-z][a-z0-9+.-]+://", self.folder):
+            raise ValueError(
+                f"folders of this machine and buckets ({addresses.SCHEMES}) are watched, not"
+                f" {scheme[0]}"
+            )
         try:
             re.compile(self.key)
         except re.error as error:
@@ -344,7 +352,7 @@ class Manifest(_Strict):
     serving: list[Answering] = []
     """Champions that answer over HTTP beside the chain; Prefect does not look at this key."""
     watch: list[Watch] = []
-    """Folders whose files begin chains."""
+    """Folders, of this machine or in buckets, whose files begin chains."""
     deployments: Annotated[list[Deployment], Field(min_length=1)]
     """Every deployment."""
     notifications: list[Notification] = []

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 QUIET_SECONDS = 1.0
@@ -42,7 +42,7 @@ Stamp = tuple[int, int]
 """Size in bytes, and nanoseconds at which a file was changed."""
 
 
-def is_data(path: Path) -> bool:
+def is_data(path: PurePath) -> bool:
     """Tell whether a name is that of a file of data, not of one that is being written.
 
     Examples
