@@ -128,8 +128,8 @@ class Server:
         InputError
             If somebody else has answered meanwhile.
         """
-        runs_of = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
-        paused = [run for run in runs_of.get(stage, []) if run["state_type"] == "PAUSED"]
+        mine = self.stage_runs_of(begun).get(stage, [])
+        paused = [run for run in mine if run["state_type"] == "PAUSED"]
         answer: Json = {}
         if paused:
             answer = self.client.post(f"flow_runs/{paused[0]['id']}/resume", {"run_input": said})
@@ -247,10 +247,14 @@ class Server:
         found = self.client.post("events/filter", {"filter": conditions, "limit": _MOST_EVENTS})
         return list(found["events"])
 
+    def stage_runs_of(self, begun: Begun) -> dict[Stage, list[Json]]:
+        """Runs of a chain by stage, the oldest first."""
+        return runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
+
     def log_sources(self, begun: Begun, known: Mapping[str, Source]) -> dict[str, Source]:
         """Every run of a chain that may say something, by its id, those known before included."""
         mine = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
-        stages = runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows()).values()
+        stages = self.stage_runs_of(begun).values()
         found = [run for runs_of in stages for run in runs_of]
         found += self._paged("flow_runs/filter", {"flow_runs": mine, "sort": "START_TIME_ASC"})
         fresh = [run for run in found if run["id"] not in known]

@@ -1,8 +1,9 @@
-"""Commands for whoever runs it, against a standing Baton: ``status``, ``logs``, ``doctor``."""
+"""Commands for whoever runs it, against a standing Baton: status, logs, doctor, replay, report."""
 
 import json
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from sklearn.datasets import load_wine
@@ -154,3 +155,74 @@ def test_a_doctor_is_asked_where_nothing_stands_and_by_another_home(up, tmp_path
     assert known.code == 0, known.out
     assert "✓ serve process" in known.out
     assert up.secret[1] not in refused.out + known.out
+
+
+@pytest.fixture(scope="module")
+def ended(up, wine):
+    """A chain that ended, as `baton run --json` prints it."""
+    asked = ["-p", f"path={wine}", "-p", "target=alcohol", "-p", "model=lasso", *BRIEFLY]
+    answer = up.baton("run", "table", *asked, "--json")
+    assert answer.code == 0, answer.err
+    return answer.json
+
+
+def test_a_stage_of_an_ended_chain_begins_again_with_other_options(up, ended):
+    """As a chain of its own, on the results that it began with."""
+    again = up.baton("replay", ended["chain"], "--from", "evaluate", "-p", "n_repeats=2", "--json")
+    assert again.code == 0, again.err
+    made = again.json
+    assert made["chain"] != ended["chain"]
+    assert [one["stage"] for one in made["stages"]] == ["evaluate", "promote"]
+    assert not made["stages"][0]["cached"]
+    assert made["model"] == ended["model"]
+    assert made["results"]["features"] == ended["results"]["features"]
+    assert made["results"]["metrics"] != ended["results"]["metrics"]
+    same = up.baton("replay", ended["chain"], "--from", "train", "--json").json
+    assert [one["cached"] for one in same["stages"]] == [True, True, True]
+    assert same["results"] == ended["results"]
+
+
+def test_a_chain_begins_again_from_its_first_stage(up, ended):
+    """With another parameter of the problem; the others are as they were."""
+    whole = up.baton("replay", ended["chain"], "--from", "generate", "-p", "seed=3", "--json")
+    assert whole.code == 0, whole.err
+    assert whole.json["stages"][0]["stage"] == "generate"
+    assert whole.json["title"] == ended["title"]
+    assert whole.json["results"]["features"] != ended["results"]["features"]
+
+
+def test_what_cannot_begin_again_is_said_in_a_line(up, chain, ended):
+    """No such chain or stage, one that is not over, an idle option, results that are gone."""
+    features = Path(ended["results"]["features"])
+    hidden = features.rename(features.with_suffix(".hidden"))
+    known = ["replay", ended["chain"], "--from"]
+    asked = {
+        "no chains": ["replay", "0" * 12, "--from", "train"],
+        "stage tune never ran in chain": [*known, "tune"],
+        "is not over: waits for approval": ["replay", chain["chain"], "--from", "evaluate"],
+        "is settled before stage promote": [*known, "promote", "-p", "folds=3"],
+        "features.parquet was cleaned away": [*known, "train"],
+        "--from": ["replay", ended["chain"]],
+    }
+    try:
+        answers = up.baton_each(list(asked.values()))
+    finally:
+        hidden.rename(features)
+    for said, answer in zip(asked, answers, strict=True):
+        assert (answer.code, said in answer.err) == (2, True), answer.err
+        assert "Traceback" not in answer.err
+
+
+def test_a_report_is_opened_where_there_is_a_browser(up, ended, tmp_path):
+    """Its path is printed in any case."""
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
+    browser.chmod(0o700)
+    opened = up.baton("report", ended["chain"], "--open", BROWSER=f"{browser} %s")
+    assert opened.code == 0, opened.err
+    path = opened.out.strip()
+    assert wait_for(seen.exists) and seen.read_text().strip() == Path(path).as_uri()
+    nowhere = up.baton("report", ended["chain"], "--open", PATH="/nowhere", DISPLAY="")
+    assert (nowhere.code, nowhere.out.strip()) == (2, path)
+    assert "there is no browser here" in nowhere.err

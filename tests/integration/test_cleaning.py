@@ -21,6 +21,7 @@ from baton.chain.leftovers import Busy, Kind
 from baton.chain.runs import OPEN_TAG, SCHEDULED_TAG, announcement
 from baton.errors import InputError
 from baton.settings import settings
+from baton.terms import Options
 from flows.predict import predict
 from flows.promote import promote
 from tasks.explaining import explain_row
@@ -306,7 +307,7 @@ def test_what_chains_need_that_are_not_over_is_asked(
 def two(prefect, wine):  # noqa: F811
     """Chains of a champion and of one that lost to it, and a version that is newer than both."""
     first, second = (
-        evaluated_of(wine, {"model": model, **FEW}, uuid4().hex[:12])
+        evaluated_of(wine, Options(**FEW, model=model), uuid4().hex[:12])
         for model in ("linear_regression", "decision_tree")
     )
     for one in (first, second):
@@ -343,7 +344,7 @@ def test_after_a_clean_the_champion_works_and_what_is_gone_is_made_anew(two, win
     assert explain_row(first, row)[0].row == row
     new = {"path": wine["path"], "name": wine["name"]}
     assert run(predict, "table", new) == "Completed"
-    again = evaluated_of(wine, {"model": "decision_tree", **FEW}, uuid4().hex[:12])
+    again = evaluated_of(wine, Options(**FEW, model="decision_tree"), uuid4().hex[:12])
     assert again.model == second.model
     assert (again.predictions, again.scores) == (second.predictions, second.scores)
     assert Kind.MODEL in {one.kind for one in _cleaned_of(again, with_models=True)}

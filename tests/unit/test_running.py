@@ -50,7 +50,7 @@ def test_what_is_for_another_kind_is_refused_by_the_command(problem, given, said
     """Before a server is asked; of a table its target's column is looked at."""
     monkeypatch.setattr(type(problems.get(problem)), "fingerprint", lambda *_: "")
     with pytest.raises(InputError) as error:
-        running._order(problem, given)
+        running.order_of(problem, given)
     assert said in str(error.value)
 
 
@@ -59,4 +59,4 @@ def test_a_tables_kind_is_seen_by_the_command(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n" + "".join(f"{n},{'no' if n % 2 else 'yes'}\n" for n in range(40)))
     with pytest.raises(InputError, match="metric rmse is for a regression"):
-        running._order("table", {"path": str(path), "target": "y", "metric": "rmse"})
+        running.order_of("table", {"path": str(path), "target": "y", "metric": "rmse"})

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from baton.chain.events import Event
 from baton.chain.manifest import read as read_manifest
+from baton.chain.runs import Begun
 from baton.cli.app import ERR
 from baton.errors import InputError
 from baton.settings import settings
@@ -97,6 +98,21 @@ def place_looked_in() -> str:
     """Say where chains are looked for: on the given server, or in which home."""
     given = settings().prefect_api_url
     return f"on {given}" if given else f"in {settings().home} (BATON_HOME names another home)"
+
+
+def the_one(server: Server, beginning: str) -> Begun:
+    """The one chain whose id begins so.
+
+    Raises
+    ------
+    InputError
+        If there is none, or several.
+    """
+    found = server.latest(beginning)
+    if len(found) != 1:
+        which = f"{len(found) or 'no'} chains {place_looked_in()}"
+        raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")
+    return found[0]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from baton.cli import (
     looking,
     opening,
     reading,
+    replaying,
     running,
     standing,
 )
@@ -30,6 +31,7 @@ from tasks.platform.api import ApiError
 
 COMMANDS = (
     running,
+    replaying,
     backfilling,
     looking,
     opening,

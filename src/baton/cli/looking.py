@@ -18,6 +18,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Json
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
+from baton.cli.browser import open_page
 from baton.cli.connection import away, connected, is_there, place_looked_in, server_at
 from baton.cli.following import with_events
 from baton.errors import InputError
@@ -27,6 +28,9 @@ from serving.embedded import private
 from tasks.platform.places import MANIFEST
 from tasks.platform.server import Server
 
+IsOpened = Annotated[
+    bool, Parameter(name="--open", negative=(), help="Open it in the browser as well.")
+]
 OutFile = Parameter(name="--out", help="HTML page to write it to as well.")
 
 
@@ -93,8 +97,14 @@ def _one(server: Server, manifest: Manifest, beginning: str) -> Glance:
 
 
 @app.command
-def report(chain: str = "", /) -> int:
-    """Print the path of the HTML report of the latest chain, or of CHAIN.
+def report(chain: str = "", /, *, is_opened: IsOpened = False, as_json: AsJson = False) -> int:
+    """Print the path of the HTML report of the latest chain, or of CHAIN; `--open` opens it.
+
+    Where there is no browser, or no display, that is said, and the path is there to be copied.
+
+    Examples
+    --------
+    `baton report --open`
 
     Parameters
     ----------
@@ -105,7 +115,12 @@ def report(chain: str = "", /) -> int:
     path = stored.path_of(settings().results, evaluated.report)
     if not path.is_file():
         raise InputError(f"report {path} is gone; run its chain again")
-    OUT.print(str(path), soft_wrap=True, highlight=False, markup=False)
+    if as_json:
+        print_json({"chain": evaluated.chain, "report": str(path)})
+    else:
+        OUT.print(str(path), soft_wrap=True, highlight=False, markup=False)
+    if is_opened:
+        open_page(path)
     return 0
 
 

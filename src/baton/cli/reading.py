@@ -18,7 +18,7 @@ from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli.app import ERR, OUT, app
-from baton.cli.connection import Reached, connected, is_there, noticed, place_looked_in
+from baton.cli.connection import Reached, connected, is_there, noticed, place_looked_in, the_one
 from baton.cli.following import Patience, exit_code_of, watch
 from baton.cli.interrupts import unless_interrupted
 from baton.errors import InputError
@@ -89,21 +89,6 @@ def logs(
             return exit_code_of(_followed(log, manifest, patience, show))
         show(log.rest())
     return 0
-
-
-def the_one(server: Server, beginning: str) -> Begun:
-    """The one chain whose id begins so.
-
-    Raises
-    ------
-    InputError
-        If there is none, or several.
-    """
-    found = server.latest(beginning)
-    if len(found) != 1:
-        which = f"{len(found) or 'no'} chains {place_looked_in()}"
-        raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")
-    return found[0]
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -69,18 +70,18 @@ def run(
     `baton run table -p path=wine.csv -p target=quality`
     """
     try:
-        order = _order(problem, pairs(parameters))
-        return _carry_out(order, _console(as_json, is_watched), as_json)
+        order = order_of(problem, pairs(parameters))
+        return _carry_out(order, console_for(as_json, is_watched), as_json)
     except InputError as error:
         if as_json:
             print_json(outcome.never_begun(problem, str(error)))
         raise
 
 
-def _order(problem: str, given: dict[str, str]) -> Order:
+def order_of(problem: str, given: Mapping[str, Any]) -> Order:
     """Chain of a problem by what ``-p`` was given, after checking what can be checked here."""
     chosen = problems.get(problem)
-    asked = orders.data_set(problem, _piped(chosen, given))
+    asked = orders.data_set(problem, _piped(chosen, dict(given)))
     try:
         orders.look_at(asked)
     except OSError as error:
@@ -112,10 +113,10 @@ def train(
     data = records.find(settings(), chain_id=chain).data
     asked = options.parse(None, pairs(parameters))
     asked = orders.with_places(problems.get(data.problem), asked)
-    return _carry_out(_order_again(data, asked), _console(as_json), as_json)
+    return _carry_out(order_again(data, asked), console_for(as_json), as_json)
 
 
-def _order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
+def order_again(data: DatasetReady, asked: dict[str, Any]) -> Order:
     """Chain that trains on the data of another one.
 
     Another model, or a search, takes over nothing of the first one's choice of hyperparameters.
@@ -204,7 +205,7 @@ def predict(
         wish.require_id(chosen.new_columns(here), str(here.get("path", "the new rows")))
     content = {"problem": problem, "parameters": given, "version": version, "period": period}
     order = Order(problem, Stage.PREDICT, content)
-    return _carry_out(order, _console(as_json), as_json, wish)
+    return _carry_out(order, console_for(as_json), as_json, wish)
 
 
 def of_period(chosen: problems.Problem[Any], given: dict[str, str], period: str) -> dict[str, Any]:
@@ -280,7 +281,7 @@ def _has_trained(problem: str, asked: dict[str, Any]) -> bool:
     return len(known) == 1 and not any(asked.values())
 
 
-def _console(as_json: bool, is_watched: bool = False) -> Console:
+def console_for(as_json: bool, is_watched: bool = False) -> Console:
     """Where progress is shown: beside JSON on stderr, and there only to those who look."""
     if not as_json:
         return OUT
@@ -288,11 +289,31 @@ def _console(as_json: bool, is_watched: bool = False) -> Console:
 
 
 def _carry_out(order: Order, console: Console, as_json: bool, wish: Wish | None = None) -> int:
-    """Begin a chain, watch it to its end, and say what came of it."""
+    return carry_out(lambda *_: order, console, as_json, wish)
+
+
+def carry_out(
+    order_of: Callable[[Server, Manifest], Order],
+    console: Console,
+    as_json: bool,
+    wish: Wish | None = None,
+) -> int:
+    """Begin a chain, watch it to its end, and say what came of it.
+
+    Parameters
+    ----------
+    order_of : callable
+        Makes the chain's order, told of the server and of prefect.yaml.
+    console : Console
+        Where progress is shown.
+    as_json : bool
+    wish : Wish, optional
+        What is to be written of what was predicted.
+    """
     manifest = read_manifest(MANIFEST)
     with connected(console) as (addresses, check):
         reached = Reached(addresses)
-        begun = reached.server.begin(order, manifest)
+        begun = reached.server.begin(order_of(reached.server, manifest), manifest)
         again = reached.again if addresses.secret else None
         patience = Patience(unless_interrupted(check), noticed(console), again)
         try:
