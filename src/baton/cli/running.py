@@ -31,7 +31,7 @@ from serving.embedded import Addresses, private
 from tasks.platform import orders
 from tasks.platform.api import ApiError
 from tasks.platform.places import MANIFEST
-from tasks.platform.server import Order
+from tasks.platform.server import Order, Server
 
 _CANCEL_SECONDS = 6.0
 """After these a server that hangs keeps nobody who wants to leave."""
