@@ -1,8 +1,15 @@
 """Periods that are made up for, and a person who approves: commands against a standing Baton."""
 
+import re
+import signal
+import subprocess
+
 import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
+
+from tests.conftest import ROOT
+from tests.e2e.conftest import BATON, BRIEFLY, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +70,63 @@ def test_labels_that_come_late_are_joined_and_scored(up, months):
     late.write_text("wine,y\nx1,2\n")
     wrong = up.baton(*asked)
     assert (wrong.code, "none of 1 id, such as 'x1'" in wrong.err) == (2, True)
+
+
+def test_a_backfill_trains_on_each_period_once(up, months):
+    """The gate decides about each; twice registers nothing; a month that is missing is said."""
+    for month, factor in (("2021-01", 1.0), ("2021-02", 2.0)):
+        table = pd.DataFrame({"a": range(120), "b": [n % 7 for n in range(120)]})
+        table.assign(y=table.a * factor).to_csv(months / f"learn-{month}.csv", index=False)
+    asked = ["-p", f"path={months}/learn-{{period}}.csv", "-p", "target=y", "-p", "name=by-month"]
+    wanted = ["--start", "2021-01", "--end", "2021-03", "--parallel", "1", "--json"]
+    command = ["backfill", "train", "table", *asked, "-p", "model=linear_regression", *BRIEFLY]
+    first = up.baton(*command, *wanted)
+    assert first.code == 2, first.err
+    assert "1 of 3 periods failed" in first.err and "2021-03.csv" in first.err
+    assert [(one["state"], one["version"], one["metric"]) for one in first.json] == [
+        ("COMPLETED", 1, "rmse"),
+        ("COMPLETED", 2, "rmse"),
+        ("FAILED", None, None),
+    ]
+    assert first.json[0]["promoted"] and first.json[0]["value"] < 1
+    again = up.baton(*command, *wanted)
+    assert [(one["cached"], one["version"]) for one in again.json] == [
+        (True, 1),
+        (True, 2),
+        (False, None),
+    ]
+    shown = up.baton(*command, "--start", "2021-01", "--end", "2021-01")
+    assert shown.out.startswith("2021-01  as before: version 1, rmse "), shown.out
+
+
+def test_ctrl_c_cancels_what_a_backfill_has_begun_and_says_which(up, months):
+    """The command says how many periods are left, and nothing of them goes on."""
+    asked = ["-p", f"path={months / 'known.csv'}", "-p", "target=y", "-p", "seed={period}"]
+    wanted = ["--start", "2001", "--end", "2009", "--parallel", "2"]
+    runner = subprocess.Popen(
+        [*BATON, "backfill", "train", "table", *asked, "-p", "name=left", *wanted],
+        cwd=ROOT,
+        env=up.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+
+    def going():
+        found = up.runs("generate", state={"type": {"any_": ["RUNNING", "COMPLETED"]}})
+        seeds = ((run["parameters"].get("parameters") or {}).get("seed") for run in found)
+        return any(2001 <= (seed or 0) <= 2009 for seed in seeds)
+
+    wait_for(going)
+    runner.send_signal(signal.SIGINT)
+    _, said = runner.communicate(timeout=120)
+    assert runner.returncode == 130, said
+    chains = dict(re.findall(r"^baton: (\d{4}): chain ([0-9a-f]{12}) is cancelled$", said, re.M))
+    assert chains, said
+    assert re.search(r"^baton: \d periods are left; .* the same command goes on$", said, re.M)
+    for chain in chains.values():
+        assert up.baton("status", chain, "--json").json["state"] == "CANCELLED"
 
 
 @pytest.mark.parametrize(
