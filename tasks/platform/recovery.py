@@ -35,11 +35,11 @@ from baton.chain.events import TRIAL, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.recovery import (
     AHEAD,
-    ATTEMPTS,
     FORGOTTEN,
     SILENCE,
     SILENCE_OF_CONTAINER,
     SILENCE_ON_WORKER,
+    UNHEARD,
     Action,
     Run,
     Subflow,
@@ -53,8 +53,11 @@ from baton.chain.recovery import (
 )
 from baton.chain.runs import (
     CANCELLED_LABEL,
+    DEATHS_LABEL,
+    IN_VAIN_LABEL,
     OPEN_TAG,
     SCHEDULED_TAG,
+    SEEN_LABEL,
     announced_in,
     chain_id_of,
     id_begun_by,
@@ -67,7 +70,6 @@ from tasks.platform.freshness import tell_late
 from tasks.platform.locks import sweep
 from tasks.platform.stage import (
     HOME_LABEL,
-    SEEN_LABEL,
     chain_failed,
     end_start,
     home_id,
@@ -77,14 +79,8 @@ from tasks.platform.stage import (
 
 log = logging.getLogger(__name__)
 
-DEATHS_LABEL = "baton.deaths"
-"""Label of a flow run: times that its own process died."""
-
 RESTARTS_LABEL = "baton.restarts"
 """Label of a flow run: times that it was begun again for another's fault."""
-
-IN_VAIN_LABEL = "baton.announced-in-vain"
-"""Label of a flow run: times that no stage followed what it announced."""
 
 _STAGES = [stage.value for stage in Stage]
 _GOING = {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}
@@ -93,10 +89,6 @@ _SECONDS_OF_DOUBT = 2.0
 """Time in which a runner reports the end of a process that it saw."""
 _EVENT_BEFORE_STATE = timedelta(minutes=2)
 _TRANSITIONS = UUID("0f4f3f5e-6a52-5f0e-9d0b-6f1f6c8b8f55")
-_UNHEARD = (
-    f"no stage followed, though it announced {ATTEMPTS + 1} times; see that the automations of"
-    " this server are on, and run it again"
-)
 
 
 def recover(chain: Manifest, alone_since: datetime | None = None) -> list[str]:
@@ -341,7 +333,7 @@ def _hand_on(server: _Server, chain: Manifest) -> list[str]:
             _close(server, runs[one.id])
     for one in unheard(seen, followers, now):
         if one.id in runs:
-            _give_up(server, runs[one.id], _UNHEARD, is_unheard=True)
+            _give_up(server, runs[one.id], UNHEARD, is_unheard=True)
     lost = [one for one in unanswered(seen, followers, now) if one.id in runs]
     return [runs[one.id].name for one in lost if _announce_again(server, one, runs[one.id])]
 

@@ -34,6 +34,7 @@ from baton.chain.runs import (
     INPUT_ERROR_LABEL,
     OPEN_TAG,
     SCHEDULED_TAG,
+    SEEN_LABEL,
     id_begun_by,
 )
 from baton.errors import InputError
@@ -45,9 +46,6 @@ from tasks.platform.secrets import use_blocks
 
 HOME_LABEL = "baton.home"
 """Label of a flow run: where its lock is, so who may say that it is dead."""
-
-SEEN_LABEL = "baton.seen"
-"""Label of a flow run: its last sign of life, for those who cannot see its lock."""
 
 _LONGEST_REASON = 1000
 _LOGGERS = ("baton", "tasks")

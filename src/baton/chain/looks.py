@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from baton.atomic import write_bytes
 from baton.chain.events import EventName, TableRef, chain_begun_by
 from baton.settings import Settings
+from baton.words.spans import moment
 
 
 class Look(BaseModel):
@@ -86,7 +87,7 @@ def held_back(
     last = max((one.at for one in log if one.is_announced), default=None)
     if last is not None and now - last < cool_down:
         return (
-            f"drift was announced at {last:%Y-%m-%d %H:%M:%S} UTC, and is again after"
+            f"drift was announced at {moment(last)}, and is again after"
             f" {cool_down}: parameter cool_down of the deployment monitor"
         )
     return ""

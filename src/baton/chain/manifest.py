@@ -106,8 +106,17 @@ class Match(_Strict):
 
     def meets(self, event: EventName, labels: Mapping[str, str]) -> bool:
         """Tell whether an event of a chain of these labels is meant."""
-        resource = f"baton.{subject_of(event, labels)}.any"
-        return fnmatchcase(resource, self.resource) and self.labels.items() <= labels.items()
+        return self._is_about(event, labels) and self.labels.items() <= labels.items()
+
+    def is_asked(self, event: EventName, labels: Mapping[str, str]) -> bool:
+        """Tell whether a chain of these labels asks for what is started, if all is spelt right."""
+        others = ({**labels, "baton.tune": one} for one in ("yes", "no"))
+        is_misspelt = not any(self._is_about(event, one) for one in others)
+        is_about = is_misspelt or self._is_about(event, labels)
+        return is_about and self.labels.items() <= labels.items()
+
+    def _is_about(self, event: EventName, labels: Mapping[str, str]) -> bool:
+        return fnmatchcase(f"baton.{subject_of(event, labels)}.any", self.resource)
 
 
 class Trigger(_Strict):

@@ -40,6 +40,12 @@ FORGOTTEN = timedelta(days=7)
 ATTEMPTS = 3
 """Deaths of its own process, or announcements in vain, after which a run is given up."""
 
+UNHEARD = (
+    f"no stage followed, though it announced {ATTEMPTS + 1} times; see that the automations of"
+    " this server are on, and run it again"
+)
+"""What is said of a run that is given up because nobody followed."""
+
 AHEAD = timedelta(minutes=1)
 """Time by which a state may be ahead of the clock here; by more, and the clock was set back."""
 
@@ -55,6 +61,7 @@ It is ``EX_TEMPFAIL`` of BSD's ``sysexits.h``: the user is invited to retry.
 _LONG = timedelta(days=1)
 _MEBIBYTE = 2**20
 _EXIT_CODE = re.compile(r"status code:? (-?\d+)")
+_GIVEN_UP = re.compile(r"its process died \d+ times|begun again \d+ times")
 _FROM_OUTSIDE = {-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT}
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 _NOT_BEGUN = {"SCHEDULED", "PENDING"}
@@ -249,6 +256,11 @@ def judge(run: Run, n_bytes: int | None = None) -> Verdict:
     elif is_own:
         reason = f"{cause_of_death(run.message, n_bytes)}; begun again"
     return Verdict(run, action, reason, attempts, restarts)
+
+
+def is_given_up(message: str) -> bool:
+    """Tell by what a failed run's state says whether it was given up."""
+    return message == UNHEARD or _GIVEN_UP.match(message) is not None
 
 
 def _advice(run: Run) -> str:

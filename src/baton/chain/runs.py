@@ -7,7 +7,7 @@ in ``baton.cli.show`` and ``serving.pages``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -41,11 +41,20 @@ CANCELLED_LABEL = "baton.cancelled"
 INPUT_ERROR_LABEL = "baton.input-error"
 """Label of a flow run: the mistake in the user's input that it failed on."""
 
-SCHEDULED_TAG = "auto-scheduled"
-"""Tag that Prefect gives to a flow run that a schedule began."""
+SEEN_LABEL = "baton.seen"
+"""Label of a flow run: its last sign of life, for those who cannot see its lock."""
+
+DEATHS_LABEL = "baton.deaths"
+"""Label of a flow run: times that its own process died."""
+
+IN_VAIN_LABEL = "baton.announced-in-vain"
+"""Label of a flow run: times that no stage followed what it announced."""
 
 OPEN_TAG = "open"
 """Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
+
+SCHEDULED_TAG = "auto-scheduled"
+"""Tag that Prefect gives to a flow run that a schedule began."""
 
 _ANNOUNCED = re.compile(r"announced (baton\.[a-z.]+)$")
 
@@ -198,7 +207,9 @@ def chain_id_of_run(run: Json) -> str:
     return chain_id_of(run["tags"], run["parameters"]) or id_begun_by(run["id"])
 
 
-def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") -> list[Begun]:
+def latest(
+    runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "", *, is_begun: bool = True
+) -> list[Begun]:
     """Latest chains whose id begins so, by the first run of each; at most 20 of all.
 
     Parameters
@@ -208,11 +219,13 @@ def latest(runs: Iterable[Json], flows: Mapping[str, str], beginning: str = "") 
     flows : mapping of str to str
         Names of the stages' flows by id.
     beginning : str
+    is_begun : bool
+        Whether a run that a schedule has made for later is of no chain yet.
     """
     first: dict[str, Begun] = {}
     for run in runs:
         chain_id = chain_id_of_run(run)
-        if chain_id.startswith(beginning) and not _is_planned(run):
+        if chain_id.startswith(beginning) and not (is_begun and _is_planned(run)):
             first[chain_id] = _begun_by(run, chain_id, Stage(flows[run["flow_id"]]))
     return list(first.values())[: None if beginning else _MOST_LISTED]
 
@@ -223,7 +236,7 @@ def _is_planned(run: Json) -> bool:
 
 
 def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
-    since = _time(run["created"]) or datetime.now(UTC)
+    since = time_of(run["created"]) or datetime.now(UTC)
     labels = labels_in(run["parameters"]) or PLAIN
     given = run["parameters"]
     return Begun(chain_id, problem_of(given), since, stage, labels, given)
@@ -276,6 +289,15 @@ def _creator(run: Json) -> str:
     return str((run.get("created_by") or {}).get("type") or "")
 
 
+def begun_by_arrival(event: Json) -> Begun:
+    """Chain that data which arrived has begun, or was to."""
+    payload = event["payload"]
+    since = time_of(event["occurred"]) or datetime.now(UTC)
+    stage = Stage.PREDICT if payload.get("predict") else Stage.GENERATE
+    labels = labels_in({"event": payload}) or PLAIN
+    return Begun(payload["chain"], payload["problem"], since, stage, labels)
+
+
 def problem_of(parameters: Mapping[str, Any]) -> str:
     """Name of the problem that a run is about, by its parameters; empty if they do not say."""
     for value in parameters.values():
@@ -324,12 +346,11 @@ def stages_with(stages: Iterable[Stage], found: Mapping[Stage, list[Json]]) -> l
     return [stage for stage in stages if stage in found or not is_closed]
 
 
-def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
+def stage_run(stage: Stage, runs: Sequence[Json]) -> StageRun:
     """What is known of a stage by its runs, the oldest first: one that completed counts."""
     if not runs:
         return StageRun(stage)
-    completed = [run for run in runs if run["state_type"] == "COMPLETED"]
-    run = (completed or runs)[-1]
+    run = counting(runs)
     state, labels = run["state"], run["labels"]
     has_failed = run["state_type"] == "FAILED"
     was_cancelled = run["state_type"] == "CRASHED" and labels.get(CANCELLED_LABEL)
@@ -337,16 +358,22 @@ def stage_run(stage: Stage, runs: list[Json]) -> StageRun:
         stage,
         state="CANCELLED" if was_cancelled else run["state_type"],
         flow_run_id=run["id"],
-        began=_time(labels.get(BEGAN_LABEL)),
-        ended=_time(state["timestamp"]) if run["state_type"] in ENDED else None,
+        began=time_of(labels.get(BEGAN_LABEL)),
+        ended=time_of(state["timestamp"]) if run["state_type"] in ENDED else None,
         is_cached=run["state_name"] == "Cached",
         message=state.get("message") or "",
         input_error=_one_line(labels.get(INPUT_ERROR_LABEL, "")) if has_failed else "",
         created_by=_creator(run),
-        since=_time(state["timestamp"]),
+        since=time_of(state["timestamp"]),
         pool=run.get("work_pool_name") or "",
-        due=_time(run.get("next_scheduled_start_time")),
+        due=time_of(run.get("next_scheduled_start_time")),
     )
+
+
+def counting(runs: Sequence[Json]) -> Json:
+    """Return the run of a stage that counts, of those there are, the oldest first."""
+    completed = [run for run in runs if run["state_type"] == "COMPLETED"]
+    return (completed or runs)[-1]
 
 
 def are_told(chain: ChainRun, names: Collection[str]) -> bool:
@@ -410,11 +437,12 @@ def _starting(stage: Stage, manifest: Manifest) -> set[str]:
 
 
 def _times_of(names: Collection[str], events: list[Json]) -> list[datetime]:
-    times = (_time(event["occurred"]) for event in events if event["event"] in names)
+    times = (time_of(event["occurred"]) for event in events if event["event"] in names)
     return [at for at in times if at]
 
 
-def _time(text: Any) -> datetime | None:
+def time_of(text: Any) -> datetime | None:
+    """Time that a server gives; None if it gives none."""
     return datetime.fromisoformat(str(text).replace("Z", "+00:00")) if text else None
 
 

@@ -1,4 +1,4 @@
-"""Spans of time as people write and read them: ``90 minutes``, ``26 hours``, ``8 days``.
+"""Spans and points of time as people write and read them: ``90 minutes``, ``26 hours``, ``8 days``.
 
 When something is due belongs in the module that waits for it.
 """
@@ -6,7 +6,7 @@ When something is due belongs in the module that waits for it.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 UNITS = {
@@ -86,3 +86,14 @@ def brief(length: timedelta) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min"
     return f"{seconds // 3600} h" if seconds < 2 * 86_400 else f"{seconds // 86_400} days"
+
+
+def moment(at: datetime) -> str:
+    """Say a point of time, the same wherever it is read.
+
+    Examples
+    --------
+    >>> moment(datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC))
+    '2026-03-01 12:30:05 UTC'
+    """
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
