@@ -126,7 +126,7 @@ class Line:
 def latest(desk: Desk, before: datetime, most: int) -> list[Line]:
     """Chains that began before then, the latest first, at most so many."""
     begun = desk.server.chains(before, most)
-    found = desk.server.runs_of(begun)
+    found = desk.server.runs_of_chains(begun)
     return [_line(desk, one, found) for one in begun]
 
 

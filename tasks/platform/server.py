@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Self
 
 from baton.chain import glance, log_lines, runs
 from baton.chain.events import TRIAL, EventName, Stage, progress_key
@@ -21,10 +20,11 @@ from baton.chain.glance import Glance
 from baton.chain.log_lines import Level, Line, Source
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
+from baton.chain.taking import nobody
 from baton.errors import InputError
 from baton.terms import Options
-from tasks.platform.api import Client
 from tasks.platform.orders import Asked
+from tasks.platform.reading import Reader
 
 _SECONDS_BETWEEN_LOOKS = 0.4
 _ASK_SECONDS = 3.0
@@ -32,11 +32,8 @@ _ASK_SECONDS = 3.0
 _CANCEL_SECONDS = 5.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 """Of machines; and a run is expected to start a moment before it was created."""
-_EVENTS_KEPT = timedelta(days=7)
-_DIGITS_OF_ID = 12
 _MOST_RUNS = 200
-_MOST_EVENTS = 50
-"""That a server gives at once."""
+_EVENTS_KEPT = timedelta(days=7)
 _MOST_LINES = 200
 """Lines of a log that are looked at."""
 
@@ -81,12 +78,8 @@ class Order:
 
 
 @dataclass
-class Server:
+class Server(Reader):
     """A Prefect server that serves the chain."""
-
-    client: Client
-    flows: dict[str, str] = field(init=False, default_factory=dict)
-    """Names of the stages' flows by id, once all of them are there."""
 
     def begin(self, order: Order, manifest: Manifest) -> Begun:
         """Start a chain.
@@ -128,8 +121,8 @@ class Server:
         InputError
             If somebody else has answered meanwhile.
         """
-        mine = self.stage_runs_of(begun).get(stage, [])
-        paused = [run for run in mine if run["state_type"] == "PAUSED"]
+        runs_of = self.runs_of(begun)
+        paused = [run for run in runs_of.get(stage, []) if run["state_type"] == "PAUSED"]
         answer: Json = {}
         if paused:
             answer = self.client.post(f"flow_runs/{paused[0]['id']}/resume", {"run_input": said})
@@ -145,37 +138,29 @@ class Server:
 
     def look(self, begun: Begun, stages: Iterable[Stage]) -> ChainRun:
         """See how far a chain is, in the stages it has."""
-        return self.seen(begun, stages, self._runs(begun))
+        return self.seen(begun, stages, self.runs_about(begun))
 
     def glances(self, manifest: Manifest, beginning: str = "") -> list[Glance]:
         """Latest chains whose id begins so, at a glance: in a few requests, however many."""
         begun = self.latest(beginning)
-        among = self._runs(*begun) if begun else []
+        among = self.runs_about(*begun) if begun else []
         glances = []
         for one in begun:
-            found = runs.of_chain(one.chain_id, among, self._stage_flows())
+            found = runs.of_chain(one.chain_id, among, self.stage_flows())
             seen = self._seen(one, manifest.stages(one.stage, one.labels), found)
             glances.append(glance.of_chain(seen, one, found))
         return glances
 
-    def latest(self, beginning: str = "") -> list[Begun]:
-        """Latest chains whose id begins so, and the one of a whole id however old it is."""
-        found = runs.latest(self._stage_runs(), self._stage_flows(), beginning)
-        if not found and len(beginning) == _DIGITS_OF_ID:
-            tagged = self._stage_runs({"tags": {"all_": [f"chain:{beginning}"]}})
-            found = runs.latest(tagged, self._stage_flows(), beginning)
-        return found
-
     def find(self, chain_id: str) -> tuple[Begun, list[Json]] | None:
         """One chain, with its runs; None if the server knows none of this id."""
-        found = self._stage_runs({"tags": {"all_": [f"chain:{chain_id}"]}})
-        found += self._stage_runs(self._untagged(_oldest(found)))
-        begun = runs.begun(found, self._stage_flows(), chain_id)
+        found = self.stage_runs({"tags": {"all_": [f"chain:{chain_id}"]}})
+        found += self.stage_runs(self._untagged(_oldest(found)))
+        begun = runs.begun(found, self.stage_flows(), chain_id)
         return (begun, found) if begun else None
 
     def seen(self, begun: Begun, stages: Iterable[Stage], found: Iterable[Json]) -> ChainRun:
         """How far a chain is, by runs that were found."""
-        mine = runs.of_chain(begun.chain_id, found, self._stage_flows())
+        mine = runs.of_chain(begun.chain_id, found, self.stage_flows())
         return self._seen(begun, stages, mine)
 
     def _seen(
@@ -190,22 +175,22 @@ class Server:
         """Chains that began before then, the latest first, at most so many."""
         found: list[Begun] = []
         while len(found) < most:
-            page = self._stage_runs(_until(before), {one.value for one in runs.FIRST})
+            page = self.stage_runs(_until(before), {one.value for one in runs.FIRST})
             known = [one.chain_id for one in found]
-            found += runs.beginning(page, self._stage_flows(), known)
+            found += runs.beginning(page, self.stage_flows(), known)
             if len(page) < _MOST_RUNS:
                 break
             before = datetime.fromisoformat(page[-1]["expected_start_time"])
         return found[:most]
 
-    def runs_of(self, begun: Iterable[Begun]) -> list[Json]:
+    def runs_of_chains(self, begun: Iterable[Begun]) -> list[Json]:
         """Runs of some chains, and of others, that tell how far each is."""
         chains = list(begun)
         if not chains:
             return []
         tagged = {"tags": {"any_": [f"chain:{one.chain_id}" for one in chains]}}
         fresh = self._untagged(min(one.since for one in chains))
-        return self._stage_runs(tagged) + self._stage_runs(fresh)
+        return self.stage_runs(tagged) + self.stage_runs(fresh)
 
     def log_of(self, chain_id: str, most: int) -> list[Json]:
         """Last lines that the runs of a chain have written themselves, the oldest first."""
@@ -218,24 +203,13 @@ class Server:
 
     def paused(self, beginning: str = "") -> list[Begun]:
         """Chains whose id begins so and that wait for a person."""
-        waiting = self._stage_runs({"state": {"type": {"any_": ["PAUSED"]}}})
+        waiting = self.stage_runs({"state": {"type": {"any_": ["PAUSED"]}}})
         found: list[Begun] = []
         for run in waiting:
             chain_id = runs.chain_id_of_run(run)
             if chain_id.startswith(beginning):
-                mine = self._stage_runs({"tags": {"all_": [f"chain:{chain_id}"]}})
-                found += runs.latest(mine, self._stage_flows(), chain_id)
+                found += self.tagged(chain_id).values()
         return found
-
-    def events_of(self, chain_id: str) -> list[Json]:
-        """Events of a chain, the oldest first."""
-        conditions = {
-            "event": {"name": [name.value for name in EventName]},
-            "resource": {"labels": {"baton.chain": chain_id}},
-            "occurred": {"since": (datetime.now(UTC) - _EVENTS_KEPT).isoformat()},
-        }
-        found = self.client.post("events/filter", {"filter": conditions, "limit": 50})
-        return sorted(found["events"], key=lambda event: str(event["occurred"]))
 
     def events_since(self, since: datetime) -> list[Json]:
         """Events of all chains since then."""
@@ -247,16 +221,12 @@ class Server:
         found = self.client.post("events/filter", {"filter": conditions, "limit": _MOST_EVENTS})
         return list(found["events"])
 
-    def stage_runs_of(self, begun: Begun) -> dict[Stage, list[Json]]:
-        """Runs of a chain by stage, the oldest first."""
-        return runs.of_chain(begun.chain_id, self._runs(begun), self._stage_flows())
-
     def log_sources(self, begun: Begun, known: Mapping[str, Source]) -> dict[str, Source]:
         """Every run of a chain that may say something, by its id, those known before included."""
         mine = {"tags": {"all_": [f"chain:{begun.chain_id}"]}}
-        stages = self.stage_runs_of(begun).values()
+        stages = self.runs_of(begun).values()
         found = [run for runs_of in stages for run in runs_of]
-        found += self._paged("flow_runs/filter", {"flow_runs": mine, "sort": "START_TIME_ASC"})
+        found += self.every("flow_runs/filter", {"flow_runs": mine, "sort": "START_TIME_ASC"})
         fresh = [run for run in found if run["id"] not in known]
         if not fresh:
             return dict(known)
@@ -288,41 +258,18 @@ class Server:
         }
         if since:
             conditions["timestamp"] = {"after_": since.isoformat()}
-        found = self._paged("logs/filter", {"logs": conditions, "sort": "TIMESTAMP_ASC"})
+        found = self.every("logs/filter", {"logs": conditions, "sort": "TIMESTAMP_ASC"})
         tasks = self._task_runs(one["task_run_id"] for one in found)
         names = {one["id"]: one["name"] for one in tasks}
         return [log_lines.line_of(one, sources, names) for one in found]
 
-    def _paged(self, path: str, wanted: Json) -> list[Json]:
-        """All that there is of something, page by page."""
-        found: list[Json] = []
-        while True:
-            page = self.client.post(path, wanted | {"limit": _MOST_RUNS, "offset": len(found)})
-            found += page
-            if len(page) < _MOST_RUNS:
-                return found
-
     def untaken(self, run: StageRun, waited: timedelta) -> str:
         """Say that nobody has taken a run, and who is missing."""
-        pool = self.client.find(f"flow_runs/{run.flow_run_id}").get("work_pool_name")
-        if not pool and (n_going := self._n_going()):
-            who = f"{n_going} others are going, and it waits for its turn"
-        elif not pool:
-            who = "is a serve process running? `baton up` has one, and so is `python -m serving`"
-        elif self._is_worked(pool):
-            who = f"the workers of work pool {pool!r} are busy, or its limit is reached"
-        else:
-            who = f"no worker of work pool {pool!r} is online: `prefect worker start --pool {pool}`"
-        where = f"{self.client.access.address}: stage {run.stage.value}"
-        return f"nobody has taken the run for {waited.seconds} s on {where}; {who}"
-
-    def _n_going(self) -> int:
-        going = {"state": {"type": {"any_": ["RUNNING"]}}, "deployment_id": {"is_null_": False}}
-        return int(self.client.post("flow_runs/count", {"flow_runs": going}))
-
-    def _is_worked(self, pool: str) -> bool:
-        wanted = {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 1}
-        return bool(self.client.post(f"work_pools/{quote(pool)}/workers/filter", wanted))
+        waiting = self.client.find(f"flow_runs/{run.flow_run_id}")
+        served = self.client.find(f"deployments/{waiting.get('deployment_id')}") or {}
+        why = nobody(self.taker(waiting, served.get("last_polled")), datetime.now(UTC))
+        where = f"{self.client.access.address}: stage {run.stage.value}; {why.reason}: {why.fix}"
+        return f"nobody has taken the run for {waited.seconds} s on {where}"
 
     def cancel(self, begun: Begun, stages: Iterable[Stage]) -> ChainRun:
         """Cancel what is still going of a chain: its runner is asked first, then not any more.
@@ -348,7 +295,7 @@ class Server:
 
     def _going(self, begun: Begun) -> list[Json]:
         since = replace(begun, since=datetime.now(UTC) - timedelta(days=1))
-        found = runs.of_chain(begun.chain_id, self._runs(since), self._stage_flows())
+        found = self.runs_of(since)
         return [run for mine in found.values() for run in mine if run["state_type"] not in ENDED]
 
     def _cancel_run(self, run: Json, *, is_asked: bool) -> None:
@@ -373,16 +320,6 @@ class Server:
         found: list[Json] = self.client.post("flow_runs/filter", wanted | {"limit": _MOST_RUNS})
         return found
 
-    def _runs(self, *begun: Begun) -> list[Json]:
-        """Runs that are these chains', or may be: one that waits to start has no tag yet."""
-        since = min(one.since for one in begun) - _CLOCKS_DIFFER
-        fresh = {
-            "state": {"type": {"not_any_": ["COMPLETED"]}},
-            "expected_start_time": {"after_": since.isoformat()},
-        }
-        tagged = {"tags": {"any_": [f"chain:{one.chain_id}" for one in begun]}}
-        return self._stage_runs(fresh) + self._stage_runs(tagged)
-
     def _untagged(self, since: datetime) -> Json:
         """Conditions of runs since then that may have no tag of their chain yet, none of later."""
         after, until = since - _CLOCKS_DIFFER, datetime.now(UTC) + _CLOCKS_DIFFER
@@ -390,28 +327,6 @@ class Server:
             "state": {"type": {"not_any_": ["COMPLETED"]}},
             "expected_start_time": {"after_": after.isoformat(), "before_": until.isoformat()},
         }
-
-    def _stage_runs(
-        self, conditions: Json | None = None, flows: Container[str] | None = None
-    ) -> list[Json]:
-        """Runs of stages, or of the flows of some, the youngest first."""
-        names = self._stage_flows().items()
-        wanted = {
-            "flows": {"id": {"any_": [i for i, name in names if flows is None or name in flows]}},
-            "flow_runs": conditions,
-            "sort": "EXPECTED_START_TIME_DESC",
-            "limit": _MOST_RUNS,
-        }
-        found: list[Json] = self.client.post("flow_runs/filter", wanted)
-        return found
-
-    def _stage_flows(self) -> dict[str, str]:
-        """Names of the stages' flows by id."""
-        if len(self.flows) < len(Stage):
-            wanted = {"flows": {"name": {"any_": [stage.value for stage in Stage]}}}
-            found: list[Any] = self.client.post("flows/filter", wanted)
-            self.flows = {flow["id"]: flow["name"] for flow in found}
-        return self.flows
 
     def _with_progress(self, chain_id: str, run: StageRun) -> StageRun:
         """Add how far a search or a comparison is; nothing before it says so."""

@@ -138,14 +138,15 @@ def test_a_deployment_that_nobody_serves_is_said_with_the_fix():
 class _Untaken(_Recorded):
     """A server on which a run waits, for workers of a pool or for a serve process."""
 
-    def __init__(self, pool, workers=(), n_going=0):
+    def __init__(self, pool, workers=(), n_going=0, polled=None):
         super().__init__()
         self.answers["flow_runs/count"] = n_going
-        self.pool, self.answers["work_pools/my pool/workers/filter"] = pool, list(workers)
+        self.answers["work_pools/my pool/workers/filter"] = list(workers)
+        self.found = {"work_pool_name": pool, "deployment_id": "d", "last_polled": polled}
 
     def __call__(self, request):
         if request.method == "GET":
-            return httpx.Response(200, json={"work_pool_name": self.pool})
+            return httpx.Response(200, json=self.found)
         return super().__call__(request)
 
 
@@ -154,7 +155,7 @@ class _Untaken(_Recorded):
     [
         ("my pool", [], "no worker of work pool 'my pool' is online"),
         ("my pool", [{"name": "w"}], "the workers of work pool 'my pool' are busy"),
-        (None, [], "is a serve process running?"),
+        (None, [], "no serve process has looked for its runs: start `baton up`"),
     ],
 )
 def test_who_does_not_take_a_run_is_said(pool, workers, said):
@@ -168,5 +169,6 @@ def test_who_does_not_take_a_run_is_said(pool, workers, said):
 def test_a_run_that_waits_for_its_turn_is_said_to():
     """Somebody serves, and has as many runs going as it may."""
     run = StageRun(Stage.GENERATE, state="SCHEDULED", flow_run_id="r")
-    line = _server(_Untaken(None, n_going=4)).untaken(run, timedelta(seconds=8))
-    assert line.endswith("4 others are going, and it waits for its turn")
+    served = _Untaken(None, n_going=4, polled=datetime.now(UTC).isoformat())
+    line = _server(served).untaken(run, timedelta(seconds=8))
+    assert "; 4 others are going, and it waits for its turn: wait" in line

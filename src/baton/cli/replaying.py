@@ -75,7 +75,7 @@ def _require_over(server: Server, manifest: Manifest, begun: Begun) -> None:
 
 def _began(server: Server, begun: Begun, stage: Stage) -> Json:
     """Parameters of the stage's last run in a chain."""
-    found = server.stage_runs_of(begun)
+    found = server.runs_of(begun)
     if stage not in found:
         there = listed((one.value for one in Stage if one in found), 9)
         raise InputError(f"stage {stage.value} never ran in chain {begun.chain_id}; it has {there}")
