@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from baton.chain import glance, log_lines, runs
-from baton.chain.events import TRIAL, EventName, Stage, progress_key
+from baton.chain.events import TRIAL, Stage, progress_key
 from baton.chain.glance import Glance
 from baton.chain.log_lines import Level, Line, Source
 from baton.chain.manifest import PLAIN, Manifest
@@ -213,13 +213,7 @@ class Server(Reader):
 
     def events_since(self, since: datetime) -> list[Json]:
         """Events of all chains since then."""
-        conditions = {
-            "event": {"name": [name.value for name in EventName]},
-            "occurred": {"since": since.isoformat()},
-            "order": "ASC",
-        }
-        found = self.client.post("events/filter", {"filter": conditions, "limit": _MOST_EVENTS})
-        return list(found["events"])
+        return self.events({"occurred": {"since": since.isoformat()}})
 
     def log_sources(self, begun: Begun, known: Mapping[str, Source]) -> dict[str, Source]:
         """Every run of a chain that may say something, by its id, those known before included."""

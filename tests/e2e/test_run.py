@@ -159,6 +159,40 @@ def test_the_three_subflows_run_at_the_same_time(up, spheres):
     assert max(run["start_time"] for run in runs) < min(run["end_time"] for run in runs)
 
 
+def test_why_says_what_started_what_and_where_the_time_went(up, spheres):
+    """Each run with the event that started it, whole; from its occurrence to the run's end."""
+    told = up.baton("why", spheres["chain"], "--json").json
+    runs, events = told["runs"], told["events"]
+    stages = [stage["stage"] for stage in spheres["stages"]]
+    assert [run["flow"] for run in runs] == stages
+    assert [run["flow_run_id"] for run in runs] == [s["flow_run_id"] for s in spheres["stages"]]
+    assert [run["origin"]["kind"] for run in runs] == ["hand", "event", "event", "event"]
+    for before, event, run in zip(runs, events, runs[1:], strict=False):
+        assert run["origin"]["automation"] == f"{run['flow']}__automation_1"
+        assert (event["run"], event["starts"]) == (before["flow_run_id"], [run["flow_run_id"]])
+        assert event["payload"]["problem"] == "spheres"
+        times = [run["moments"][one] for one in ("event", "fired", "created", "running", "ended")]
+        assert times == sorted(times)
+        assert {"firing", "creating", "waiting", "starting", "working"} <= set(run["seconds"])
+    assert sum(told["seconds"].values()) == pytest.approx(
+        sum(sum(run["seconds"].values()) for run in runs), abs=0.1
+    )
+
+
+def test_why_goes_back_from_a_part_of_a_stage_to_what_was_first(up, spheres):
+    """By the ids of runs, as Prefect's page has them."""
+    tag = f"chain:{spheres['chain']}"
+    (part,) = [run for run in up.runs("performance") if tag in run["tags"]]
+    said = up.baton("why", part["id"]).out
+    lines = [line for line in said.splitlines() if " completed, " in line]
+    named = [line.partition(" completed")[0].split()[-1] for line in lines]
+    assert named == ["generate", "train", "evaluate", "performance"]
+    assert "by baton.model.trained at" in said
+    assert f"run {part['id']}" in said
+    told = up.baton("why-not", "notebook", "--chain", spheres["chain"])
+    assert "was not asked for it; `baton run spheres -p notebook=NAME` asks for it" in told.out
+
+
 def test_shapley_values_add_up_to_what_the_model_says(spheres):
     """Base value plus a row's values is the model's margin, for every class and kept row."""
     import mlflow

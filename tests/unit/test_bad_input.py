@@ -666,6 +666,7 @@ def test_any_command_line_ends_in_one_line(n, monkeypatch, capsys):
         assert len(said.splitlines()) <= 1, said
 
     commands = ["run", "train", "predict", "status", "report", "explain", "problems", "up", "bogus"]
+    commands += ["why", "why-not"]
     tried(n, check, st.sampled_from(commands), st.lists(WORDS, max_size=5))
     monkeypatch.undo()
     results.settings.cache_clear()

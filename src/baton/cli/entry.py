@@ -23,6 +23,7 @@ from baton.cli import (
     replaying,
     running,
     standing,
+    why,
 )
 from baton.cli.app import app, complain
 from baton.errors import InputError, StorageError
@@ -36,6 +37,7 @@ COMMANDS = (
     looking,
     opening,
     reading,
+    why,
     deciding,
     standing,
     examining,

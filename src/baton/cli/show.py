@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SHOWN_COLUMNS = 20
 _SHOWN_CANDIDATES = 5
 
-_COLOURS = {
+COLOURS = {
     "WAITING": "dim",
     "SCHEDULED": "yellow",
     "PENDING": "yellow",
@@ -43,7 +43,7 @@ _COLOURS = {
     "CRASHED": "red",
     "CANCELLED": "magenta",
 }
-
+"""Of the states of a run."""
 
 _COLUMNS = 8
 """Columns of a table of predictions that a terminal has room for."""
@@ -60,7 +60,7 @@ def stage_table(chain: ChainRun) -> Table:
     for run in chain.stages:
         table.add_row(
             run.stage.value,
-            f"[{_COLOURS.get(run.state, 'dim')}]{_state_of(run)}[/]",
+            f"[{COLOURS.get(run.state, 'dim')}]{_state_of(run)}[/]",
             _seconds(run.hop_seconds),
             _seconds(run.seconds(now)),
             *([ProgressBar(total=100, completed=run.percent or 0)] if run.percent else []),
