@@ -509,7 +509,7 @@ def _score_of_chain(seen: Glance) -> str:
 def _state_at_a_glance(seen: Glance, now: datetime) -> str:
     """State of a chain in words: what came of it, why it failed, or what it waits for."""
     chain, wait = seen.chain, seen.waits_for(now)
-    colour = _COLOURS.get(chain.state, "yellow")
+    colour = COLOURS.get(chain.state, "yellow")
     if wait:
         said = wait.said(chain.id, now)
     elif chain.failure:
