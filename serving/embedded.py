@@ -317,25 +317,28 @@ def run_embedded(
         if serving:
             running.start("store", guarded("tasks.platform.tracking"), is_brief=True)
         server = _start_server(running, port, schedules=standing)
-        own = _start_pages(running) if standing and serving else None
-        # Its imports take as long as the server's start: both at once.
-        serve = _start_serve(running) if serving else None
+        # Their imports take as long as the server's start: all at once.
+        beside = [_start_pages(running)] if standing and serving else []
+        beside += [_start_serve(running)] if serving else []
         running.wait(server.is_ready)
         holder.record(settings, running.api)
         arriving = _start_arriving(running) if standing and serving else ""
         mlflow = _start_mlflow(running) if standing and pages else ""
-        if serve:
+        for one in beside:
             say("starting to serve the chain …")
-            running.wait(serve.is_ready)
-        if own:
-            running.wait(own.is_ready)
-        is_own = bool(mlflow) and not settings.mlflow_tracking_uri
-        addresses = Addresses(
-            os.getpid(), running.api, mlflow, is_own, arriving, running.pages, running.secret
-        )
+            running.wait(one.is_ready)
+        addresses = _addresses(running, mlflow, arriving)
         if standing:
             stack.enter_context(running.keep(settings.home / "up.json", _told(addresses)))
         yield running, addresses
+
+
+def _addresses(running: Processes, mlflow: str, arriving: str) -> Addresses:
+    """Where all of these are."""
+    is_own = bool(mlflow) and not running.settings.mlflow_tracking_uri
+    return Addresses(
+        os.getpid(), running.api, mlflow, is_own, arriving, running.pages, running.secret
+    )
 
 
 def _told(addresses: Addresses) -> bytes:

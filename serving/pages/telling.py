@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from baton.chain import stored
-from baton.chain.events import ModelEvaluated, ModelRef, PageRef, Stage, TableRef
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef, PageRef, Stage, TableRef
 from baton.chain.manifest import EMITTED_BY, Manifest
 from baton.chain.runs import Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
@@ -220,20 +220,7 @@ def made_by(chain: ChainRun, record: ModelEvaluated | None, results: Path) -> Ma
     evaluated = chain.evaluated or record
     ready = chain.ready or (evaluated.data if evaluated else None)
     predicted, monitored = chain.predicted, chain.monitored
-    tables: dict[str, TableRef | None] = {}
-    if ready:
-        tables = {"raw": ready.raw, "features": ready.features, "trials": ready.study}
-    if evaluated:
-        tables = dict(evaluated.tables)
-    if predicted:
-        tables |= {
-            "new rows": predicted.raw,
-            "predictions": predicted.predictions,
-            "doubtful cells": predicted.doubts,
-        }
-    if monitored:
-        tables["drift by column"] = monitored.columns
-    given = {name: one for name, one in tables.items() if one}
+    given = _tables(chain, ready, evaluated)
     return Made(
         title=ready.title if ready else "",
         model=evaluated.model if evaluated else (predicted.model if predicted else None),
@@ -241,9 +228,29 @@ def made_by(chain: ChainRun, record: ModelEvaluated | None, results: Path) -> Ma
         drift=monitored.reason if monitored else "",
         warnings=_warnings(chain, evaluated, results),
         pages=tuple(_pages(chain, evaluated, results)),
-        tables=tuple(_table(name, one, results) for name, one in given.items()),
+        tables=tuple(_table(name, one, results) for name, one in given.items() if one),
         **(_judged(evaluated) if evaluated else {}),
     )
+
+
+def _tables(
+    chain: ChainRun, ready: DatasetReady | None, evaluated: ModelEvaluated | None
+) -> dict[str, TableRef | None]:
+    """Tables by name."""
+    tables: dict[str, TableRef | None] = {}
+    if ready:
+        tables = {"raw": ready.raw, "features": ready.features, "trials": ready.study}
+    if evaluated:
+        tables = dict(evaluated.tables)
+    if predicted := chain.predicted:
+        tables |= {
+            "new rows": predicted.raw,
+            "predictions": predicted.predictions,
+            "doubtful cells": predicted.doubts,
+        }
+    if chain.monitored:
+        tables["drift by column"] = chain.monitored.columns
+    return tables
 
 
 def _warnings(

@@ -140,7 +140,7 @@ def _line(desk: Desk, begun: Begun, found: Iterable[Json]) -> Line:
         begun.problem,
         telling.title_of(begun, record),
         chain.state,
-        begun.since,
+        begun.planned or begun.since,
         chain.input_error or chain.failure,
         f"{record.model.name} {record.model.version}" if record else "",
         "" if value is None else f"{headline} {value:.4g}",

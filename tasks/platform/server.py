@@ -51,7 +51,9 @@ def _oldest(found: Iterable[Json]) -> datetime:
 
 
 def _until(then: datetime) -> Json:
-    return {"expected_start_time": {"before_": then.isoformat()}}
+    """Conditions of runs that were to start before then, which Prefect would include."""
+    last = then - timedelta(microseconds=1)
+    return {"expected_start_time": {"before_": last.isoformat()}}
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,10 @@ class Visitor:
     def picture(self, folder, name, height=800):
         """Write what the window shows, as a PNG of few colours."""
         self.page.set_viewport_size({"width": 1000, "height": height})
-        self.page.evaluate("document.activeElement.blur()")
+        # The footer says where the home is, which is another place for everybody.
+        self.page.evaluate(
+            "document.activeElement.blur(); document.querySelector('footer').remove()"
+        )
         image = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
         small = io.BytesIO()
         image.quantize(_COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)

@@ -161,6 +161,8 @@ class Begun:
     """Labels of its events: the stages that it asked for."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Of the run that began it."""
+    planned: datetime | None = None
+    """When that run was to start: a schedule's was made long before."""
 
 
 def announcement(event: EventName, *, cached: bool) -> str:
@@ -239,7 +241,8 @@ def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
     since = time_of(run["created"]) or datetime.now(UTC)
     labels = labels_in(run["parameters"]) or PLAIN
     given = run["parameters"]
-    return Begun(chain_id, problem_of(given), since, stage, labels, given)
+    planned = _time(run.get("expected_start_time")) or since
+    return Begun(chain_id, problem_of(given), since, stage, labels, given, planned)
 
 
 def begun(runs: Iterable[Json], flows: Mapping[str, str], chain_id: str) -> Begun | None:
