@@ -241,7 +241,7 @@ def _begun_by(run: Json, chain_id: str, stage: Stage) -> Begun:
     since = time_of(run["created"]) or datetime.now(UTC)
     labels = labels_in(run["parameters"]) or PLAIN
     given = run["parameters"]
-    planned = _time(run.get("expected_start_time")) or since
+    planned = time_of(run.get("expected_start_time")) or since
     return Begun(chain_id, problem_of(given), since, stage, labels, given, planned)
 
 
