@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from baton import models, problems
@@ -89,19 +90,25 @@ class Champion:
         InputError
             If the model has no exact method and its training rows are not here.
         """
+        values, found = self.explained(raw)
+        explanations = list(_explained(values, found[ROW].to_numpy()))
+        return {"scale": values.scale.value, "explanations": explanations}
+
+    def explained(self, raw: pa.Table) -> tuple[shapley.ShapValues, pd.DataFrame]:
+        """Shapley values of rows, and the features that they are of, as `explain` has it."""
         is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self._background
         with _readable():
             schema = self.model.origin["schema"]
             found = self.problem.new_features(framed(raw), self.params, schema)
-            rows, features = found[ROW].to_numpy(), found.drop(columns=ROW)
+            features = found.drop(columns=ROW)
             values = shapley.shap_values(
                 self.model, features, background=background, seed=self.seed
             )
-        return {"scale": values.scale.value, "explanations": list(_explained(values, rows))}
+        return values, found
 
     @cached_property
-    def _data(self) -> DatasetReady | None:
+    def data(self) -> DatasetReady | None:
         """What it learnt from, where this home has the chain that made it."""
         found = records.of_model(settings(), self.problem.name, self.reference)
         return found.data if found else None
@@ -109,13 +116,13 @@ class Champion:
     @property
     def seed(self) -> int:
         """Of the rows that an explanation is drawn beside, as `baton explain` has it."""
-        return self._data.seed if self._data else 0
+        return self.data.seed if self.data else 0
 
     @cached_property
     def _background(self) -> Any:
         """Training rows."""
-        if self._data is not None:
-            return background_of(self._data)
+        if self.data is not None:
+            return background_of(self.data)
         raise InputError(
             f"{self.model.family} is explained beside rows that it learnt from, and they are not"
             " in this home; a family of trees needs none"

@@ -14,14 +14,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from baton.errors import InputError
 from serving.guard import Guard
-from serving.pages import chains, home, layout, problems, results, table
+from serving.pages import (
+    chains,
+    comparing,
+    deciding,
+    home,
+    layout,
+    lineage,
+    models,
+    problems,
+    results,
+    table,
+    trying,
+)
+from serving.pages.clerk import ClerkError
 from serving.pages.desk import Desk
 from serving.pages.watching import Watch
 from tasks.platform.api import ApiError
 
 log = logging.getLogger("baton.pages")
 
-PAGES = (home, chains, problems, table, results)
+PAGES = (home, chains, comparing, models, deciding, trying, lineage, problems, table, results)
 """Modules of pages; the navigation is in their order."""
 
 OPEN = frozenset({"/health"})
@@ -105,6 +118,7 @@ def _add_faults(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _unknown)
     app.add_exception_handler(ApiError, _away)
     app.add_exception_handler(InputError, _mistaken)
+    app.add_exception_handler(ClerkError, _clerk)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -129,6 +143,11 @@ async def _away(request: Request, error: Exception) -> HTMLResponse:
 
 async def _mistaken(request: Request, error: Exception) -> HTMLResponse:
     return layout.fault(request, 422, "This cannot be done", f"{error}")
+
+
+async def _clerk(request: Request, error: Exception) -> HTMLResponse:
+    advice = "Load this page again; the file logs/clerk.log of the home says more."
+    return layout.fault(request, 503, "MLflow or a model cannot be asked", f"{error}.", advice)
 
 
 async def _broken(request: Request, error: Exception) -> HTMLResponse:

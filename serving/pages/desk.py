@@ -18,6 +18,7 @@ from baton.chain.manifest import Manifest
 from baton.settings import Settings
 from serving import embedded
 from serving.embedded import Addresses
+from serving.pages.clerk import Clerk
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.server import Server
 
@@ -38,8 +39,13 @@ class Desk:
     manifest: Manifest
     folder: Path
     """What relative paths are meant from."""
+    clerk: Clerk = field(init=False, repr=False)
+    """Who is asked for what takes the libraries of all stages."""
     _reached: tuple[Addresses, Server] | None = field(default=None, repr=False)
     _found: tuple[float, Addresses | None] = field(default=(-math.inf, None), repr=False)
+
+    def __post_init__(self) -> None:
+        self.clerk = Clerk(self.settings)
 
     @property
     def addresses(self) -> Addresses:

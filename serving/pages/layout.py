@@ -31,6 +31,9 @@ _YEAR_SECONDS = 31_536_000
 _ASSETS = {
     "style.css": ("baton.showing", "templates", "text/css"),  # the reports' own
     "pages.css": ("serving.pages", "static", "text/css"),
+    "graph.css": ("baton.showing", "templates", "text/css"),
+    "models.css": ("serving.pages", "static", "text/css"),
+    "models.js": ("serving.pages", "static", "text/javascript"),
     "pages.js": ("serving.pages", "static", "text/javascript"),
     "icon.svg": ("serving.pages", "static", "image/svg+xml"),
 }

@@ -1,10 +1,12 @@
-"""The id of a home, for telling whose runs are whose.
+"""Who is who: the id of a home, for telling whose runs are whose, and the person who asks.
 
-It stands in a file there: a container that is made anew has another host name, not another home.
+The id stands in a file there: a container that is made anew has another host name, not another
+home.
 """
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 from pathlib import Path
 from uuid import uuid4
@@ -41,6 +43,14 @@ def of_home(settings: Settings) -> str:
         made = _with_check(uuid4().hex[:_CHECKED])
         write_bytes(place, made.encode())
         return made
+
+
+def of_person() -> str:
+    """Name of the person who asks, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # such as in a container
+        return "a person"
 
 
 def _read(place: Path) -> str:

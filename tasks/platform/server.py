@@ -213,6 +213,24 @@ class Server(Reader):
                 found += self.tagged(chain_id).values()
         return found
 
+    def asking(self, manifest: Manifest, beginning: str) -> Begun:
+        """Chain whose id begins so, if it waits for approval.
+
+        Raises
+        ------
+        InputError
+            If there is none, or several, or it does not wait.
+        """
+        found = self.paused(beginning) or self.latest(beginning)
+        if len(found) != 1:
+            what = f"{len(found)} chains begin with" if found else "there is no chain"
+            raise InputError(f"{what} {beginning!r}; `baton status` lists them")
+        seen = self.look(found[0], manifest.stages(found[0].stage, found[0].labels))
+        if seen.state != "PAUSED":
+            said = {"RUNNING": "is still running"}.get(seen.state, f"is {seen.state.lower()}")
+            raise InputError(f"chain {seen.id} does not wait for approval: it {said}")
+        return found[0]
+
     def events_since(self, since: datetime) -> list[Json]:
         """Events of all chains since then."""
         return self.events({"occurred": {"since": since.isoformat()}})

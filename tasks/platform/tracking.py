@@ -59,6 +59,9 @@ _GONE_TAG = "baton.gone"
 CHAMPION = "champion"
 """Alias of the version that answers."""
 
+_MOST_VERSIONS = 1000
+"""Of a model that are listed."""
+
 PREVIOUS = "previous"
 """Alias of the version that was the champion before."""
 
@@ -224,7 +227,7 @@ def _registered(found: Any) -> Iterator[Registered]:
             target=found.tags.get(_TARGET_TAG, ""),
             version=newest,
             champion=int(champion) if champion else None,
-            updated=datetime.fromtimestamp(found.last_updated_timestamp / 1000, UTC),
+            updated=_time(found.last_updated_timestamp),
         )
 
 
@@ -477,7 +480,7 @@ def newest_version(name: str, problem: str, version: int | None = None) -> Model
     """
     ensure_store()
     found = _client().search_model_versions(
-        f"name='{name}'", order_by=["version_number DESC"], max_results=1000
+        f"name='{name}'", order_by=["version_number DESC"], max_results=_MOST_VERSIONS
     )
     ours = [one for one in found if _DIGEST_TAG in one.tags]
     if version is not None:
@@ -486,6 +489,22 @@ def newest_version(name: str, problem: str, version: int | None = None) -> Model
         what = f"version {version} of model {name}" if version else f"model {name}"
         raise NoModelError(f"there is no {what}; `baton run {problem}` trains one")
     return _reference(ours[0])
+
+
+def versions_of(name: str) -> list[tuple[ModelRef, datetime]]:
+    """Versions of a registered model, with when each was registered, the newest first."""
+    if not is_store_ready():
+        return []
+    ensure_store()
+    found = _client().search_model_versions(
+        f"name='{name}'", order_by=["version_number DESC"], max_results=_MOST_VERSIONS
+    )
+    ours = [one for one in found if _DIGEST_TAG in one.tags]
+    return [(_reference(one), _time(one.creation_timestamp)) for one in ours]
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def champion_of(name: str) -> ModelRef | None:

@@ -12,7 +12,7 @@ from pandas.api import types as dtypes
 
 from baton import models, problems
 from baton.errors import InputError
-from baton.terms import ROW, Kind
+from baton.terms import ROW, SPLIT, Kind
 from tests.conftest import ROOT
 from tests.shops import make_shop
 
@@ -129,6 +129,19 @@ def test_features_are_what_a_model_can_take(case):
     blind = problem.new_features(problem.unseen(params), params, schema)
     assert goal.target not in blind.columns
     assert set(features.columns) - set(blind.columns) == {goal.target}
+
+
+def test_the_columns_that_are_needed_make_the_same_features(case):
+    """A person who makes a row up is asked for these, and for none that changes nothing."""
+    problem, params = case
+    raw = problem.load(params)
+    schema = json.loads(json.dumps(problem.schema(raw, params)))
+    target = problem.goal(raw, params).target
+    rows = raw.drop(columns=[target, SPLIT], errors="ignore").head(20)
+    needed = list(problem.needed(rows, params, schema))
+    assert needed and set(needed) <= set(rows.columns)
+    whole = problem.new_features(rows, params, schema)
+    pd.testing.assert_frame_equal(problem.new_features(rows[needed], params, schema), whole)
 
 
 def test_a_model_learns_on_one_side_and_is_scored_on_the_other(case):

@@ -198,6 +198,118 @@ def test_prefect_and_mlflow_lead_to_the_pages(up, learnt):
         assert client.get(to_prefect.replace("&amp;", "&"), headers=accepted).status_code == 200
 
 
+@pytest.fixture(scope="module")
+def rival(up, learnt):
+    """A later chain on the same rows with another model: its id."""
+    (place,) = up.path.glob("uploads/*/wine.csv")
+    given = {"path": place, "target": "target", "model": "decision_tree", **BRIEFLY}
+    values = [one for name, value in given.items() for one in ("-p", f"{name}={value}")]
+    done = up.baton("run", "table", *values, "--json")
+    assert done.code == 0, done.err
+    return done.json["chain"]
+
+
+def test_a_model_is_tried_and_answers_as_values_change(visitor, learnt):
+    """The chain's page leads to it; the answer and what drove it follow, without loading anew."""
+    page = visitor.go(f"/chains/{learnt['id']}")
+    page.get_by_role("link", name="Try it").click()
+    page.wait_for_url("**/versions/1/try")
+    visitor.require_accessible()
+    visitor.require_fitting()
+    if learnt["pictures"]:
+        visitor.picture(learnt["pictures"], "pages-try", 900)
+    page.evaluate("document.body.dataset.mark = 'the same page'")
+    form, drawn = page.locator("form.try"), page.locator("svg.pushes")
+    before = drawn.get_attribute("aria-label")
+    page.get_by_label("proline", exact=True).fill("1700")
+    page.wait_for_function("document.querySelector('form.try').dataset.answers > 0")
+    assert drawn.get_attribute("aria-label") != before
+    assert "proline = 1,700" in drawn.inner_text().replace("\n", " ")
+    page.get_by_label("proline", exact=True).fill("")
+    page.wait_for_function("document.querySelector('form.try').dataset.answers > 1")
+    assert "missing" in drawn.inner_text()
+    assert form.get_attribute("aria-busy") is None
+    assert page.evaluate("document.body.dataset.mark") == "the same page"
+
+
+def test_a_model_is_tried_without_a_script(browser, up, learnt):
+    """By its button."""
+    with visiting(browser, up, java_script_enabled=False) as visitor:
+        page = visitor.go("/models/baton-table-wine-target/try")
+        page.get_by_label("proline", exact=True).fill("many")
+        page.get_by_role("button", name="Answer").click()
+        page.locator("[data-predicted]").wait_for()
+
+
+def test_chains_are_compared_from_their_list(visitor, learnt, rival):
+    """Two are marked; what differs, and which is better, is what the command says."""
+    page = visitor.go("/chains")
+    for one in (learnt["id"], rival):
+        page.get_by_role("row").filter(has_text=one).get_by_role("checkbox").check()
+    visitor.require_accessible()
+    page.get_by_role("button", name="Compare two").click()
+    page.get_by_role("heading", name="Metrics on held-out rows").wait_for()
+    said = page.get_by_role("main").inner_text()
+    assert learnt["id"] in said and rival in said and "decision_tree" in said
+    visitor.require_accessible()
+    visitor.require_fitting()
+
+
+def test_a_person_promotes_and_rolls_back(visitor, up, learnt, rival):
+    """Asked first, with a reason; the command's history says who and why."""
+    page = visitor.go("/models")
+    visitor.require_accessible()
+    visitor.require_fitting()
+    page.get_by_role("link", name="wine-target", exact=True).click()
+    page.get_by_role("heading", name="Decisions").wait_for()
+    visitor.require_accessible()
+    visitor.require_fitting()
+    if learnt["pictures"]:
+        visitor.picture(learnt["pictures"], "pages-model", 900)
+    page.get_by_role("link", name="Promote version 2").click()
+    visitor.require_accessible()
+    page.get_by_label("reason").fill("agreed with the cellar")
+    page.get_by_label("by").fill("Ann")
+    page.get_by_role("button", name="Promote version 2").click()
+    page.get_by_text("agreed with the cellar").wait_for()
+    page.get_by_role("link", name="Roll back").click()
+    page.get_by_label("reason").fill("it misses the sweet ones")
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_text("it misses the sweet ones").wait_for()
+    known = up.baton("history", "wine-target", "--json").json
+    assert known["champion"] == 1
+    said = [(one["outcome"], one["reason"]) for one in known["decisions"][-2:]]
+    assert said == [
+        ("promoted", "agreed with the cellar"),
+        ("rolled back", "it misses the sweet ones"),
+    ]
+    assert known["decisions"][-2]["by"] == "Ann"
+
+
+def test_what_came_of_what_is_drawn_and_told(visitor, up, learnt):
+    """On the page with links, on the terminal as a tree, and as SVG in a file."""
+    page = visitor.go(f"/chains/{learnt['id']}")
+    page.get_by_role("link", name="What came of what").click()
+    graph = page.locator("svg.graph")
+    graph.wait_for()
+    visitor.require_accessible()
+    visitor.require_fitting()
+    if learnt["pictures"]:
+        visitor.picture(learnt["pictures"], "pages-lineage", 900)
+    told = up.baton("graph", learnt["id"], "--json").json
+    titles = {one["title"] for one in told["nodes"]}
+    assert {"wine.csv", "raw", "features", "version 1", "predictions", "report"} <= titles
+    assert graph.locator(".node").count() == len(told["nodes"])
+    graph.locator("a", has_text="features").click()
+    page.get_by_role("heading", name="First rows").wait_for()
+    page.get_by_role("link", name="What it was made from").click()
+    page.locator(".node.is-marked").wait_for()
+    key = next(one["id"] for one in told["nodes"] if one["title"] == "features")
+    place = up.path / "features.svg"
+    tree = up.baton("graph", key.removeprefix("table:"), "--svg", place)
+    assert "wine.csv" in tree.out and "<svg" in place.read_text()
+
+
 FLAT = "x,y\n" + "".join(f"{n},same\n" for n in range(40))
 
 

@@ -33,6 +33,10 @@ _INTENT = "_intent"
 """What a reader of the folder as one table passes over."""
 
 
+LONGEST_WORD = 500
+"""Characters of what a person says of a decision."""
+
+
 class Outcome(StrEnum):
     """What was decided."""
 
@@ -202,6 +206,17 @@ def _decision(path: Path) -> Decision:
             f"{path} is no whole decision: put it back from a copy, or move it away; MLflow's"
             " aliases say which version is the champion"
         ) from None
+
+
+def said(reason: str) -> str:
+    r"""What a person says of a decision, in one line that is not too long; empty if nothing is.
+
+    Examples
+    --------
+    >>> said(" agreed with\nthe clinic ")
+    'agreed with the clinic'
+    """
+    return " ".join(reason.split())[:LONGEST_WORD]
 
 
 def champions(decisions: tuple[Decision, ...]) -> Iterator[Decision]:

@@ -82,12 +82,17 @@ def named(settings: Settings, name: str) -> ModelEvaluated:
 
 def of_problem(settings: Settings, problem: str) -> Iterator[ModelEvaluated]:
     """Every chain of a problem that ended in this home, the latest first, but damaged records."""
+    return (one for one in latest(settings) if one.problem == problem)
+
+
+def latest(settings: Settings) -> Iterator[ModelEvaluated]:
+    """Every chain that ended in this home, the latest first, but damaged records."""
     files = filter(Path.is_file, settings.chains.glob("*.json"))
     for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
         one = None
         with suppress(InputError, OSError):
             one = _read(path)
-        if one and one.problem == problem:
+        if one:
             yield one
 
 

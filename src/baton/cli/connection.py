@@ -16,6 +16,7 @@ from baton.cli.app import ERR
 from baton.errors import InputError
 from baton.settings import settings
 from serving.embedded import Addresses, Processes, awaited, claimed, found, run_embedded
+from serving.standing import tell
 from tasks.platform.api import WAITS, Access, Client
 from tasks.platform.places import MANIFEST
 from tasks.platform.server import Server
@@ -67,14 +68,8 @@ def tell_standing(event: Event) -> bool:
     RuntimeError
         If it did not acknowledge the event.
     """
-    there = None if settings().prefect_api_url else found(settings())
-    if there is None and not settings().prefect_api_url:
-        return False
     with away():
-        from tasks.platform.events import tell
-
-        tell(event, access_to(there) if there else None)
-    return True
+        return tell(event)
 
 
 @contextmanager

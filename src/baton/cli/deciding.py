@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from baton.chain import outcome
+from baton import identity
+from baton.chain import decisions, outcome
 from baton.chain.decisions import Decision, champions, read
 from baton.chain.events import ModelPromoted, Stage
-from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
-from baton.chain.runs import Begun
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
 from baton.cli.connection import away, connected, noticed, server_at, tell_standing
@@ -22,7 +20,6 @@ from baton.errors import InputError
 from baton.settings import settings
 from serving.embedded import private
 from tasks.platform.places import MANIFEST
-from tasks.platform.server import Server
 
 Reason = Annotated[str, Parameter(help="Why, in a line; it stands in the history.")]
 Name = Annotated[str, Parameter(help="A problem, or a model's name: `baton models` lists them.")]
@@ -45,7 +42,9 @@ def promote(problem: Name, /, *, version: int, reason: Reason, as_json: AsJson =
         from tasks.naming import model_named
         from tasks.promotion import by_hand
 
-        decision, event = by_hand(model_named(problem), version, _person(), _said(reason))
+        decision, event = by_hand(
+            model_named(problem), version, identity.of_person(), _said(reason)
+        )
     return _told(decision, event, as_json)
 
 
@@ -63,7 +62,7 @@ def rollback(problem: Name, /, *, reason: Reason, as_json: AsJson = False) -> in
         from tasks.naming import model_named
         from tasks.promotion import back
 
-        decision, event = back(model_named(problem), _person(), _said(reason))
+        decision, event = back(model_named(problem), identity.of_person(), _said(reason))
     return _told(decision, event, as_json)
 
 
@@ -91,8 +90,8 @@ def approve(chain: str, /, *, reason: str = "", deny: bool = False, as_json: AsJ
     console = ERR if as_json else OUT
     with connected(console) as (addresses, check):
         server = server_at(addresses)
-        begun = _asking(server, manifest, chain)
-        said = {"approve": not deny, "by": _person(), "reason": " ".join(reason.split())[:500]}
+        begun = server.asking(manifest, chain)
+        said = {"approve": not deny, "by": identity.of_person(), "reason": decisions.said(reason)}
         server.resume(begun, Stage.PROMOTE, said)
         patience = Patience(unless_interrupted(check), noticed(console))
         seen = follow(server, manifest, begun, tell=lambda _: None, patience=patience)
@@ -102,25 +101,6 @@ def approve(chain: str, /, *, reason: str = "", deny: bool = False, as_json: AsJ
     else:
         show.outcome(OUT, seen, made, {})
     return 0 if seen.state == "COMPLETED" else 1
-
-
-def _asking(server: Server, manifest: Manifest, chain: str) -> Begun:
-    """Chain whose id begins so, if it waits for approval.
-
-    Raises
-    ------
-    InputError
-        If there is none, or several, or it does not wait.
-    """
-    found = server.paused(chain) or server.latest(chain)
-    if len(found) != 1:
-        what = f"{len(found)} chains begin with" if found else "there is no chain"
-        raise InputError(f"{what} {chain!r}; `baton status` lists them")
-    seen = server.look(found[0], manifest.stages(found[0].stage, found[0].labels))
-    if seen.state != "PAUSED":
-        said = {"RUNNING": "is still running"}.get(seen.state, f"is {seen.state.lower()}")
-        raise InputError(f"chain {seen.id} does not wait for approval: it {said}")
-    return found[0]
 
 
 @app.command
@@ -146,19 +126,10 @@ def history(problem: Name, /, *, as_json: AsJson = False) -> int:
     return 0
 
 
-def _person() -> str:
-    """Who asks, as far as the system knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # such as in a container
-        return "a person"
-
-
 def _said(reason: str) -> str:
-    words = " ".join(reason.split())
-    if not words:
+    if not (words := decisions.said(reason)):
         raise InputError("--reason is empty: say why, in a line")
-    return words[:500]
+    return words
 
 
 def _told(decision: Decision, event: ModelPromoted, as_json: bool) -> int:

@@ -23,6 +23,7 @@ from baton.cli import (
     replaying,
     running,
     standing,
+    tracing,
     why,
 )
 from baton.cli.app import app, complain
@@ -38,6 +39,7 @@ COMMANDS = (
     opening,
     reading,
     why,
+    tracing,
     deciding,
     standing,
     examining,

@@ -184,6 +184,24 @@ class Problem(ABC, Generic[P]):
         """Features of rows to be predicted, read by the `schema` of the training rows."""
         return self.features(raw, params, with_target=False)
 
+    def needed(self, raw: pd.DataFrame, params: P, schema: dict[str, Any]) -> tuple[str, ...]:
+        """Columns of rows without which `new_features` would be others, or could not be.
+
+        What a person is asked for who makes a row up; by default each is left out in turn.
+        """
+        whole = self.new_features(raw, params, schema)
+        return tuple(
+            name for name in raw.columns if not self._is_idle(name, raw, params, schema, whole)
+        )
+
+    def _is_idle(
+        self, name: str, raw: pd.DataFrame, params: P, schema: dict[str, Any], whole: pd.DataFrame
+    ) -> bool:
+        try:
+            return self.new_features(raw.drop(columns=name), params, schema).equals(whole)
+        except (InputError, KeyError, ValueError, TypeError, AttributeError):
+            return False
+
     def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> Iterable[Unread]:  # noqa: ARG002
         """Cells of new rows that cannot be read by the `schema` of the training rows."""
         return ()

@@ -19,7 +19,7 @@ from baton.errors import InputError
 from baton.problems.base import Goal, Params, Problem
 from baton.problems.splits import marked, shuffled, stratified
 from baton.tables.bonds import group_values, time_values
-from baton.tables.features import build
+from baton.tables.features import build, used_columns
 from baton.tables.roles import Schema
 from baton.tables.unread import Unread, unread
 from baton.terms import ROW, Kind
@@ -91,6 +91,15 @@ class TabularProblem(Problem[P]):
     ) -> pd.DataFrame:
         """Columns of use, read as those of the training rows were."""
         return build(raw, SCHEMA.validate_python(schema), with_target=False)
+
+    def needed(
+        self,
+        raw: pd.DataFrame,  # noqa: ARG002
+        params: P,  # noqa: ARG002
+        schema: dict[str, Any],
+    ) -> tuple[str, ...]:
+        """Columns of use."""
+        return tuple(column.name for column in used_columns(SCHEMA.validate_python(schema)))
 
     def unread(self, raw: pd.DataFrame, schema: dict[str, Any]) -> Iterable[Unread]:
         """Cells that are not what their column was."""

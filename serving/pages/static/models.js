@@ -1,0 +1,39 @@
+// What makes the pages of models livelier; all of them work without it.
+"use strict";
+
+// The page on which a model is tried: the answer is asked for anew as values change.
+function keepAnswered(form) {
+  const place = form.querySelector("[data-answer]");
+  const said = form.querySelector("[data-said]");
+  let timer = 0;
+  let asked = null;
+  const ask = async () => {
+    if (asked) asked.abort();
+    const own = (asked = new AbortController());
+    place.setAttribute("aria-busy", "true");
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch(form.dataset.answered, { method: "POST", body, signal: own.signal });
+      if (!answer.ok) throw new Error(`the page answered ${answer.status}`);
+      show(await answer.text());
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      said.textContent = `No answer: ${error.message}. Press the button to see why.`;
+    }
+    place.removeAttribute("aria-busy");
+  };
+  const show = (html) => {
+    const focused = document.activeElement && document.activeElement.id;
+    place.innerHTML = html;
+    if (focused && !document.activeElement.id) document.getElementById(focused)?.focus();
+    const found = place.querySelector("[data-predicted]");
+    said.textContent = found ? "" : "This row has no answer.";
+    form.dataset.answers = Number(form.dataset.answers || 0) + 1;
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, 250);
+  });
+}
+
+document.querySelectorAll("form[data-answered]").forEach(keepAnswered);
