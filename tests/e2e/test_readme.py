@@ -59,6 +59,20 @@ ELSEWHERE = {
     ".venv/bin/baton predict taxi -p 'month={period}' --period 2021-03": "test_monitoring.py",
     ".venv/bin/baton backfill predict taxi -p 'month={period}' --start 2021-01 --end 2021-03"
     " --parallel 2": "test_periods.py",
+    ".venv/bin/baton backfill train taxi -p 'train={period}' --start 2021-01 --end 2021-03"
+    " --parallel 1": "test_periods.py, of a table",
+    **dict.fromkeys(
+        (
+            ".venv/bin/baton logs 3f9c1a",
+            ".venv/bin/baton logs 3f9c1a --follow --stage train",
+            ".venv/bin/baton logs 3f9c1a --level warning --json",
+            ".venv/bin/baton replay 3f9c1a --from evaluate -p folds=5",
+            ".venv/bin/baton replay 3f9c1a --from promote",
+            ".venv/bin/baton report --open",
+        ),
+        "test_operate.py",
+    ),
+    ".venv/bin/baton clean --older-than 7d --models --yes": "test_clean.py",
     ".venv/bin/baton run iris -p approve=true": "test_periods.py",
     '.venv/bin/baton approve 3f9c1a --reason "agreed with the clinic"': "the same",
     ".venv/bin/baton serve wine-target": "test_answers.py",

@@ -108,7 +108,8 @@ def _is_agreed(found: Leftovers, as_json: bool) -> bool:
     if as_json or not (sys.stdin.isatty() and OUT.is_terminal):
         return False
     question = f"remove {counted(len(found.items), 'thing')}, {_size(found.n_bytes)}? [y/N] "
-    return OUT.input(question, markup=False).strip().lower() in {"y", "yes"}
+    OUT.print(question, end="", highlight=False, markup=False)
+    return OUT.input().strip().lower() in {"y", "yes"}
 
 
 def _tell(found: Leftovers, *, as_json: bool) -> None:
