@@ -27,7 +27,6 @@ from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun
 from prefect.deployments.runner import RunnerDeployment
-from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import PrefectException
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, Schedule
@@ -49,6 +48,7 @@ from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.arrivals import tell_untold
 from tasks.platform.cluster import cores
+from tasks.platform.deployments import trigger_of
 from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by, take_turns
@@ -66,8 +66,14 @@ _SECONDS_BETWEEN_LOOKS_AT_TEMPLATE = 1.0
 _SECONDS_BETWEEN_LOOKS_AT_ANSWERS = 0.5
 
 
-async def to_deployment(entry: Deployment) -> RunnerDeployment:
+async def to_deployment(entry: Deployment, mark: str = "") -> RunnerDeployment:
     """Turn an entry of prefect.yaml into a deployment that this process serves.
+
+    Parameters
+    ----------
+    entry : Deployment
+    mark : str
+        Tag that says which prefect.yaml it is of.
 
     Raises
     ------
@@ -75,15 +81,14 @@ async def to_deployment(entry: Deployment) -> RunnerDeployment:
         If its flow does not exist or has no such parameter.
     """
     flow = flow_of(entry)
-    manifest.check_parameters(entry, set(signature(flow.fn).parameters))
     return await flow.ato_deployment(
         name=entry.name,
         description=entry.description or None,
         version=entry.version,
-        tags=entry.tags,
+        tags=[*entry.tags, *([mark] if mark else [])],
         parameters=entry.parameters,
         enforce_parameter_schema=entry.enforce_parameter_schema,
-        triggers=[_trigger(entry, place) for place in range(len(entry.triggers))],
+        triggers=[trigger_of(entry, place) for place in range(len(entry.triggers))],
         schedules=_schedules(entry),
         concurrency_limit=_concurrency(entry),
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -96,7 +101,7 @@ def flow_of(entry: Deployment) -> Flow[..., Any]:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or it has no such parameter.
     """
     try:
         found = getattr(import_module(entry.module), entry.function, None)
@@ -111,19 +116,13 @@ def flow_of(entry: Deployment) -> Flow[..., Any]:
         raise InputError(
             f"prefect.yaml: deployment {entry.name!r}: there is no flow {entry.entrypoint}"
         )
+    manifest.check_parameters(entry, set(signature(found.fn).parameters))
     return found
 
 
 def _is_itself(error: ImportError, module: str) -> bool:
     """Tell whether it is a module itself that is not there, not one that it needs."""
     return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-
-
-def _trigger(entry: Deployment, place: int) -> DeploymentEventTrigger:
-    content = entry.triggers[place].model_dump(
-        mode="json", by_alias=True, exclude={"type"}, exclude_none=True
-    )
-    return DeploymentEventTrigger(**content | {"name": entry.automations[place]})
 
 
 def _schedules(entry: Deployment) -> list[Schedule] | None:
@@ -284,7 +283,7 @@ async def serve(
     places : sequence of Place
         Where champions are to answer beside it.
     """
-    deployments = [await to_deployment(entry) for entry in declared.deployments]
+    deployments = [await to_deployment(one, declared.mark) for one in declared.deployments]
     most = settings().runs_at_once or max(_LEAST_AT_ONCE, 2 * cores())
     runner = StageRunner(most, name="baton", query_seconds=settings().poll_seconds, limit=None)
     for entry, deployment in zip(declared.deployments, deployments, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from baton.cli import app
 from tests import services
 
 ROOT = Path(__file__).parent.parent
@@ -599,14 +601,43 @@ def test_deploy_follows_the_tests_and_needs_a_target() -> None:
     """A push to main deploys after CI has passed, and only where an API's address is a secret."""
     content = workflow("deploy.yaml")
     assert content["on"]["push"] == {"branches": ["main"]}
-    job = content["jobs"]["deploy"]
-    assert job["needs"] == ["ci", "target"]
-    assert job["if"] == "needs.target.outputs.is_set == 'true'"
+    image, job = (content["jobs"][name] for name in ("image", "deploy"))
+    assert image["needs"] == ["ci", "target"]
+    assert image["if"] == "needs.target.outputs.is_set == 'true'"
+    assert job["needs"] == ["image"]
     chain = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert {d["work_pool"]["name"] for d in chain["deployments"]} == {job["env"]["POOL"]}
-    script = job["steps"][-1]["run"]
-    order = ["work-pool create", "--no-prompt deploy --all", "baton prune"]
+    script = "\n".join(step.get("run", "") for step in job["steps"])
+    order = ["work-pool create", "baton deploy\n", "baton deploy --check", "baton run iris"]
     assert sorted(order, key=script.index) == order
+    # What waits for a worker that nobody has started does not wait for ever.
+    assert job["steps"][-1]["timeout-minutes"] < job["timeout-minutes"]
+
+
+def test_the_commands_of_a_deploy_are_those_that_there_are() -> None:
+    """Each `baton …` of the workflow is parsed by the command itself, each image by its script."""
+    steps = workflow("deploy.yaml")["jobs"]["deploy"]["steps"]
+    scripts = "\n".join(step.get("run", "") for step in steps)
+    commands = re.findall(r"in-image baton (.*)", scripts)
+    assert [command.split()[0] for command in commands] == ["deploy", "deploy", "run"]
+    for command in commands:
+        app.parse_args(shlex.split(command), exit_on_error=False, print_error=False)
+
+
+def test_what_runs_in_the_image_is_told_where_the_server_is(tmp_path: Path) -> None:
+    """And nothing that is not set; values are in no command line."""
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$@"\n')
+    docker.chmod(0o755)
+    given = {"IMAGE": "an/image:1", "PREFECT_API_URL": "http://a", "PREFECT_API_AUTH_STRING": "b:c"}
+    script, path = ROOT / ".ci/in-image", f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [script, "baton", "deploy"], env={"PATH": path} | given, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == (
+        "run --rm --interactive --env PREFECT_API_URL --env PREFECT_API_AUTH_STRING an/image:1"
+        " baton deploy\n"
+    )
 
 
 @pytest.mark.parametrize("mlflow", ["", "http://mlflow:5000"])

@@ -188,6 +188,30 @@ class Client:
         """Change what is there, as :meth:`post` asks for something."""
         self._patiently("PATCH", path, content)
 
+    def put(self, path: str, content: Any) -> None:
+        """Have what is there be another, as :meth:`post` asks for something."""
+        _content(self._patiently("PUT", path, content))
+
+    def change(self, path: str, content: Any) -> None:
+        """Change what is there, and see that it was changed.
+
+        Raises
+        ------
+        ApiError
+        """
+        _content(self._patiently("PATCH", path, content))
+
+    def delete(self, path: str) -> None:
+        """Delete what is there; it is well if somebody else was quicker.
+
+        Raises
+        ------
+        ApiError
+        """
+        response = self._patiently("DELETE", path)
+        if response.status_code != httpx.codes.NOT_FOUND:
+            _content(response)
+
     def _patiently(self, method: str, path: str, content: Any = None) -> httpx.Response:
         for wait in (*self.waits, None):
             least = 0.0

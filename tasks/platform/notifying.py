@@ -8,6 +8,7 @@ it is in nothing that is said.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,12 +26,15 @@ from pydantic import SecretStr
 
 from baton.chain.manifest import Manifest, Notification
 from baton.errors import InputError
+from tasks.platform.automations import is_theirs
 from tasks.platform.events import OCCURRENCE
 
 TAG = "baton-notify"
 """Name of the block with the address, and tag of the automations that send to it."""
 
-_BLOCK_TYPE = "slack-webhook"
+_FIRST = "baton"
+"""Name of Baton's own manifest."""
+BLOCK_TYPE = "slack-webhook"
 _ONCE_WITHIN = timedelta(days=1)
 """Time in which announcements that say the same are one occurrence."""
 
@@ -112,15 +116,28 @@ def register(declared: Manifest, address: SecretStr) -> list[str]:
         check_address(address)
         check_messages(declared)
     with get_client(sync_client=True) as client:
-        block = _block(client, said) if said else None
-        wanted = [_automation(one, block) for one in declared.notifications] if block else []
-        changed = _settle(client, wanted)
-        if not said and (stored := _stored(client)):
+        block = _block(client, declared, said) if said else None
+        wanted = [automation(one, declared, block) for one in declared.notifications if block]
+        changed = _settle(client, declared, wanted)
+        if not said and (stored := _stored(client, declared)):
             client.delete_block_document(stored.id)
         return changed
 
 
-def _block(client: SyncPrefectClient, address: str) -> UUID:
+def block_name(declared: Manifest) -> str:
+    """Name of the block with the address: the servers of a team have several manifests."""
+    if declared.name == _FIRST:
+        return TAG
+    return f"{TAG}-{'-'.join(re.findall('[a-z0-9]+', declared.name.lower()))}"
+
+
+def keep_address(declared: Manifest, address: SecretStr) -> UUID:
+    """Keep the address on the server of this process; return the id of its block."""
+    with get_client(sync_client=True) as client:
+        return _block(client, declared, address.get_secret_value())
+
+
+def _block(client: SyncPrefectClient, declared: Manifest, address: str) -> UUID:
     """Id of the block that holds the address.
 
     It is of the type `Slack Webhook`, which any server has and which takes any address of
@@ -128,11 +145,11 @@ def _block(client: SyncPrefectClient, address: str) -> UUID:
     """
     from prefect.blocks.notifications import SlackWebhook
 
-    stored = _stored(client)
+    stored = _stored(client, declared)
     if stored and stored.data.get("url") == address:
         return stored.id
     try:
-        saved = SlackWebhook(url=SecretStr(address)).save(TAG, overwrite=True)
+        saved = SlackWebhook(url=SecretStr(address)).save(block_name(declared), overwrite=True)
     except PrefectHTTPStatusError as error:  # whose text has the request in it
         code = error.response.status_code
         raise InputError(f"BATON_NOTIFY: the Prefect server did not take it ({code})") from None
@@ -140,18 +157,28 @@ def _block(client: SyncPrefectClient, address: str) -> UUID:
     return saved
 
 
-def _stored(client: SyncPrefectClient) -> BlockDocument | None:
+def _stored(client: SyncPrefectClient, declared: Manifest) -> BlockDocument | None:
     try:
-        return client.read_block_document_by_name(TAG, _BLOCK_TYPE)
+        return client.read_block_document_by_name(block_name(declared), BLOCK_TYPE)
     except ObjectNotFound:
         return None
 
 
-def _automation(entry: Notification, block: UUID) -> AutomationCore:
+def automation(entry: Notification, declared: Manifest, block: UUID | None) -> AutomationCore:
+    """Automation that sends a message.
+
+    Parameters
+    ----------
+    entry : Notification
+    declared : Manifest
+        Whose it is.
+    block : UUID
+        Block with the address.
+    """
     return AutomationCore(
         name=f"{TAG}: {entry.name}",
         enabled=entry.enabled,
-        tags=[TAG],
+        tags=[TAG, declared.mark],
         trigger=EventTrigger(
             expect={event.value for event in entry.expect},
             match=entry.match.model_dump(by_alias=True, exclude_none=True),
@@ -164,12 +191,16 @@ def _automation(entry: Notification, block: UUID) -> AutomationCore:
     )
 
 
-def _settle(client: SyncPrefectClient, wanted: Iterable[AutomationCore]) -> list[str]:
+def _settle(
+    client: SyncPrefectClient, declared: Manifest, wanted: Iterable[AutomationCore]
+) -> list[str]:
     """Have the notifications' automations be those that are wanted; name what was changed."""
-    ours = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
+    tagged = AutomationFilter(tags=AutomationFilterTags(all_=[TAG]))
+    every = client.read_automations(automations=tagged)
+    ours = [one for one in every if not is_theirs(one.tags, declared.mark)]
     there: dict[str, Automation] = {}
     changed = []
-    for made in sorted(client.read_automations(automations=ours), key=lambda one: one.id):
+    for made in sorted(ours, key=lambda one: one.id):
         if there.setdefault(made.name, made) is not made:  # of two that were made at once
             client.delete_automation(made.id)
             changed.append(made.name)

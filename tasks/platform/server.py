@@ -105,7 +105,7 @@ class Server(Reader):
         if found is None:
             raise InputError(
                 f"deployment {flow}/{name} is not on {self.client.access.address};"
-                " start `baton up` or `prefect deploy --all` there"
+                " start `baton up` or `baton deploy` there"
             )
         once = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
         run = self.client.post(f"deployments/{found['id']}/create_flow_run", once)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from uuid import UUID
 
@@ -14,8 +16,17 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from baton.chain.events import EventName
 from baton.chain.manifest import Manifest
 from tasks.platform.api import Access
+from tasks.platform.automations import is_theirs
 
 _TAG = "baton"
+
+
+@contextmanager
+def talking_to(access: Access) -> Iterator[None]:
+    """Have Prefect's own client ask that server."""
+    secret = {PREFECT_API_AUTH_STRING: access.auth_string} if access.auth_string else {}
+    with temporary_settings({PREFECT_API_URL: access.address} | secret):
+        yield
 
 
 def prune(manifest: Manifest, access: Access) -> list[str]:
@@ -23,7 +34,7 @@ def prune(manifest: Manifest, access: Access) -> list[str]:
 
     Prefect leaves a deployment's automation behind, enabled, when the deployment is deleted.
     Deployments are touched only if they carry the tag ``baton``, automations only if they wait
-    for an event of Baton's.
+    for an event of Baton's; neither if it bears the mark of another prefect.yaml.
 
     Parameters
     ----------
@@ -37,17 +48,16 @@ def prune(manifest: Manifest, access: Access) -> list[str]:
         What was removed.
     """
     removed = []
-    secret = {PREFECT_API_AUTH_STRING: access.auth_string} if access.auth_string else {}
-    there = {PREFECT_API_URL: access.address} | secret
-    with temporary_settings(there), get_client(sync_client=True) as client:
+    with talking_to(access), get_client(sync_client=True) as client:
         declared = {entry.name for entry in manifest.deployments}
         tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
         for deployment in client.read_deployments(deployment_filter=tagged):
-            if deployment.name not in declared:
+            if deployment.name not in declared and not is_theirs(deployment.tags, manifest.mark):
                 client.delete_deployment(deployment.id)
                 removed.append(f"deployment {deployment.name}")
         for automation in client.read_automations():
-            if _is_ours(automation) and any(_is_gone(client, t) for t in _targets(automation)):
+            is_ours = _is_ours(automation) and not is_theirs(automation.tags, manifest.mark)
+            if is_ours and any(_is_gone(client, t) for t in _targets(automation)):
                 _delete(client, automation)
                 removed.append(f"automation {automation.name}")
     return removed

@@ -1,35 +1,41 @@
-"""`prefect deploy --all` of the same file, into a process work pool."""
+"""`baton deploy` to a server that Baton did not start: with a login, a process work pool, a worker.
+
+What is changed by what is tested by `tests/integration/test_deploying.py`.
+"""
 
 import json
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.e2e.conftest import declared_automations, fresh_home, wait_for
+from tests.e2e.conftest import BATON, declared_automations, fresh_home, wait_for
+from tests.stalling import stalling
 
 pytestmark = pytest.mark.e2e
 BIN = Path(sys.executable).parent
+LOGIN = "team:only-for-the-test"
+AUTH = "PREFECT_API_AUTH_STRING"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A plain Prefect server, started as its documentation says."""
-    import socket
-
-    import httpx
-
+    """A plain Prefect server with a login, started as its documentation says."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with fresh_home(tmp_path_factory.mktemp("server")) as home:
+        (home.path / "auth").write_text(LOGIN)  # where the tests look for it
         home.process = subprocess.Popen(
             [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env=_environment(home),
+            env=_environment(home, PREFECT_SERVER_API_AUTH_STRING=LOGIN),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -45,12 +51,14 @@ def server(tmp_path_factory):
         yield home
 
 
-def _environment(home):
+def _environment(home, **more):
     values = {
         "PREFECT_HOME": str(home.path / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        AUTH: LOGIN,
+        **({"PREFECT_API_URL": home.api} if home.api else {}),
     }
-    return home.environment(**values, **({"PREFECT_API_URL": home.api} if home.api else {}))
+    return home.environment(**values | more)
 
 
 def _prefect(home, *arguments, cwd=ROOT):
@@ -67,22 +75,59 @@ def _prefect(home, *arguments, cwd=ROOT):
     return done.stdout
 
 
+def _deploy(home, *arguments):
+    return home.baton("deploy", *arguments, **_environment(home))
+
+
+def _ids(home):
+    """Ids of all that stands, by name."""
+    kinds = ("deployments", "automations")
+    return {one["name"]: one["id"] for kind in kinds for one in home.post(f"{kind}/filter", {})}
+
+
 @pytest.fixture(scope="module")
 def deployed(server):
-    """The server after two deploys of what prefect.yaml declares."""
+    """The server after Prefect's own deploy, one of Baton's that was killed, and the next one."""
     _prefect(server, "work-pool", "create", "baton", "--type", "process")
-    for _ in range(2):
-        _prefect(server, "deploy", "--all")
+    _prefect(server, "deploy", "--all")
+    server.before = _ids(server)
+    with stalling(server.api, writes=3) as cut:
+        killed = subprocess.Popen(
+            [*BATON, "deploy"],
+            cwd=ROOT,
+            env=_environment(server, PREFECT_API_URL=cut.api),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        assert cut.is_stalled.wait(300)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    server.answer = _deploy(server)
     return server
 
 
-def test_deploying_twice_leaves_no_twin(deployed):
-    """Every deployment and automation stands once."""
+def test_a_deploy_that_was_killed_is_finished_by_the_next(deployed):
+    """Three deployments had been taken over; what is left to do is shown, and done."""
+    n_left = len(deployed.before) - 3
+    assert deployed.answer.code == 0, deployed.answer.err
+    assert f"\n0 to make, {n_left} to change, 0 to remove\n" in deployed.answer.out
+    assert deployed.answer.out.endswith(f"\n0 made, {n_left} changed, 0 removed\n")
+
+
+def test_what_prefect_deployed_is_taken_over_with_its_ids(deployed):
+    """Every deployment and automation stands once, as before; a second deploy changes nothing."""
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    found = [d["name"] for d in deployed.post("deployments/filter", {})]
-    assert sorted(found) == sorted(d["name"] for d in declared)
-    automations = [a["name"] for a in deployed.post("automations/filter", {})]
-    assert sorted(automations) == sorted(declared_automations())
+    assert set(deployed.before) == {d["name"] for d in declared} | declared_automations()
+    check = _deploy(deployed, "--check", "--json")
+    assert (check.code, check.json["changes"]) == (0, []), check.out
+    assert _ids(deployed) == deployed.before
+
+
+def test_a_server_that_does_not_know_who_asks_is_one_line(deployed):
+    """With what to set; the code is not that of a difference."""
+    answer = deployed.baton("deploy", "--check", **_environment(deployed, **{AUTH: "some:body"}))
+    assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
+    assert f'401 Unauthorized: {{"exception_message":"Unauthorized"}}; set {AUTH}' in answer.err
 
 
 def test_a_server_that_others_started_is_looked_at(deployed):
@@ -109,8 +154,8 @@ def test_a_worker_runs_the_chain(deployed, tmp_path):
         _check_that_nobody_takes_it(client)
         worker = subprocess.Popen(
             [BIN / "prefect", "worker", "start", "--pool", "baton", "--type", "process"],
-            cwd=ROOT,
-            env=_environment(deployed) | {"PREFECT_WORKER_QUERY_SECONDS": "1"},
+            cwd=tmp_path,
+            env=_environment(deployed, PREFECT_WORKER_QUERY_SECONDS="1"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -129,9 +174,9 @@ def test_a_worker_runs_the_chain(deployed, tmp_path):
 def _running(server, folder):
     """`baton run` against that server, begun."""
     return subprocess.Popen(
-        [BIN / "baton", "run", "spheres", "-p", "rows=500", "--json"],
+        [*BATON, "run", "spheres", "-p", "rows=500", "--json"],
         cwd=ROOT,
-        env=_environment(server) | {"BATON_HOME": str(folder / "other")},
+        env=_environment(server, BATON_HOME=str(folder / "other")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -144,23 +189,21 @@ def _check_that_nobody_takes_it(client):
     assert "no worker of work pool 'baton' is online" in told
 
 
-def test_pruning_removes_what_is_no_longer_declared(deployed, tmp_path):
-    """A deployment that left prefect.yaml goes, and so does the automation it leaves behind.
+def test_pruning_removes_what_no_deploy_made(deployed, tmp_path):
+    """Prefect's own deploy of another file, and the automation that it would leave behind.
 
-    Keys that are Baton's own, `fresh_within` and `notifications`, stand in nobody's way.
+    Keys that are Baton's own, `fresh_within` and `serving`, stand in nobody's way.
     """
-    for folder in ("flows", "serving", "tasks", "src"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for name in ("flows", "serving", "tasks", "src"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     old = next(d for d in content["deployments"] if d["name"] == "evaluate")
     content["deployments"] = [old | {"name": "evaluate-old", "fresh_within": "8 days"}]
-    content["serving"] = [{"problem": "spheres", "port": 8100}]  # a key that is not Prefect's
+    content["serving"] = [{"problem": "spheres", "port": 8100}]
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(content))
     _prefect(deployed, "deploy", "--all", cwd=tmp_path)
-    answer = deployed.baton("prune", PREFECT_API_URL=deployed.api)
+    answer = deployed.baton("prune", **_environment(deployed))
     assert answer.code == 0, answer.err
     assert "removed deployment evaluate-old" in answer.out
     assert "removed automation evaluate-old__automation_1" in answer.out
-    left = {a["name"] for a in deployed.post("automations/filter", {})}
-    assert left == declared_automations()
-    assert "removed" not in deployed.baton("prune", PREFECT_API_URL=deployed.api).out
+    assert _ids(deployed) == deployed.before

@@ -259,7 +259,7 @@ def test_a_stage_that_is_not_deployed(world):
     with get_client(sync_client=True) as prefects:
         prefects.delete_deployment(world.deployments.pop("notebook"))
     found = world.why_not("notebook", chain)
-    _is(found, Cause.NOT_DEPLOYED, "notebook is not deployed", "`prefect deploy --all`")
+    _is(found, Cause.NOT_DEPLOYED, "notebook is not deployed", "`baton deploy`")
 
 
 def test_an_automation_that_was_changed_after_the_event(world):

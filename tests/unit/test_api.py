@@ -193,3 +193,18 @@ def test_a_failure_of_the_servers_own_is_told_from_a_refusal(status, expected):
     request = httpx.Request("POST", "http://s/api/flow_runs/1/set_state")
     error = httpx.HTTPStatusError("x", request=request, response=httpx.Response(status))
     assert api.is_out_of_reach(error, "http://s/api") is expected
+
+
+def test_what_is_changed_or_deleted_is_seen_to(slept):
+    """A refusal is an error; what is gone already need not be deleted."""
+    for do in (
+        lambda c: c.put("a/1", {}),
+        lambda c: c.change("a/1", {}),
+        lambda c: c.delete("a/1"),
+    ):
+        assert do(_client(_Server(503, 204))) is None
+        with pytest.raises(api.RefusedError, match="422"):
+            do(_client(_Server(422)))
+    _client(_Server(404)).delete("a/1")
+    with pytest.raises(api.RefusedError, match="404"):
+        _client(_Server(404)).change("a/1", {})

@@ -15,6 +15,9 @@ from tests.conftest import ROOT
 ID = "3f9c1a2b4d5e"
 GOOD = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 
+TRAINING = next(d["triggers"] for d in GOOD["deployments"] if d["name"] == "train")
+TWICE = [TRAINING[0] | {"name": "train__automation_2"}, TRAINING[1]]
+
 
 def _read(tmp_path, content):
     path = tmp_path / "prefect.yaml"
@@ -67,6 +70,7 @@ def test_an_event_may_begin_a_chain_where_it_was_asked_for():
         ("train", {"follows": ["x"]}, "unknown key"),
         ("train", {"match": {}}, "Field required"),
         ("train", {"entrypoint": "train"}, "match pattern"),
+        ("train", {"triggers": TWICE}, "triggers of one name: train__automation_2"),
         ("reconcile", {"schedules": [{"interval": 300, "cron": "* * * * *"}]}, "either"),
         ("reconcile", {"schedule": {"interval": 300}}, "unknown key"),
     ],

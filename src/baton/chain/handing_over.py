@@ -26,7 +26,7 @@ JUST = timedelta(seconds=15)
 """A server may write an event, and what it did about it, so much later."""
 
 _GOING = {"SCHEDULED", "PENDING", "RUNNING"}
-_DEPLOY = "start `baton up`, or `prefect deploy --all`"
+_DEPLOY = "start `baton up`, or `baton deploy`"
 _FIELD = re.compile(r"\bevent\.payload((?:\.\w+)+)")
 
 Json = dict[str, Any]

@@ -76,6 +76,9 @@ NEW: dict[EventName, str] = {
 
 _FIELD = re.compile(r"\bevent\.payload\.(\w+)")
 
+MARK = "manifest:"
+"""Beginning of the tag that says which prefect.yaml a deployment or an automation is of."""
+
 PLAIN = Options().labels
 """Labels of a chain that asks for nothing beyond the usual stages."""
 
@@ -189,7 +192,7 @@ class Concurrency(_Strict):
 
 
 class WorkPool(_Strict):
-    """Where `prefect deploy` sends the runs; `serving/serve.py` runs them itself."""
+    """Where a deploy sends the runs; `serving/serve.py` runs them itself."""
 
     name: str
     """Name of the work pool."""
@@ -211,7 +214,7 @@ class Deployment(_Strict):
     version: str | None = None
     """Version of the deployment, for people."""
     tags: list[str] = []
-    """Tags of its runs; `baton prune` looks at deployments that carry `baton`."""
+    """Tags of its runs, beside `manifest:` and the file's name; `baton prune` looks at `baton`."""
     parameters: dict[str, Any] = {}
     """Parameters of the flow."""
     enforce_parameter_schema: bool = True
@@ -223,21 +226,29 @@ class Deployment(_Strict):
     concurrency_limit: PositiveInt | Concurrency | None = None
     """Runs at once, or that and what happens to one too many."""
     work_pool: WorkPool | None = None
-    """Where `prefect deploy` sends its runs."""
+    """Where a deploy sends its runs; needed by `baton deploy`."""
     fresh_within: Annotated[timedelta | None, BeforeValidator(span)] = None
     """Longest time without something new of it, such as `26 hours`; longer is `baton.late`."""
+
+    @model_validator(mode="after")
+    def _triggers_apart(self) -> Deployment:
+        if twice := _twice((name,) for name in self.automation_names):
+            raise ValueError(f"triggers of one name: {', '.join(name for (name,) in twice)}")
+        return self
+
+    @property
+    def automation_names(self) -> tuple[str, ...]:
+        """Names of the automations that are made of its triggers, as Prefect gives them."""
+        return tuple(
+            one.name or f"{self.name}__automation_{number}"
+            for number, one in enumerate(self.triggers, 1)
+        )
 
     @model_validator(mode="after")
     def _makes_something(self) -> Deployment:
         if self.fresh_within and not self.awaited:
             raise ValueError(f"fresh_within: the flow {self.flow_name} makes nothing to wait for")
         return self
-
-    @property
-    def automations(self) -> list[str]:
-        """Names of the automations that Prefect makes of its triggers."""
-        every = enumerate(self.triggers, start=1)
-        return [one.name or f"{self.name}__automation_{place}" for place, one in every]
 
     @property
     def awaited(self) -> tuple[EventName, ...]:
@@ -346,18 +357,18 @@ class Watch(_Strict):
 class Manifest(_Strict):
     """The chain: all deployments, the champions that answer beside it, the messages about it."""
 
-    name: str
-    """Name of the chain."""
+    name: Annotated[str, Field(min_length=1)]
+    """Name of the chain; what is deployed bears it, so each repository of a server has its own."""
     definitions: dict[str, Any] = {}
     """YAML anchors for use below; nothing else reads them."""
     prefect_version: Annotated[str | None, Field(alias="prefect-version")] = None
     """Version of Prefect that the file was written for."""
     build: list[dict[str, Any]] | None = None
-    """Steps that `prefect deploy` takes before it deploys."""
+    """Steps that `prefect deploy` takes before it deploys; `baton deploy` refuses them."""
     push: list[dict[str, Any]] | None = None
-    """Steps by which `prefect deploy` uploads the code."""
+    """Steps by which `prefect deploy` uploads the code; `baton deploy` refuses them."""
     pull: list[dict[str, Any]] | None = None
-    """Steps by which a worker gets the code."""
+    """Steps by which a worker gets the code; by default it is where the deploy found it."""
     serving: list[Answering] = []
     """Champions that answer over HTTP beside the chain; Prefect does not look at this key."""
     watch: list[Watch] = []
@@ -375,6 +386,11 @@ class Manifest(_Strict):
         if again := _twice((one.name,) for one in self.notifications):
             raise ValueError(f"notifications of one name: {', '.join(name for (name,) in again)}")
         return self
+
+    @property
+    def mark(self) -> str:
+        """Tag of what is made of this file on a server."""
+        return f"{MARK}{self.name}"
 
     @model_validator(mode="after")
     def _apart(self) -> Manifest:
@@ -394,7 +410,7 @@ class Manifest(_Strict):
     @property
     def automations(self) -> list[str]:
         """Names of the automations that are made of its triggers."""
-        return [name for one in self.deployments for name in one.automations]
+        return [name for one in self.deployments for name in one.automation_names]
 
     def stages(
         self, first: Stage = Stage.GENERATE, labels: Mapping[str, str] = PLAIN

@@ -179,7 +179,7 @@ def _waiting(
     gone = Fault(
         Cause.NOT_DEPLOYED,
         f"the deployment of the run of {name} is gone",
-        "`prefect deploy --all`, or `baton up`, and run it again",
+        "`baton deploy`, or `baton up`, and run it again",
     )
     yield _step(deployment is not None, "its deployment is there", gone)
     yield Step("its limit of runs at once is not reached", _full(name, run, deployment or {}))

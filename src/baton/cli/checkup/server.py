@@ -100,7 +100,7 @@ def of_deployments(found: Iterable[Json], declared: Manifest) -> Finding:
     there = {one["name"] for one in found}
     missing = [one.name for one in declared.deployments if one.name not in there]
     if missing:
-        fix = f"{_SERVE}; or `prefect deploy --all`"
+        fix = f"{_SERVE}; or `baton deploy`"
         fact = f"{len(missing)} of {len(declared.deployments)} are missing: {listed(missing)}"
         return bad("deployments", fact, fix)
     return good("deployments", f"all {len(declared.deployments)} stand there")
