@@ -1,4 +1,4 @@
-"""A receiver of messages: an HTTP server that keeps what Apprise's `json://` posts to it."""
+"""Receivers: HTTP servers that keep what is posted to them."""
 
 import json
 import threading
@@ -21,11 +21,33 @@ class _Receiving(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
+class _Listening(BaseHTTPRequestHandler):
+    def do_POST(self):
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = (self.path, self.headers.get("Authorization"))
+        self.server.messages.append((*asked, content))
+        self.send_response(201)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
 def receiver():
-    """A receiver on a free port; its ``address`` is Apprise's, ``messages`` what came."""
-    server = HTTPServer(("127.0.0.1", 0), _Receiving)
-    server.messages, server.address = [], f"json://127.0.0.1:{server.server_port}/{TOKEN}"
+    """A receiver of what Apprise's `json://` posts: ``messages`` is what came."""
+    return _serving(_Receiving, f"json://127.0.0.1:{{}}/{TOKEN}")
+
+
+def listener():
+    """A receiver of JSON: ``messages`` is path, authorization and content of what came."""
+    return _serving(_Listening, "http://127.0.0.1:{}")
+
+
+@contextmanager
+def _serving(handler, address):
+    """A server on a free port, which its ``address`` says."""
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    server.messages, server.address = [], address.format(server.server_port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server

@@ -115,6 +115,21 @@ def cells_of(typed: Mapping[str, str]) -> dict[str, str]:
 ELSE = "~"
 """Value of the choice of a category that is not listed."""
 
+_NOTHING: Mapping[str, Any] = {
+    "refused": "",
+    "wrong": {},
+    "predicted": "",
+    "value": None,
+    "interval": None,
+    "chances": [],
+    "threshold": None,
+    "doubts": [],
+    "waterfall": None,
+    "outputs": [],
+    "why_not": "",
+}
+"""What an answer says that says nothing."""
+
 
 def answered(
     desk: Desk, name: str, version: int, cells: Mapping[str, str], output: str
@@ -124,9 +139,9 @@ def answered(
     try:
         said = desk.clerk.ask("answer", **given)
     except (InputError, ClerkError) as error:
-        return {"said": {"refused": str(error)}, "drawn": None}
+        said = {"refused": str(error)}
     fall = said.get("waterfall")
-    return {"said": said, "drawn": pushes.drawn(fall) if fall else None}
+    return {"said": {**_NOTHING, **said}, "drawn": pushes.drawn(fall) if fall else None}
 
 
 def _page(
@@ -139,7 +154,7 @@ def _page(
 ) -> HTMLResponse:
     desk: Desk = request.app.state.desk
     content = answered(desk, name, version, cells, output)
-    wrong = content["said"].get("wrong", {})
+    wrong = content["said"]["wrong"]
     fields = [
         Cell(one, number, cells.get(one["name"], ""), wrong.get(one["name"], ""))
         for number, one in enumerate(facts["fields"])

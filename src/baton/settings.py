@@ -101,6 +101,17 @@ class Settings(BaseSettings):
         description="Address of the pages, for the links in Prefect's artifacts and in MLflow, and"
         " for `baton open`; that of the `baton up` of the home when empty.",
     )
+    openlineage_url: str = Field(
+        default="",
+        description="OpenLineage server that is told of each stage's run and its data sets, such as"
+        " `http://127.0.0.1:5000`; nobody is told when empty.",
+    )
+    openlineage_key: SecretStr = Field(
+        default=SecretStr(""), description="API key of that server, where it asks for one."
+    )
+    openlineage_namespace: str = Field(
+        default="baton", description="Namespace of the jobs and sources that it is told of."
+    )
     poll_seconds: float = Field(
         default=0.5, gt=0, description="Seconds between two looks for runs to start."
     )

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from baton.chain.events import Announcement, ChainFailed, Event
 from baton.chain.runs import announcement
-from tasks.platform import api
+from tasks.platform import api, openlineage
 
 _NAMESPACE = uuid.UUID("b5f0a9c4-6d0e-5d5c-9f6e-0b8a7f0a4a11")
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -67,6 +67,7 @@ def announce(event: Event, *, cached: bool = False) -> State[Any]:
     """
     deliver(_body(event, str(flow_run.id), flow_run.run_count))
     log.info("announced %s", event.event.value)
+    openlineage.completed(event)
     return Completed(
         name="Cached" if cached else None,
         message=announcement(event.event, cached=cached),

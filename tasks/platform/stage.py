@@ -40,7 +40,7 @@ from baton.chain.runs import (
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
-from tasks.platform import api
+from tasks.platform import api, openlineage
 from tasks.platform.events import access, tell_failure
 from tasks.platform.secrets import use_blocks
 
@@ -91,6 +91,7 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     with _temporary_if_away(), logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
         use_blocks()
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
+        openlineage.started(name, problem, chain)
         with _signs_of_life(run_id), _failure_told(run_id, name, problem, chain), _room():
             yield chain
 
@@ -156,6 +157,7 @@ def _failure_told(run_id: str, name: str, problem: str, chain: str) -> Iterator[
                 client.update_flow_run_labels(UUID(run_id), {INPUT_ERROR_LABEL: str(error)})
         if name in list(Stage):  # a trial that fails is one of many
             reason = f"{type(error).__name__}: {error}"
+            openlineage.failed(name, problem, chain, reason)
             with suppress(ValidationError):  # it does not say what it is about
                 failed = chain_failed(run_id, name, problem, chain, reason)
                 tell_failure(failed, flow_run.run_count)

@@ -18,9 +18,9 @@ Point = tuple[float, float]
 class Size:
     """Of a box, and of the room between boxes."""
 
-    width: float = 190
+    width: float = 176
     height: float = 46
-    gap: float = 56
+    gap: float = 44
     """Between columns."""
     row_gap: float = 14
     margin: float = 6
