@@ -49,6 +49,11 @@ class PlugIns:
         """What is to be said of entry points that cannot be taken."""
         return [said for said in _sorted_out(self)[1].values() if said]
 
+    def is_taken(self, name: str) -> bool:
+        """Whether nobody else can bring an object of that name."""
+        brought, refused = _sorted_out(self)
+        return name in {*brought, *refused, *self.own, *self.reserved}
+
     def load(self, name: str, kind: type) -> Any:
         """Return the object of that name; now its package is imported.
 

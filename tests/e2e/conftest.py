@@ -18,6 +18,7 @@ import httpx
 import pytest
 from filelock import FileLock
 
+from baton import scaffold
 from baton.chain import manifest
 from tests.conftest import ROOT
 from tests.processes import is_alive, wait_for
@@ -290,16 +291,27 @@ moons = "baton_moons:problem"
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """A small package of somebody else's, installed: it holds the problem that the README shows."""
-    source, site = tmp_path_factory.mktemp("moons"), tmp_path_factory.mktemp("site")
-    (source / "pyproject.toml").write_text(MOONS)
+def written(tmp_path_factory):
+    """Packages of somebody else's: the problem that the README shows, what `baton new` writes."""
+    written = tmp_path_factory.mktemp("written")
+    moons = written / "baton-moons"
+    moons.mkdir()
+    (moons / "pyproject.toml").write_text(MOONS)
     readme = (ROOT / "README.md").read_text("utf-8")
     code = re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
-    (source / "baton_moons.py").write_text(code)
+    (moons / "baton_moons.py").write_text(code)
+    for what, name in [(scaffold.What.PROBLEM, "halves"), (scaffold.What.MODEL, "bags")]:
+        scaffold.write(scaffold.new(what, name), written / f"baton-{name}")
+    return written
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory, written):
+    """Folder in which these are installed."""
+    site = tmp_path_factory.mktemp("site")
     uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--python", sys.executable]
     options = ["--no-build-isolation", "--no-deps", "--target", site]
-    subprocess.run([*uv, *options, source], check=True, capture_output=True)
+    subprocess.run([*uv, *options, *written.iterdir()], check=True, capture_output=True)
     return site
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from baton.cli import (
     announcing,
     backfilling,
+    beginning,
     cleaning,
     deciding,
     demonstrating,
@@ -49,6 +50,7 @@ COMMANDS = (
     announcing,
     labelling,
     demonstrating,
+    beginning,
 )
 """Modules whose import registers the commands."""
 

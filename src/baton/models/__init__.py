@@ -20,6 +20,7 @@ from baton.models.recipe import Recipe
 from baton.models.registry import (
     DEFAULT,
     FAMILIES,
+    PLUG_INS,
     code_of,
     family,
     loaded,
@@ -30,6 +31,7 @@ from baton.models.registry import (
 __all__ = [
     "DEFAULT",
     "FAMILIES",
+    "PLUG_INS",
     "Blend",
     "Encoding",
     "Ensemble",

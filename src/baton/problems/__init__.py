@@ -18,6 +18,7 @@ from baton.words.text import did_you_mean
 
 __all__ = [
     "GROUP",
+    "PLUG_INS",
     "ROW",
     "SPLIT",
     "TIME",
