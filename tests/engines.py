@@ -100,11 +100,11 @@ def _standing(folder: Path, reply: Reply) -> Iterator[Stand]:
             length = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(length) or b"null")
             status, content = reply(stand, self.command, self.path, body)
-            parts = (
-                content if isinstance(content, Iterator) else iter([json.dumps(content).encode()])
-            )
+            is_raw = isinstance(content, Iterator)
+            parts = content if is_raw else iter([json.dumps(content).encode()])
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            kind = "vnd.docker.raw-stream" if is_raw else "json"
+            self.send_header("content-type", f"application/{kind}")
             self.send_header("connection", "close")
             self.end_headers()  # before the first part, which a client may wait a minute for
             for part in parts:

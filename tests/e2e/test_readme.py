@@ -78,6 +78,8 @@ ELSEWHERE = {
     '.venv/bin/baton approve 3f9c1a --reason "agreed with the clinic"': "the same",
     ".venv/bin/baton serve wine-target": "test_answers.py",
     ".venv/bin/python -m serving.pages": "test_pages.py, at another port",
+    "make image ENGINE=buildah": "test_image.py",
+    ".venv/bin/python benchmarks/image.py": "the same",
     CHAMPION: "the same, at another port",
     **dict.fromkeys(CURLS, "test_answers.py and test_arriving.py, at other ports"),
     ".venv/bin/python benchmarks/serving.py": "test_benchmarks.py",
