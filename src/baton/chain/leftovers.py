@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -350,8 +351,8 @@ def newest(path: Path) -> float:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all in a folder; a link counts as itself."""
-    return sum(one.st_size for one in _stats(path))
+    """Bytes of a file, or of all files in a folder; a link counts as itself."""
+    return sum(one.st_size for one in _stats(path) if not stat.S_ISDIR(one.st_mode))
 
 
 def _stats(path: Path) -> Iterator[os.stat_result]:
