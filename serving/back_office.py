@@ -1,7 +1,7 @@
 """``python -m serving.back_office DESCRIPTOR``: what the clerk does, a line a question.
 
 Each function takes and returns what JSON has; what it stands on is imported when it is first
-asked for. Who asks is ``clerk``.
+asked for. Who asks is ``serving/pages/clerk.py``.
 """
 
 from __future__ import annotations

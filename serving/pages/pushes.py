@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 660
-_LEFT, _RIGHT = 225, 60
+_LEFT, _RIGHT = 215, 72
 """Room for names, and for what stands beside the last bar."""
 _TOP, _ROW, _BAR, _BOTTOM = 26, 30, 20, 26
 _HEAD = 6

@@ -165,7 +165,7 @@ def _page(
         422 if wrong else 200,
         name=name,
         short=registry.short_name(name, facts["problem"]),
-        version=version,
+        number=version,
         facts=facts,
         fields=fields[:_SHOWN],
         others=fields[_SHOWN:],

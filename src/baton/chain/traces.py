@@ -69,14 +69,17 @@ def of_chain(settings: Settings, chain: str, events: Iterable[Event] = ()) -> Gr
     """
     own = (*events, *(one for one in records.latest(settings) if one.chain == chain))
     seen = tuple(one for one in _looks(settings) if one[1].chain == chain)
-    if not own and not seen:
-        raise InputError(f"nothing is known of chain {chain} in {settings.home}")
     facts = Facts(
         (*own, *_learnt(settings, own, seen)),
         tuple(one for one in _decisions(settings) if one.chain == chain),
         seen,
     )
-    tables = [node.name for node in graph_of(facts).nodes if node.kind is NodeKind.TABLE]
+    found = graph_of(facts).nodes
+    if not found:
+        raise InputError(
+            f"nothing is known of chain {chain} in {settings.home}, or of what it made"
+        )
+    tables = [node.name for node in found if node.kind is NodeKind.TABLE]
     return graph_of(replace(facts, traces=tuple(_traced(settings, tables))))
 
 

@@ -14,7 +14,7 @@ from rich.tree import Tree
 from baton.atomic import write_bytes
 from baton.chain import records, traces
 from baton.chain.events import Event
-from baton.chain.graph import Graph, Node, table_id
+from baton.chain.graph import Facts, Graph, Node, graph_of, table_id
 from baton.cli.app import OUT, AsJson, app, print_json
 from baton.cli.connection import server_at
 from baton.errors import InputError
@@ -80,8 +80,10 @@ def _chain(beginning: str) -> tuple[str, tuple[Event, ...]]:
         known = [one.chain_id for one in server.latest(beginning)]
         if len(known) > 1 and beginning:
             raise InputError(f"{len(known)} chains begin with {beginning!r}; give more digits")
-        if known:
-            return known[0], traces.announced(server.events_of(known[0]))
+        for one in known:
+            events = traces.announced(server.events_of(one))
+            if beginning or graph_of(Facts(events)).nodes:  # one that made nothing is not meant
+                return one, events
     except ApiError:
         pass  # the home may know it
     return records.find(settings(), chain_id=beginning).chain, ()

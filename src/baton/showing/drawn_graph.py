@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from baton.chain.graph import Edge, Graph, Node
 
 _SIZE = Size()
-_LONGEST_TITLE, _LONGEST_NOTE = 20, 25
+_LONGEST_TITLE, _LONGEST_NOTE = 20, 24
 _POINT = 7.0
 """Length of the point of an arrow."""
 

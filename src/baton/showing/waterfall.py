@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from baton.evaluation.shapley import ShapValues
 
-_LONGEST_NAME, _LONGEST_VALUE = 28, 16
+_LONGEST_NAME, _LONGEST_VALUE = 20, 11
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def waterfall(found: ShapValues, table: pd.DataFrame, output: int, unit: str = "
         named.append((others, "", float(pushes[order[len(alone) :]].sum())))
     steps = tuple(_steps(named, base))
     label = elide(found.classes[output]) if found.classes else ""
-    note = f"{measure.unit}; they add up {meaning(found)}"
+    note = f"what each adds, {meaning(found)}"
     return Waterfall(label, base, base + float(pushes.sum()), measure.unit, note, steps)
 
 
