@@ -210,6 +210,10 @@ class Home:
                     return pid
         return None
 
+    def address_of(self, page):
+        """Where Baton's pages show a page of the results, behind their own address."""
+        return f"/results/{Path(page).relative_to(self.path / 'results').as_posix()}"
+
     def processes(self):
         """Ids of the living processes whose environment names this home."""
         mark = f"BATON_HOME={self.path}".encode()

@@ -47,7 +47,7 @@ def test_the_notebook_is_a_stage_started_by_the_evaluation(up, toured):
     assert page.name == "notebook_tour.html"
     run = toured["stages"][4]["flow_run_id"]
     found = up.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
-    assert [str(page) in artifact["data"] for artifact in found] == [True]
+    assert [up.address_of(page) in artifact["data"] for artifact in found] == [True]
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="wants Debian's package chromium")
