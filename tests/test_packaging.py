@@ -643,7 +643,8 @@ def test_what_runs_in_the_image_is_told_where_the_server_is(tmp_path: Path) -> N
 @pytest.mark.parametrize("mlflow", ["", "http://mlflow:5000"])
 def test_deploy_names_its_image_in_the_pools_template(mlflow: str) -> None:
     """The workflow's jq, as it stands: the image is the push's, MLflow the worker's or another."""
-    script = workflow("deploy.yaml")["jobs"]["deploy"]["steps"][-1]["run"]
+    steps = workflow("deploy.yaml")["jobs"]["deploy"]["steps"]
+    (script,) = [step["run"] for step in steps if "jq " in step.get("run", "")]
     ((program, file),) = re.findall(r"jq .*?'(.+?)' (\S+\.json) >", script, re.DOTALL)
     told = ["--arg", "image", "ghcr.io/a/b:1", "--arg", "mlflow", mlflow]
     made = run(of_the_system("jq"), *told, program, file)
