@@ -219,7 +219,9 @@ def test_mlflow_has_pictures_tables_data_and_report(up, spheres):
     assert run.inputs.dataset_inputs[0].dataset.name == "spheres"
     said = spheres["summary"]
     assert said.startswith("Of 2,999 held-out rows, 94 % are classified right (accuracy 0.94")
-    assert run.data.tags["mlflow.note.content"] == f"**{spheres['title']}**\n\n{said}"
+    pages, chain = json.loads((up.path / "up.json").read_text())["pages"], spheres["chain"]
+    link = f"[Chain {chain} on Baton's pages]({pages}/chains/{chain})"
+    assert run.data.tags["mlflow.note.content"] == f"**{spheres['title']}**\n\n{said}\n\n{link}"
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"pictures", "report.html", "metrics.json", "shap_global.json"} <= names
     pictures = {a.path for a in client.list_artifacts(run.info.run_id, "pictures")}
