@@ -193,24 +193,27 @@ def test_a_chain_begins_again_from_its_first_stage(up, ended):
 
 def test_what_cannot_begin_again_is_said_in_a_line(up, chain, ended):
     """No such chain or stage, one that is not over, an idle option, results that are gone."""
-    features = Path(ended["results"]["features"])
-    hidden = features.rename(features.with_suffix(".hidden"))
     known = ["replay", ended["chain"], "--from"]
     asked = {
         "no chains": ["replay", "0" * 12, "--from", "train"],
         "stage tune never ran in chain": [*known, "tune"],
         "is not over: waits for approval": ["replay", chain["chain"], "--from", "evaluate"],
         "is settled before stage promote": [*known, "promote", "-p", "folds=3"],
-        "features.parquet was cleaned away": [*known, "train"],
         "--from": ["replay", ended["chain"]],
     }
+    for said, answer in zip(asked, up.baton_each(list(asked.values())), strict=True):
+        _is_one_line(answer, said)
+    features = Path(ended["results"]["features"])
+    hidden = features.rename(features.with_suffix(".hidden"))
     try:
-        answers = up.baton_each(list(asked.values()))
+        _is_one_line(up.baton(*known, "train"), "features.parquet was cleaned away")
     finally:
         hidden.rename(features)
-    for said, answer in zip(asked, answers, strict=True):
-        assert (answer.code, said in answer.err) == (2, True), answer.err
-        assert "Traceback" not in answer.err
+
+
+def _is_one_line(answer, said):
+    assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert "Traceback" not in answer.err
 
 
 def test_a_report_is_opened_where_there_is_a_browser(up, ended, tmp_path):
