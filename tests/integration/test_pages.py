@@ -212,7 +212,7 @@ def test_a_path_is_meant_from_where_baton_stands(client, tmp_path):
     [
         ("", "give a path or an address"),
         ("nowhere.csv", "check the path"),
-        ("s3://bucket/x.csv", "files and http addresses are read"),
+        ("ftp://host/x.csv", "files, http addresses and buckets"),
         ("-", "the standard input"),
         (".", "is a directory without files"),
         ("\0", "no file has such a name"),
