@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import logging
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,10 +19,10 @@ import uvicorn
 
 from baton.chain import manifest
 from baton.chain.manifest import Manifest
-from baton.errors import InputError
 from baton.settings import settings
 from serving.announced import application, guarded
 from serving.embedded import private
+from serving.ending import ending_in_a_line
 from serving.entrance import Address, listening, token_of
 from serving.guard import HOST
 from tasks.platform.api import Access
@@ -96,15 +95,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
     )
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    try:
+    with ending_in_a_line():
         watching = watching_of(manifest.read(MANIFEST), options.folder)
         with private(), listening(options.port, settings().announce_host) as place:
             asyncio.run(take(place, watching))
-    except InputError as error:
-        print(f"baton: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from serving import beside, door, warm_client
 from serving.beside import Asked, Place
 from serving.child import Child, end
 from serving.embedded import private
+from serving.ending import ending_in_a_line
 from serving.entrance import token_of
 from serving.restarts import Restarts
 from tasks.platform.api import Access, ApiError, Client
@@ -348,18 +349,13 @@ def main(arguments: Iterable[str] | None = None) -> None:
     die_with(settings().parent_pid)
     share_certificates()
     os.environ["BATON_PARENT_PID"] = str(os.getpid())
-    try:
+    with ending_in_a_line():
         declared = manifest.read(MANIFEST)
         with beside.opened(_answering(declared, options), settings()) as places:
             for one in places:
                 log.info("%s answers at %s", one.name, one.address)
             wait_for_server(options.wait)
             asyncio.run(serve(declared, options.ready, places))
-    except InputError as error:
-        print(f"baton: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
 
 
 def _parser() -> argparse.ArgumentParser:

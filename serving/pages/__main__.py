@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from baton.chain import manifest
-from baton.errors import InputError
 from baton.settings import Settings, settings
 from serving.embedded import private
+from serving.ending import ending_in_a_line
 from serving.entrance import Address, listening, place_of_token, run, token_of
 from serving.guard import HOST, link
 from serving.pages import warmth
@@ -29,14 +29,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     options = _parser().parse_args(list(arguments) if arguments is not None else None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        with private():
-            _show(options.port, options.folder, is_beside=options.beside)
-    except InputError as error:
-        print(f"baton: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
+    with ending_in_a_line(), private():
+        _show(options.port, options.folder, is_beside=options.beside)
 
 
 def _parser() -> argparse.ArgumentParser:

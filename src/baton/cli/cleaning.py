@@ -16,7 +16,12 @@ from baton.chain import leftovers
 from baton.chain.leftovers import Item
 from baton.chain.manifest import read as read_manifest
 from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
-from baton.cli.connection import away, connected, is_there, place_looked_in, server_at
+from baton.cli.connection import (
+    away,
+    connected,
+    require_there,
+    server_at,
+)
 from baton.errors import InputError
 from baton.settings import settings
 from baton.words.spans import span
@@ -71,8 +76,7 @@ def clean(
     `baton clean --older-than 7d --models --yes`
     """
     age = _age(older_than)
-    if not is_there():
-        raise InputError(f"no Baton has run {place_looked_in()}")
+    require_there()
     with connected(ERR, serving=False) as (addresses, _), away(), private():
         from tasks.platform import cleaning
 

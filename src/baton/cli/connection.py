@@ -95,6 +95,26 @@ def place_looked_in() -> str:
     return f"on {given}" if given else f"in {settings().home} (BATON_HOME names another home)"
 
 
+def require_there(chain: str | None = None) -> None:
+    """See that there is a server to ask; no home is made to see that there is none.
+
+    Parameters
+    ----------
+    chain : str, optional
+        Beginning of the id of the chain or run that is asked for; empty for the latest one.
+
+    Raises
+    ------
+    InputError
+        If no Baton has run where chains are looked for.
+    """
+    if is_there():
+        return
+    asked = f" {chain!r}" if chain else ""
+    missing = "" if chain is None else f", so there is no chain{asked}"
+    raise InputError(f"no Baton has run {place_looked_in()}{missing}")
+
+
 def the_one(server: Server, beginning: str) -> Begun:
     """The one chain whose id begins so.
 

@@ -19,7 +19,14 @@ from baton.chain.runs import Json
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
 from baton.cli.browser import open_page
-from baton.cli.connection import away, connected, is_there, place_looked_in, server_at
+from baton.cli.connection import (
+    away,
+    connected,
+    is_there,
+    place_looked_in,
+    require_there,
+    server_at,
+)
 from baton.cli.following import with_events
 from baton.errors import InputError
 from baton.settings import settings
@@ -75,12 +82,9 @@ def _object(seen: Glance, now: datetime, *, is_elsewhere: bool) -> Json:
 
 def _seen(chain: str) -> list[Glance]:
     """The chain asked for, or the latest ones; no home is made to see that there is none."""
-    if not is_there():
-        if chain:
-            raise InputError(
-                f"no Baton has run {place_looked_in()}, so there is no chain {chain!r}"
-            )
+    if not chain and not is_there():
         return []
+    require_there(chain)
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
         server = server_at(addresses)

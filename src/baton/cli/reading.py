@@ -18,10 +18,15 @@ from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun
 from baton.cli.app import ERR, OUT, app
-from baton.cli.connection import Reached, connected, is_there, noticed, place_looked_in, the_one
+from baton.cli.connection import (
+    Reached,
+    connected,
+    noticed,
+    require_there,
+    the_one,
+)
 from baton.cli.following import Patience, exit_code_of, watch
 from baton.cli.interrupts import unless_interrupted
-from baton.errors import InputError
 from tasks.platform.places import MANIFEST
 from tasks.platform.server import Server
 
@@ -76,8 +81,7 @@ def logs(
     chain
         Id of a chain or its first digits.
     """
-    if not is_there():
-        raise InputError(f"no Baton has run {place_looked_in()}, so there is no chain {chain!r}")
+    require_there(chain)
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, check):
         reached = Reached(addresses)

@@ -15,7 +15,11 @@ from baton.chain.events import DatasetReady, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import Begun, Json
 from baton.cli.app import AsJson, Values, app, pairs
-from baton.cli.connection import away, is_there, place_looked_in, the_one
+from baton.cli.connection import (
+    away,
+    require_there,
+    the_one,
+)
 from baton.cli.running import carry_out, console_for, order_again, order_of
 from baton.errors import InputError
 from baton.settings import settings
@@ -54,8 +58,7 @@ def replay_chain(
     chain
         Id of a chain or its first digits.
     """
-    if not is_there():
-        raise InputError(f"no Baton has run {place_looked_in()}, so there is no chain {chain!r}")
+    require_there(chain)
     given = pairs(parameters)
 
     def order(server: Server, manifest: Manifest) -> Order:

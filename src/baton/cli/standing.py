@@ -16,9 +16,8 @@ from baton.cli.connection import (
     access_to,
     away,
     connected,
-    is_there,
     noticed,
-    place_looked_in,
+    require_there,
     started,
 )
 from baton.cli.deciding import Name
@@ -182,8 +181,7 @@ def prune() -> int:
     with away():
         from tasks.platform.upkeep import prune as remove
 
-    if not is_there():
-        raise InputError(f"no Baton has run {place_looked_in()}")
+    require_there()
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
         for name in remove(manifest, access_to(addresses)):

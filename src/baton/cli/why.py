@@ -19,7 +19,12 @@ from baton.chain.origins import Story
 from baton.chain.runs import Begun, Json
 from baton.cli import show_why
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
-from baton.cli.connection import connected, is_there, place_looked_in, server_at
+from baton.cli.connection import (
+    connected,
+    place_looked_in,
+    require_there,
+    server_at,
+)
 from baton.errors import InputError
 from baton.words.text import did_you_mean, listed
 from tasks.platform.places import MANIFEST
@@ -128,9 +133,7 @@ def _require_known(asked: str, manifest: Manifest, *, is_of_chain: bool) -> None
 @contextmanager
 def _reader(chain_or_run: str) -> Iterator[Reader]:
     """Reach the server; no home is made to see that there is none."""
-    if not is_there():
-        asked = f" {chain_or_run!r}" if chain_or_run else ""
-        raise InputError(f"no Baton has run {place_looked_in()}, so there is no chain{asked}")
+    require_there(chain_or_run)
     with connected(ERR, serving=False) as (addresses, _):
         yield server_at(addresses)
 
