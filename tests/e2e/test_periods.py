@@ -76,7 +76,9 @@ def test_a_backfill_trains_on_each_period_once(up, months):
     """The gate decides about each; twice registers nothing; a month that is missing is said."""
     for month, factor in (("2021-01", 1.0), ("2021-02", 2.0)):
         table = pd.DataFrame({"a": range(120), "b": [n % 7 for n in range(120)]})
-        table.assign(y=table.a * factor).to_csv(months / f"learn-{month}.csv", index=False)
+        table.assign(y=table.a * factor + table.b * 20).to_csv(
+            months / f"learn-{month}.csv", index=False
+        )
     asked = ["-p", f"path={months}/learn-{{period}}.csv", "-p", "target=y", "-p", "name=by-month"]
     wanted = ["--start", "2021-01", "--end", "2021-03", "--parallel", "1", "--json"]
     command = ["backfill", "train", "table", *asked, "-p", "model=linear_regression", *BRIEFLY]

@@ -98,7 +98,7 @@ def test_kustomize_builds_what_a_cluster_takes(name):
         kubernetes_validate.validate(one, "1.31", strict=True)
         assert one["kind"] == "Namespace" or one["metadata"]["namespace"] == "baton"
     running = {one["metadata"]["name"] for one in built if one["kind"] == "Deployment"}
-    roles = {"prefect", "mlflow", "arriving", "answers"}
+    roles = {"prefect", "mlflow", "pages", "arriving", "answers"}
     assert running == roles | {"serve" if name == "base" else "worker"}
 
 
@@ -153,7 +153,7 @@ def test_a_probe_asks_by_a_name_that_is_answered(deployment):
         assert one["port"] == container["ports"][0]["name"]
         if "BATON_ALLOWED_HOSTS" in told:
             assert one["httpHeaders"] == [{"name": "Host", "value": f"localhost:{port}"}]
-    for name in ("BATON_SERVE_PORT", "BATON_ANNOUNCE_PORT"):
+    for name in ("BATON_SERVE_PORT", "BATON_ANNOUNCE_PORT", "BATON_PAGES_PORT"):
         assert told.get(name, port) == port
     if "BATON_ALLOWED_HOSTS" in told:
         name = deployment["metadata"]["name"]
@@ -161,7 +161,7 @@ def test_a_probe_asks_by_a_name_that_is_answered(deployment):
         assert told["BATON_ALLOWED_HOSTS"] == f"{name}:{service['port']}"
 
 
-@pytest.mark.parametrize("service", ["prefect", "mlflow", "serve", "arriving", "answers"])
+@pytest.mark.parametrize("service", ["prefect", "mlflow", "serve", "pages", "arriving", "answers"])
 def test_a_pod_is_told_what_compose_tells_its_service(service):
     """The same command and the same variables, each by the same value."""
     deployment = BY_NAME["Deployment", service]
