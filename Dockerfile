@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/var/cache/uv \
     pip install --no-cache-dir --constraint constraints.txt uv \
     && uv venv "$VIRTUAL_ENV" \
     && uv pip install --compile-bytecode --constraints constraints.txt \
-       --requirements pyproject.toml --extra services --extra mysql --extra notebooks --extra kubernetes \
+       --requirements pyproject.toml --extra services --extra mysql --extra notebooks --extra kubernetes --extra s3 \
     && uv pip uninstall nvidia-nccl-cu12
 COPY README.md LICENSE prefect.yaml ./
 COPY src src

@@ -1,7 +1,7 @@
 """Watched buckets: each object begins a chain, once for each content.
 
 A store shows an object when all of it is there, and says nothing when one comes: its list is looked
-at from time to time. Which version is known is decided in ``baton.sources.versions``.
+at from time to time. Which version is known is decided in ``baton.stores.versions``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from baton import addresses
 from baton.addresses import Address
 from baton.errors import InputError
-from baton.sources import stores, versions
-from baton.sources.versions import Known, Version
+from baton.stores import objects, versions
+from baton.stores.versions import Known, Version
 from serving.taking import LOOK_SECONDS, Taking, Trouble
 
 
@@ -67,7 +67,7 @@ class Bucket:
     def _found(self) -> dict[Address, Version]:
         """Objects of the folder that count."""
         found = {}
-        for name, version in stores.listed(self.place).items():
+        for name, version in objects.listed(self.place).items():
             one = self.place.of(name)
             if self.taking.is_meant(name) and self._is_written(one):
                 found[one] = version
@@ -93,14 +93,14 @@ class Bucket:
     def _is_known(self, one: Address, found: Version) -> bool:
         """Tell whether what stands there was taken, and was not overwritten."""
         noted = versions.read(self.taking.noted(str(one)))
-        now = noted and noted.compared(found, lambda: stores.look(one), time.time())
+        now = noted and noted.compared(found, lambda: objects.look(one), time.time())
         if now and now is not noted:
             self.taking.note(str(one), versions.written(now))
         return now is not None
 
     def _take(self, one: Address) -> bool:
         """Take an object as it is now; one that is gone meanwhile needs nothing."""
-        at, version = int(time.time()), stores.look(one)
+        at, version = int(time.time()), objects.look(one)
         if version is None:
             return True
         return self.taking.take(str(one), versions.written(Known(version, at)))

@@ -1,4 +1,4 @@
-"""How a process of its own ends: a mistake is one line and code 2, Ctrl-C is no fault.
+"""How a process of its own ends: a mistake is one line and a code, Ctrl-C is no fault.
 
 What a process does belongs in its own module; how the command ends in ``baton.cli.entry``.
 """
@@ -9,16 +9,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from baton.errors import InputError
+from baton.errors import InputError, StorageError
 
 
 @contextmanager
 def ending_in_a_line() -> Iterator[None]:
-    """End the process with code 2 and one line where its input is at fault, with 0 at Ctrl-C."""
+    """End the process with one line: code 2 where its input is at fault, 1 a disk; 0 at Ctrl-C."""
     try:
         yield
     except InputError as error:
         print(f"baton: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
+    except StorageError as error:
+        print(f"baton: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(0) from None

@@ -39,6 +39,7 @@ from baton.chain.turns import Waiting
 from baton.errors import InputError, import_fault
 from baton.parent import die_with
 from baton.settings import settings
+from baton.stores import shelf
 from serving import beside, door, warm_client
 from serving.beside import Asked, Place
 from serving.child import Child, end
@@ -351,6 +352,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     os.environ["BATON_PARENT_PID"] = str(os.getpid())
     with ending_in_a_line():
         declared = manifest.read(MANIFEST)
+        shelf.require()
         with beside.opened(_answering(declared, options), settings()) as places:
             for one in places:
                 log.info("%s answers at %s", one.name, one.address)

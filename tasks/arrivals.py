@@ -20,7 +20,7 @@ from baton.errors import InputError
 from baton.problems import Params
 from baton.settings import settings
 from baton.sources import places
-from baton.sources.stores import NoAccessError
+from baton.stores.objects import NoAccessError
 from tasks.platform import api, orders
 from tasks.platform.arrivals import tell_kept
 from tasks.platform.orders import Asked

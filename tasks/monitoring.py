@@ -26,7 +26,7 @@ from baton.chain import looks
 from baton.chain.events import DriftDetected, PageRef, PredictionsMonitored, PredictionsReady
 from baton.chain.looks import Look
 from baton.fingerprint import fingerprint
-from baton.lineage import digest_of_file, folder, lineage_of, with_lineage
+from baton.lineage import folder, lineage_of, with_lineage
 from baton.monitoring.drift import Drift, Watch, compare, with_classifier
 from baton.monitoring.found import as_table, of_table
 from baton.monitoring.profile import SAMPLED_ROWS, Counts, Profile, from_table
@@ -272,7 +272,7 @@ def show_drift(plan: MonitorPlan, look: Look) -> PageRef | None:
     link_drift(ready.problem, ready.chain, path)
     told = {"drift": look.reason, "drift_page": pages.of_result(path)}
     tag_version(ready.model, {f"baton.{name}": value[:500] for name, value in told.items()})
-    return PageRef(key=plan.page, digest=digest_of_file(path))
+    return results.page_at(plan.page)
 
 
 def _said(plan: MonitorPlan, look: Look) -> str:

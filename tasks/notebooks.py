@@ -22,6 +22,7 @@ from baton.errors import InputError
 from baton.lineage import digest_of, digest_of_file
 from baton.settings import settings
 from baton.showing import notebooks
+from baton.stores import shelf
 from tasks.platform import results
 from tasks.platform.artifacts import link_page
 from tasks.platform.plan import Plan
@@ -80,15 +81,15 @@ class NotebookPlan(Plan):
     def is_done(self) -> bool:
         """Whether the page is there, whole, and of this notebook as it is now."""
         try:
-            said = json.loads(self.mark.read_text("utf-8"))
+            said = json.loads(shelf.take(self.mark).read_text("utf-8"))
             return bool(said == self._said())
         except (OSError, ValueError, RecursionError):
             return False
 
     def keep(self, html: str) -> None:
         """Write the page, and then the mark."""
-        write_bytes(self.page, html.encode())
-        write_bytes(self.mark, json.dumps(self._said()).encode())
+        shelf.write(self.page, html.encode())
+        shelf.write(self.mark, json.dumps(self._said()).encode())
         self.failed.unlink(missing_ok=True)
 
     def _said(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ from baton.chain.events import ModelRef, PredictionsReady
 from baton.errors import InputError
 from baton.lineage import digest_of
 from baton.settings import settings
+from baton.stores import shelf
 from tasks.platform import results
 from tasks.platform.stage import exclusive
 from tasks.platform.tracking import model_for
@@ -44,14 +45,18 @@ class Period:
     path: Path
 
     @property
+    def _key(self) -> str:
+        return self.path.relative_to(settings().results).as_posix()
+
+    @property
     def lock(self) -> AbstractContextManager[None]:
         """Held by whoever predicts it."""
-        return exclusive(f"periods/{digest_of(str(self.path))[:32]}")
+        return exclusive(f"periods/{digest_of(self._key)[:32]}")
 
     def kept(self, chain: str) -> PredictionsReady | None:
         """Announcement of what was predicted of it before, if all of that is there still."""
         try:
-            said = json.loads(pq.read_schema(self.path).metadata[_READY])
+            said = json.loads(pq.read_schema(shelf.take(self.path)).metadata[_READY])
             begun = said["retrain"] if said["chain"] == chain else None
             ready = PredictionsReady.model_validate(said | {"chain": chain, "retrain": begun})
             for table in (ready.raw, ready.predictions):
@@ -68,6 +73,7 @@ class Period:
         with disk.told(settings().results):
             _write(new, ready, told)
             new.replace(self.path)
+        shelf.put(self.path)
 
 
 def _write(path: Path, ready: PredictionsReady, told: dict[bytes, bytes]) -> None:

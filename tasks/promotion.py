@@ -36,11 +36,12 @@ from baton.chain.events import (
 from baton.errors import InputError, NoModelError
 from baton.evaluation import metrics
 from baton.evaluation.gate import Answer, Evidence, Gate, Paired, Verdict, decide, paired
-from baton.lineage import digest_of, digest_of_file
+from baton.lineage import digest_of
 from baton.metric import Metric
 from baton.models.answers import output_of
 from baton.settings import settings
 from baton.showing.decided import with_decision
+from baton.stores import shelf
 from baton.terms import SPLIT, Kind, Split
 from baton.warning import WarningKind, of_table
 from baton.weights import weights_of
@@ -397,7 +398,7 @@ def tell_drift(plan: PromotionPlan, decision: Decision) -> None:
         return
     page = results.report_path(look.page)
     told = page.with_name(f"{page.stem}_{digest_of(decision.model_dump_json())[:12]}.html")
-    write_bytes(told, with_decision(page.read_text("utf-8"), decision).encode())
+    shelf.write(told, with_decision(page.read_text("utf-8"), decision).encode())
     link_drift(plan.evaluated.problem, look.chain, told)
 
 
@@ -410,7 +411,7 @@ def _page_of(plan: PromotionPlan, decision: Decision) -> PageRef:
     if path.exists() and path.read_bytes() != content:
         disk.put_aside(path)
     write_bytes(path, content)
-    return PageRef(key=key, digest=digest_of_file(path))
+    return results.page_at(key)
 
 
 def _markdown(decision: Decision) -> str:

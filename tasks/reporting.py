@@ -16,9 +16,8 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from baton import disk, tuning
-from baton.atomic import write_bytes
 from baton.chain import records
-from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelEvaluated, PageRef
+from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelEvaluated
 from baton.choice import fallen_back
 from baton.encoding.native import Encoder
 from baton.evaluation.importance import Importance
@@ -33,6 +32,7 @@ from baton.showing.columns import ColumnLine, column_lines
 from baton.showing.columns import as_table as as_columns
 from baton.showing.findings import Findings
 from baton.showing.summary import SHOWN_DRIVERS, sentences
+from baton.stores import shelf
 from baton.terms import ROW
 from baton.warning import as_table, of_table, sorted_warnings
 from tasks.evaluation import KEPT, TABLES, Bench, EvaluationPlan
@@ -86,7 +86,7 @@ class ReportPlan(Plan):
 
     def _is_written(self) -> bool:
         try:
-            return self.mark.read_text("ascii") == digest_of_file(self.path)
+            return shelf.take(self.mark).read_text("ascii") == digest_of_file(self.path)
         except (OSError, UnicodeDecodeError):
             return False
 
@@ -96,7 +96,7 @@ class ReportPlan(Plan):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and not self._is_written() and self.path.read_bytes() != content:
             disk.put_aside(self.path)
-        write_bytes(self.path, content)
+        shelf.write(self.path, content)
 
 
 def show(plan: ReportPlan, bench: Bench) -> None:
@@ -107,7 +107,7 @@ def show(plan: ReportPlan, bench: Bench) -> None:
     pictures = write_report(plan, bench)
     profile = [plan.evaluation.table(name) for name in KEPT]
     log_evaluation(model_evaluated(plan), pictures, profile)
-    write_bytes(plan.mark, digest_of_file(plan.path).encode())
+    shelf.write(plan.mark, digest_of_file(plan.path).encode())
 
 
 @result_task("warnings", name="gather warnings")
@@ -206,7 +206,7 @@ def model_evaluated(plan: ReportPlan) -> ModelEvaluated:
     return ModelEvaluated(
         **evaluation.trained.model_dump(),
         **{name: evaluation.table(name) for name in TABLES},
-        report=PageRef(key=plan.report, digest=digest_of_file(plan.path)),
+        report=results.page_at(plan.report),
         scores={line.metric: line.value for line in evaluation.lines},
         intervals={line.metric: line.interval for line in evaluation.lines if line.interval},
         baseline={

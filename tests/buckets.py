@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from baton.settings import settings
-from baton.sources import stores
+from baton.stores import objects
 
 BUCKET = "cellar"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTS", "AWS_SECRET_ACCESS_KEY": "hidden-key"}
@@ -90,7 +90,7 @@ def reading(store, **more):
 
 def _forget():
     settings.cache_clear()
-    stores._made.cache_clear()
+    objects._made.cache_clear()
 
 
 @contextmanager
@@ -105,4 +105,4 @@ def in_place_of_a_store(monkeypatch, folder):
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
     found = SubTreeFileSystem(str(folder), LocalFileSystem())
-    monkeypatch.setattr(stores, "_made", lambda *_: found)
+    monkeypatch.setattr(objects, "_made", lambda *_: found)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
 
 from baton import problems
 from baton.cli import app
@@ -79,10 +82,17 @@ def test_named_parameters_exist(page: Path) -> None:
     assert set(GIVEN.findall(page.read_text("utf-8"))) <= known
 
 
+def _names(field: FieldInfo) -> list[str]:
+    aliases = cast(AliasChoices, field.validation_alias).choices
+    return [str(one) for one in aliases]
+
+
 @every_page
 def test_named_settings_exist(page: Path) -> None:
     """Each variable `BATON_…` is a setting, or one that the tests read."""
-    known = {f"BATON_{name}".upper() for name in Settings.model_fields}
+    fields = Settings.model_fields.items()
+    known = {f"BATON_{name}".upper() for name, one in fields if not one.validation_alias}
+    known |= {alias for _, one in fields if one.validation_alias for alias in _names(one)}
     assert set(VARIABLE.findall(page.read_text("utf-8"))) <= known | services.STANDARD.keys()
 
 

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from baton import problems
 from baton.errors import InputError, StorageError
+from baton.stores import shelf
 from serving.pages import layout, uploads, warmth
 from serving.pages.desk import Desk, TheDesk
 from serving.pages.layout import Link
@@ -33,12 +34,13 @@ def home(request: Request, desk: TheDesk) -> HTMLResponse:
 async def upload(request: Request, desk: TheDesk) -> Response:
     """Keep a file, and go on to what is made of it."""
     try:
-        place = await uploads.keep(request, desk.settings)
+        kept = await uploads.keep(request, desk.settings)
+        await run_in_threadpool(shelf.put, kept)
     except TooLargeError as error:
         return await _not_taken(request, desk, error, 413)
     except (InputError, StorageError) as error:
         return await _not_taken(request, desk, error, 422)
-    return RedirectResponse(f"/table?{urlencode({'path': place})}", 303)
+    return RedirectResponse(f"/table?{urlencode({'path': shelf.seen(kept)})}", 303)
 
 
 async def _not_taken(request: Request, desk: Desk, error: Exception, status: int) -> HTMLResponse:
@@ -56,7 +58,8 @@ def refused(request: Request, desk: Desk, path: str, error: InputError) -> HTMLR
 
 def is_upload(desk: Desk, path: str) -> bool:
     """Tell whether a path is of a file that a browser sent."""
-    return Path(path).is_relative_to(desk.settings.home / uploads.FOLDER)
+    folder = desk.settings.home / uploads.FOLDER
+    return Path(path).is_relative_to(folder) or path.startswith(f"{shelf.seen(folder)}/")
 
 
 def _page(

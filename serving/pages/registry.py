@@ -19,6 +19,7 @@ from baton.chain.events import ModelEvaluated, ModelRef, TableRef, registered_na
 from baton.chain.looks import Look
 from baton.errors import InputError
 from baton.settings import Settings
+from baton.stores import shelf
 from serving.pages.desk import Desk
 from serving.pages.telling import result_path, table_path
 from tasks.platform.api import ApiError
@@ -255,7 +256,7 @@ def _page_of(results: Path, table: TableRef) -> str:
 
 def drift_page(settings: Settings, look: Look | None) -> str:
     """Path of the page of a look; empty if there is none in this home."""
-    if look is None or not look.page or not (settings.results / look.page).is_file():
+    if look is None or not look.page or not shelf.take(settings.results / look.page).is_file():
         return ""
     return result_path(look.page)
 

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response, StreamingR
 from baton.chain.events import Key, ReportKey
 from baton.errors import InputError
 from baton.lineage import lineage_of
+from baton.stores import shelf
 from baton.words.text import shown
 from serving.pages import layout
 from serving.pages.desk import Desk, TheDesk
@@ -73,7 +74,7 @@ def _file(desk: Desk, key: str, kind: TypeAdapter[str]) -> Path:
     """File of a key, which lies in the folder of results and nowhere else."""
     folder = desk.settings.results.resolve()
     try:
-        place = (folder / kind.validate_python(key)).resolve(strict=True)
+        place = shelf.take(folder / kind.validate_python(key)).resolve(strict=True)
     except (ValidationError, OSError):
         raise HTTPException(404, "There is no such result in this home.") from None
     if not place.is_relative_to(folder) or not place.is_file():

@@ -17,6 +17,7 @@ from baton.chain.events import ModelEvaluated
 from baton.chain.runs import Begun, ChainRun, Json
 from baton.errors import InputError
 from baton.settings import Settings
+from baton.stores import shelf
 from serving.pages import telling
 from serving.pages.desk import Desk
 from serving.pages.telling import Seen
@@ -76,7 +77,7 @@ def _of_record(record: ModelEvaluated, settings: Settings) -> Seen:
 
 def record_of(settings: Settings, chain_id: str) -> ModelEvaluated | None:
     """Record that a chain left in the home; none of one that is going, or was damaged."""
-    if not (settings.chains / f"{chain_id}.json").is_file():
+    if not shelf.take(settings.chains / f"{chain_id}.json").is_file():
         return None
     with suppress(InputError, OSError):
         return records.find(settings, chain_id=chain_id)

@@ -124,6 +124,13 @@ class Settings(BaseSettings):
     database_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the database that a problem reads."
     )
+    shelf: str = Field(
+        default="",
+        validation_alias=AliasChoices("BATON_RESULTS"),
+        description="Where machines with disks of their own share results: an address such as"
+        " `s3://bucket/baton`, `gs://…` or `abfs://…`, or a folder. Nowhere but in the home when"
+        " empty.",
+    )
     s3_endpoint: str = Field(
         default="",
         validation_alias=AliasChoices(

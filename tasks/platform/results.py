@@ -35,6 +35,7 @@ from baton.chain.events import Key, PageRef, ReportKey, TableRef
 from baton.errors import StorageError
 from baton.lineage import digest_of_file, with_lineage
 from baton.settings import settings
+from baton.stores import shelf
 
 P = ParamSpec("P")
 _KEY = TypeAdapter(Key)
@@ -102,12 +103,12 @@ class Ledger(LocalFileSystem):
         included; only Baton's own is let through.
         """
         key, data, ledger = self._files(path)
-        entry = json.loads(ledger.read_bytes())
+        entry = json.loads(shelf.take(ledger).read_bytes())
         if entry["serializer"].get("type") != _SERIALIZER_NAME:
             raise ValueError(f"the ledger of {key} names the serializer {entry['serializer']}")
         if entry["key"] != key:
             raise ValueError(f"the ledger of {key} is that of {entry['key']}")
-        if entry["sha256"] != digest_of_file(data):
+        if entry["sha256"] != digest_of_file(shelf.take(data)):
             raise ValueError(f"{key} is not the file that its ledger was written for")
         return json.dumps(entry | {"storage_key": str(data)}).encode()
 
@@ -122,6 +123,7 @@ class Ledger(LocalFileSystem):
             digest = _named(self._base() / path, data)
             entry = json.loads(content) | {"key": key, "sha256": digest}
             write_bytes(ledger, json.dumps(entry).encode())
+            shelf.put(data, ledger)
         return str(ledger)
 
     async def awrite_path(self, path: str, content: bytes) -> str:
@@ -286,18 +288,42 @@ def path_of(key: str) -> Path:
 
 
 def report_path(key: str) -> Path:
-    """File of a report; the key's form keeps it below the results folder."""
-    return settings().results / _REPORT_KEY.validate_python(key)
+    """File of a report; the key's form keeps it below the results folder.
+
+    Where machines share results, it is fetched if it is not here.
+    """
+    return shelf.take(settings().results / _REPORT_KEY.validate_python(key))
+
+
+def page_at(key: str) -> PageRef:
+    """Reference to a page that was just written; where machines share results, they find it."""
+    path = report_path(key)
+    shelf.put(path)
+    return PageRef(key=key, digest=digest_of_file(path))
 
 
 def find(key: str) -> TableRef | None:
-    """Reference to the result at this key; None if no whole one stands there."""
+    """Reference to the result at this key; None if no whole one stands there.
+
+    Raises
+    ------
+    StorageError
+        If machines share results, and what they share does not answer.
+    """
     try:
         entry = json.loads(_ledger().read_path(_new(key)))
         rows = pq.read_metadata(path_of(key)).num_rows
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
+    _share(path_of(key))
     return TableRef(key=key, digest=entry["sha256"], n_rows=rows)
+
+
+def _share(data: Path) -> None:
+    """See that others find a result, also where an end came before it was on the shelf."""
+    ledger = data.with_name(data.name + _LEDGER_SUFFIX)
+    if not shelf.has(ledger):
+        shelf.put(data, ledger)
 
 
 def require(key: str) -> TableRef:

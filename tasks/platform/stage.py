@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -40,6 +40,7 @@ from baton.chain.runs import (
 from baton.errors import InputError
 from baton.parent import die_with
 from baton.settings import settings
+from baton.stores import queue, shelf
 from tasks.platform import api, openlineage
 from tasks.platform.events import access, tell_failure
 from tasks.platform.secrets import use_blocks
@@ -250,11 +251,19 @@ def skipped(error: Exception) -> State[Any]:
 
 @contextmanager
 def exclusive(what: str) -> Iterator[None]:
-    """Let one process at a time make this output; a killed holder's lock is free at once."""
-    lock = settings().locks / f"{what.replace('/', '.')}.lock"
+    """Let one process at a time make this output; a killed holder's lock is free at once.
+
+    Where machines share results and no disk, they queue for it, too.
+    """
+    name = what.replace("/", ".")
+    lock = settings().locks / f"{name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with FileLock(lock), _turn(name):
         yield
+
+
+def _turn(name: str) -> AbstractContextManager[None]:
+    return queue.turn(name) if shelf.is_used() else nullcontext()
 
 
 @contextmanager

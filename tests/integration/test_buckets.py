@@ -17,8 +17,9 @@ from baton.chain.manifest import Watch
 from baton.errors import InputError
 from baton.problems.table import problem
 from baton.settings import settings
-from baton.sources import places, stores
-from baton.sources.stores import NoAccessError
+from baton.sources import places
+from baton.stores import objects
+from baton.stores.objects import NoAccessError
 from serving.watching import watched
 from tasks import arrivals as taking
 from tests import buckets
@@ -55,8 +56,8 @@ def params(path, **more):
 def test_a_table_is_read_from_a_bucket_and_anew_where_it_was_overwritten(store, monkeypatch):
     """Also within the second in which it was written, by as many bytes: the etag tells."""
     received = []
-    opened = stores.opened
-    monkeypatch.setattr(stores, "opened", lambda one: (received.append(one), opened(one))[1])
+    opened = objects.opened
+    monkeypatch.setattr(objects, "opened", lambda one: (received.append(one), opened(one))[1])
     store.put("wine.csv", TEXT)
     given = params(f"s3://{BUCKET}/wine.csv")
     first = problem.fingerprint(given)
@@ -134,7 +135,7 @@ def test_who_has_no_access_is_told_and_what_arrives_counts_later(store):
 
 def test_a_store_that_is_away_or_silent_is_a_connection_error(store, monkeypatch):
     """Which a task tries again; neither is waited for without end."""
-    monkeypatch.setattr(stores, "_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(objects, "_SILENT_SECONDS", 1.0)
     away = f"http://127.0.0.1:{free_port()}"
     with buckets.silent_server() as silent:
         for endpoint in (away, silent):
@@ -195,7 +196,7 @@ def test_an_object_that_cannot_be_read_keeps_no_other(store, monkeypatch):
     store.put("in/a-torn.csv", b"x,z\n1,2\n")
     store.put("in/b.csv", TEXT)
     store.put("in/c?.csv", TEXT)
-    look = stores.look
+    look = objects.look
 
     def denied(place):
         if place.name == "b.csv":
@@ -203,7 +204,7 @@ def test_an_object_that_cannot_be_read_keeps_no_other(store, monkeypatch):
         return look(place)
 
     one = watching(key="")
-    monkeypatch.setattr(stores, "look", denied)
+    monkeypatch.setattr(objects, "look", denied)
     one.look()
     store.put("in/d.csv", OTHER)
     one.look()
@@ -211,7 +212,7 @@ def test_an_object_that_cannot_be_read_keeps_no_other(store, monkeypatch):
         ("a-torn.csv", State.DAMAGED),
         ("d.csv", State.KEPT),
     ]
-    monkeypatch.setattr(stores, "look", look)
+    monkeypatch.setattr(objects, "look", look)
     monkeypatch.setattr("serving.taking.LOOK_SECONDS", 0.0)
     one = watching(key="")
     one.look()
@@ -242,20 +243,21 @@ def test_a_store_that_goes_away_between_two_objects_is_not_asked_for_each(store,
     """What was not taken is taken when it is back."""
     for number in range(20):
         store.put(f"in/{number:02}.csv", TEXT + b"%d,1\n" % (200 + number))
-    look, asked = stores.look, []
+    look, asked = objects.look, []
 
     def away(place):
         asked.append(place)
         raise ConnectionError("away")
 
     one = watching(key="")
-    monkeypatch.setattr(stores, "look", away)
-    monkeypatch.setattr(stores, "listed", lambda place, listed=stores.listed: _once(listed, place))
+    monkeypatch.setattr(objects, "look", away)
+    listed = objects.listed
+    monkeypatch.setattr(objects, "listed", lambda place: _once(listed, place))
     _once.calls = 0
     one.look()
     assert len(asked) == 1 and known() == []
-    monkeypatch.setattr(stores, "look", look)
-    monkeypatch.setattr(stores, "listed", _once.listed)
+    monkeypatch.setattr(objects, "look", look)
+    monkeypatch.setattr(objects, "listed", _once.listed)
     watching(key="").look()
     assert [source for source, *_ in known()] == [f"{number:02}.csv" for number in range(20)]
 

@@ -16,7 +16,7 @@ from baton.lineage import digest_of_file
 from baton.problems.spheres import Spheres
 from baton.problems.table import problem as table
 from baton.settings import settings
-from baton.sources import stores
+from baton.stores import objects
 from baton.terms import Options
 from flows.generate import generate
 from tasks.data import (
@@ -126,7 +126,7 @@ def test_a_store_that_is_away_is_asked_again(tmp_path, monkeypatch):
     in_place_of_a_store(monkeypatch, tmp_path)
     (tmp_path / "cellar").mkdir()
     (tmp_path / "cellar" / "wine.csv").write_text("x,y\n1,a\n2,b\n")
-    tried, look = [], stores.look
+    tried, look = [], objects.look
 
     def away_at_first(place):
         tried.append(place)
@@ -134,7 +134,7 @@ def test_a_store_that_is_away_is_asked_again(tmp_path, monkeypatch):
             raise ConnectionError("away")
         return look(place)
 
-    monkeypatch.setattr(stores, "look", away_at_first)
+    monkeypatch.setattr(objects, "look", away_at_first)
     again = look_at_source.with_options(retry_delay_seconds=0)
     given = table.params(path="s3://cellar/wine.csv", target="y")
 

@@ -10,10 +10,11 @@ from baton import addresses
 from baton.errors import InputError, StorageError
 from baton.problems.table import problem
 from baton.settings import Settings
-from baton.sources import buckets, places, stores, versions
-from baton.sources.pyarrow_internals import Refusal, refusal, said
-from baton.sources.stores import NoAccessError, NoStoreError
-from baton.sources.versions import YOUNG_SECONDS, Known, Version
+from baton.sources import buckets, places
+from baton.stores import objects, versions
+from baton.stores.objects import NoAccessError, NoStoreError
+from baton.stores.pyarrow_internals import Refusal, refusal, said
+from baton.stores.versions import YOUNG_SECONDS, Known, Version
 from tests.buckets import in_place_of_a_store
 
 TEXT = b"x,y\n1,a\n2,b\n3,a\n4,b\n"
@@ -41,9 +42,9 @@ def copied(text, tmp_path):
 @pytest.fixture
 def received(monkeypatch):
     """Addresses that were read, in their order."""
-    found, opened = [], stores.opened
+    found, opened = [], objects.opened
     monkeypatch.setattr(
-        stores, "opened", lambda place: (found.append(str(place)), opened(place))[1]
+        objects, "opened", lambda place: (found.append(str(place)), opened(place))[1]
     )
     return found
 
@@ -157,13 +158,13 @@ def test_a_link_in_the_folder_of_copies_leads_nowhere(cellar, tmp_path):
 def test_an_object_that_is_overwritten_while_it_is_read_is_no_copy(cellar, tmp_path, monkeypatch):
     """A repeat reads what stands there then."""
     put(cellar / "red.csv", TEXT)
-    opened = stores.opened
+    opened = objects.opened
 
     def opened_late(place):
         put(cellar / "red.csv", TEXT + b"5,a\n", OLD + 1)
         return opened(place)
 
-    monkeypatch.setattr(stores, "opened", opened_late)
+    monkeypatch.setattr(objects, "opened", opened_late)
     with pytest.raises(ConnectionError, match="was written while it was read"):
         copied("s3://cellar/red.csv", tmp_path)
     (copy,) = copied("s3://cellar/red.csv", tmp_path)
@@ -249,9 +250,9 @@ def test_an_error_of_a_store_is_one_line_with_the_fix(monkeypatch, text, kind, w
         def get_file_info(self, _):
             raise OSError(text)
 
-    monkeypatch.setattr(stores, "_made", lambda *_: Broken())
+    monkeypatch.setattr(objects, "_made", lambda *_: Broken())
     with pytest.raises(kind) as error:
-        stores.look(addresses.parse("s3://cellar/red.csv"))
+        objects.look(addresses.parse("s3://cellar/red.csv"))
     assert why in str(error.value) and "Request ID" not in str(error.value)
     assert "3 ms" not in str(error.value) and "When getting" not in str(error.value)
 
@@ -263,9 +264,9 @@ def test_an_error_of_azure_that_is_none_of_the_system_is_one_line_too(monkeypatc
         def get_file_info(self, _):
             raise pa.ArrowException("Unknown error: AuthenticationException: Failed to\nget token")
 
-    monkeypatch.setattr(stores, "_made", lambda *_: Broken())
+    monkeypatch.setattr(objects, "_made", lambda *_: Broken())
     with pytest.raises(NoAccessError, match="AZURE_CLIENT_ID"):
-        stores.look(addresses.parse("abfs://wines@acct.dfs.core.windows.net/red.csv"))
+        objects.look(addresses.parse("abfs://wines@acct.dfs.core.windows.net/red.csv"))
 
 
 def test_what_pyarrow_says_is_said_without_what_differs_each_time():
@@ -286,8 +287,8 @@ def test_what_is_missing_in_words_alone_is_missing(monkeypatch):
                 return FileInfo(asked, FileType.Directory)
             raise OSError("No such file or directory 'cellar/in'")
 
-    monkeypatch.setattr(stores, "_made", lambda *_: Empty())
-    assert stores.listed(addresses.parse("gs://cellar/in/")) == {}
+    monkeypatch.setattr(objects, "_made", lambda *_: Empty())
+    assert objects.listed(addresses.parse("gs://cellar/in/")) == {}
 
 
 def test_words_that_are_not_known_are_tried_again(no_internals):
@@ -303,11 +304,11 @@ def test_words_that_are_not_known_are_tried_again(no_internals):
 )
 def test_an_endpoint_that_is_none_is_refused(monkeypatch, endpoint):
     """And a password in it is not shown."""
-    stores._made.cache_clear()
+    objects._made.cache_clear()
     told = Settings(BATON_S3_ENDPOINT=endpoint)
-    monkeypatch.setattr(stores, "settings", lambda: told)
+    monkeypatch.setattr(objects, "settings", lambda: told)
     with pytest.raises(NoStoreError, match="BATON_S3_ENDPOINT") as error:
-        stores.look(addresses.parse("s3://cellar/red.csv"))
+        objects.look(addresses.parse("s3://cellar/red.csv"))
     assert "hidden" not in str(error.value)
 
 
@@ -322,13 +323,13 @@ def test_a_bucket_of_aws_is_asked_in_its_own_region(monkeypatch):
         return "eu-central-1"
 
     monkeypatch.setattr("pyarrow.fs.resolve_s3_region", resolve)
-    stores._made.cache_clear()
+    objects._made.cache_clear()
     place = addresses.parse("s3://cellar/red.csv")
     with pytest.raises(ConnectionError, match="BATON_S3_ENDPOINT"):
-        stores.look(place)
-    assert [stores._store(place).region for _ in range(2)] == ["eu-central-1"] * 2
+        objects.look(place)
+    assert [objects._store(place).region for _ in range(2)] == ["eu-central-1"] * 2
     assert asked == ["cellar", "cellar"]
-    stores._made.cache_clear()
+    objects._made.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["BATON_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])

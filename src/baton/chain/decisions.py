@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from baton import disk
-from baton.atomic import write_bytes
 from baton.errors import InputError
 from baton.settings import Settings
+from baton.stores import shelf
 
 GATE = "gate"
 """Who decided, where no person did."""
@@ -113,7 +113,7 @@ def read(settings: Settings, model: str) -> tuple[Decision, ...]:
     InputError
         If an entry is damaged: the fact, and the fix.
     """
-    entries = _entries(place(settings, model))
+    entries = _entries(shelf.take_all(place(settings, model)))
     try:
         lines = _lines(entries)
         return tuple(Decision.model_validate(line) for line in lines)
@@ -129,7 +129,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def intended(settings: Settings, model: str) -> Decision | None:
     """Return the decision whose aliases may not have been moved yet; None if there is none."""
-    path = place(settings, model) / _INTENT
+    path = shelf.take_all(place(settings, model)) / _INTENT
     return _decision(path) if path.exists() else None
 
 
@@ -138,18 +138,22 @@ def intend(settings: Settings, decision: Decision) -> None:
     folder = place(settings, decision.model)
     folder.mkdir(parents=True, exist_ok=True)
     with disk.told(settings.results):
-        write_bytes(folder / _INTENT, _bytes(decision))
+        shelf.write(folder / _INTENT, _bytes(decision))
 
 
 def append(settings: Settings, decision: Decision) -> None:
     """Add what was intended to the log; one that stands there already is left."""
     folder = place(settings, decision.model)
-    (folder / _INTENT).replace(folder / f"{decision.number:06d}.parquet")
+    entry = (folder / _INTENT).replace(folder / f"{decision.number:06d}.parquet")
+    shelf.put(entry)
+    shelf.drop(folder / _INTENT)
 
 
 def drop(settings: Settings, model: str) -> None:
     """Forget what was intended."""
-    (place(settings, model) / _INTENT).unlink(missing_ok=True)
+    intent = place(settings, model) / _INTENT
+    shelf.drop(intent)
+    intent.unlink(missing_ok=True)
 
 
 def _bytes(decision: Decision) -> bytes:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from baton.atomic import write_bytes
 from baton.chain.events import EventName, TableRef, chain_begun_by
 from baton.settings import Settings
+from baton.stores import shelf
 from baton.words.spans import moment
 
 
@@ -101,7 +101,7 @@ def folder(settings: Settings, model: str) -> Path:
 def read(settings: Settings, model: str) -> list[Look]:
     """Every look at a model's new rows, the oldest first; what is damaged is passed over."""
     found = []
-    for path in folder(settings, model).glob("*.json"):
+    for path in shelf.take_all(folder(settings, model)).glob("*.json"):
         with suppress(ValidationError, OSError):
             found.append(Look.model_validate_json(path.read_bytes()))
     return sorted(found, key=lambda one: one.at)
@@ -118,4 +118,4 @@ def append(settings: Settings, model: str, look: Look) -> None:
     """Add a look to the log."""
     place = folder(settings, model)
     place.mkdir(parents=True, exist_ok=True)
-    write_bytes(place / f"{look.chain}.json", look.model_dump_json().encode())
+    shelf.write(place / f"{look.chain}.json", look.model_dump_json().encode())

@@ -11,11 +11,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from baton import disk
-from baton.atomic import write_bytes
 from baton.chain.events import ModelEvaluated, ModelRef
 from baton.errors import InputError
 from baton.lineage import digest_of
 from baton.settings import Settings
+from baton.stores import shelf
 from baton.words.text import did_you_mean, listed
 
 _CHECKSUM = "sha256"
@@ -28,7 +28,7 @@ def keep(settings: Settings, evaluated: ModelEvaluated) -> None:
     content = evaluated.payload()
     record = {**content, _CHECKSUM: digest_of(content)}
     place = settings.chains / f"{evaluated.chain}.json"
-    write_bytes(place, json.dumps(record, indent=1, ensure_ascii=False).encode())
+    shelf.write(place, json.dumps(record, indent=1, ensure_ascii=False).encode())
 
 
 def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelEvaluated:
@@ -39,8 +39,7 @@ def find(settings: Settings, *, chain_id: str = "", problem: str = "") -> ModelE
     InputError
         If there is none, or more than one begins so, or the record is damaged: that is put aside.
     """
-    files = filter(Path.is_file, settings.chains.glob("*.json"))
-    paths = sorted(files, key=lambda path: path.stat().st_mtime)
+    paths = _by_age(settings)
     if chain_id:
         paths = [path for path in paths if path.stem.startswith(chain_id)]
         if len(paths) > 1:
@@ -65,9 +64,8 @@ def named(settings: Settings, name: str) -> ModelEvaluated:
     if _DIGITS.fullmatch(name):
         with suppress(InputError):
             return find(settings, chain_id=name)
-    files = filter(Path.is_file, settings.chains.glob("*.json"))
     known: dict[str, ModelEvaluated] = {}
-    for path in sorted(files, key=lambda path: path.stat().st_mtime):
+    for path in _by_age(settings):
         if found := _read(path):
             names = (found.problem, found.data.name, found.model.name)
             known |= dict.fromkeys(filter(None, names), found)
@@ -87,8 +85,7 @@ def of_problem(settings: Settings, problem: str) -> Iterator[ModelEvaluated]:
 
 def latest(settings: Settings) -> Iterator[ModelEvaluated]:
     """Every chain that ended in this home, the latest first, but damaged records."""
-    files = filter(Path.is_file, settings.chains.glob("*.json"))
-    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in reversed(_by_age(settings)):
         one = None
         with suppress(InputError, OSError):
             one = _read(path)
@@ -103,8 +100,14 @@ def of_model(settings: Settings, problem: str, model: ModelRef) -> ModelEvaluate
 
 def names_of_models(settings: Settings, problem: str) -> frozenset[str]:
     """Names of the registered models of a problem whose chains ended in this home."""
-    found = (_read(path) for path in settings.chains.glob("*.json") if path.is_file())
+    found = map(_read, _by_age(settings))
     return frozenset(one.model.name for one in found if one and one.problem == problem)
+
+
+def _by_age(settings: Settings) -> list[Path]:
+    """Files of all records, the oldest first; those that machines share are fetched."""
+    files = filter(Path.is_file, shelf.take_all(settings.chains).glob("*.json"))
+    return sorted(files, key=lambda path: path.stat().st_mtime)
 
 
 def _read(path: Path) -> ModelEvaluated | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
 from baton.lineage import digest_of_file, lineage_of
+from baton.stores import shelf
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
 
 
 def path_of(results: Path, reference: TableRef | PageRef) -> Path:
-    """File of a table or a page.
+    """File of a table or a page; where machines share results, it is fetched if it is not here.
 
     Parameters
     ----------
     results : Path
         Folder of results.
     reference : TableRef or PageRef
+
+    Raises
+    ------
+    StorageError
+        If what is shared does not answer.
     """
-    return results / reference.key
+    return shelf.take(results / reference.key)
 
 
 def lineage(results: Path, reference: TableRef) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from baton.chain.looks import Look
 from baton.errors import InputError
 from baton.lineage import lineage_of
 from baton.settings import Settings
+from baton.stores import shelf
 
 _KEY: TypeAdapter[str] = TypeAdapter(Key)
 _KEPT = 1 << 16
@@ -124,7 +125,7 @@ def key_of(settings: Settings, named: str) -> str:
         If it is none of the home's results.
     """
     for path in (settings.results / named, Path(named)):
-        if path.is_file() and (key := _key_of(settings, path)):
+        if shelf.take(path).is_file() and (key := _key_of(settings, path)):
             return key
     raise InputError(
         f"{named} is no table of {settings.results}: give the path of its file, or"

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from baton.chain.manifest import Manifest
 from baton.cli.app import OUT, AsJson, app, print_json
-from baton.cli.checkup import chain, databases, home, ports, server, tools, versions
+from baton.cli.checkup import chain, databases, home, ports, server, sharing, tools, versions
 from baton.cli.checkup.finding import Finding, Verdict, bad, doubtful
 from baton.cli.connection import access_to
 from baton.settings import settings
@@ -55,6 +55,7 @@ def _findings() -> Iterator[Finding]:
     yield from versions.findings(MANIFEST.with_name("constraints.txt"))
     yield from _looked_at("home", home.findings(settings()))
     yield from _looked_at("databases", databases.findings(settings()))
+    yield from _looked_at(sharing.RESULTS, sharing.findings())
     yield from said
     yield from _looked_at("ports", ports.findings(settings(), serving, standing))
     yield from _looked_at(server.SERVER, _of_server(standing, declared))

@@ -23,9 +23,9 @@ from baton.addresses import Address
 from baton.atomic import write_bytes
 from baton.errors import InputError
 from baton.lineage import digest_of, digest_of_file
-from baton.sources import stores
 from baton.sources.download import is_name
-from baton.sources.versions import Known, Version
+from baton.stores import objects
+from baton.stores.versions import Known, Version
 
 _BLOCK = 1 << 22
 _SECONDS_BETWEEN_WORDS = 5.0
@@ -66,7 +66,7 @@ def files(place: Address, folder: Path) -> list[Path]:
     ConnectionError
         If the store does not answer, or breaks off.
     """
-    found = None if place.is_pattern or not place.name else stores.look(place)
+    found = None if place.is_pattern or not place.name else objects.look(place)
     if found is not None:
         return [_copied(place, found, folder)]
     return [_copied(one, version, folder) for one, version in _parts(place)]
@@ -75,7 +75,7 @@ def files(place: Address, folder: Path) -> list[Path]:
 def _parts(place: Address) -> list[tuple[Address, Version]]:
     """Objects that a folder or a pattern names, and not what a writer left beside them."""
     within = place if place.is_pattern else place.as_folder()
-    found = stores.listed(within)
+    found = objects.listed(within)
     if place.is_pattern and place.name in found:  # it is a name, though it looks like a pattern
         return [(place, found[place.name])]
     wanted = place.name if place.is_pattern else "*"
@@ -156,7 +156,7 @@ def _still(copy: _Copy, found: Version) -> Path | None:
     if noted is None:
         return None
     file = copy.file(noted.known.version)
-    known = noted.known.compared(found, lambda: stores.look(copy.place), time.time())
+    known = noted.known.compared(found, lambda: objects.look(copy.place), time.time())
     if known is None or not file.is_file():
         return None
     if digest_of_file(file) != noted.sha256:
@@ -169,7 +169,7 @@ def _still(copy: _Copy, found: Version) -> Path | None:
 
 def _received(copy: _Copy) -> Path:
     """Receive an object: it has its name when all of it is here and nobody wrote it meanwhile."""
-    now, version = int(time.time()), stores.look(copy.place)
+    now, version = int(time.time()), objects.look(copy.place)
     if version is None:
         raise InputError(f"there is no object {copy.place} any more: check the key")
     partial = copy.folder / ".partial"
@@ -177,7 +177,7 @@ def _received(copy: _Copy) -> Path:
         disk.require_room(copy.folder, version.size)
         partial.unlink(missing_ok=True)  # a link is not written through
         size = _write(copy.place, version, partial)
-    if size != version.size or stores.look(copy.place) != version:
+    if size != version.size or objects.look(copy.place) != version:
         raise ConnectionError(f"{copy.place} was written while it was read: a repeat begins anew")
     before, file = copy.noted(), copy.file(version)
     file.parent.mkdir(exist_ok=True)
@@ -190,7 +190,7 @@ def _received(copy: _Copy) -> Path:
 
 def _write(place: Address, version: Version, partial: Path) -> int:
     spoken, done = time.monotonic(), 0
-    with stores.opened(place) as stream, partial.open("xb") as file:
+    with objects.opened(place) as stream, partial.open("xb") as file:
         while block := stream.read(_BLOCK):
             done += file.write(block)
             if time.monotonic() - spoken > _SECONDS_BETWEEN_WORDS:

@@ -1,7 +1,7 @@
 """Object stores, by pyarrow: what stands in a bucket, and its bytes.
 
 Credentials are those that the store's own library finds, in the environment or its files. Copies
-of what is read belong in ``buckets``.
+of what is read belong in ``baton.sources.buckets``, what is shared in ``shelf``.
 """
 
 from __future__ import annotations
@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from mmap import mmap
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from baton.addresses import Address
 from baton.errors import InputError
 from baton.settings import settings
-from baton.sources.pyarrow_internals import Refusal, is_missing, refusal, said
-from baton.sources.versions import Version
+from baton.stores.pyarrow_internals import Refusal, is_missing, refusal, said
+from baton.stores.versions import Version
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
     from pyarrow.fs import FileInfo, FileSystem
+
+FOLDER = "file"
+"""Scheme of a folder, which stands in a bucket's place where machines share a disk."""
 
 _CONNECT_SECONDS = 5.0
 _SILENT_SECONDS = 10.0
@@ -90,6 +95,8 @@ def require_bucket(place: Address) -> None:
     NoAccessError, NoStoreError, ConnectionError
         As :func:`look` does.
     """
+    if place.scheme == FOLDER:  # which is made as it is written to
+        return
     store = _store(place)
     with _told(place):
         if not _is_there(store.get_file_info(_path(place, ""))):
@@ -109,6 +116,44 @@ def opened(place: Address) -> Iterator[Stream]:
         stream = _store(place).open_input_stream(_path(place, place.key))
     with stream:
         yield Stream(stream, place)
+
+
+def put(place: Address, content: bytes | mmap) -> None:
+    """Write an object: whoever reads it sees what was there before, or all that is new.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does.
+    """
+    store, path = _store(place), _path(place, place.key)
+    with _told(place):
+        if place.scheme != FOLDER:
+            with store.open_output_stream(path) as stream:
+                stream.write(content)
+            return
+        store.create_dir(path.rpartition("/")[0])
+        partial = f"{path}.{uuid4().hex}.partial"
+        with store.open_output_stream(partial) as stream:
+            stream.write(content)
+        store.move(partial, path)
+
+
+def remove(place: Address) -> None:
+    """Remove an object; one that is not there is none to remove.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does.
+    """
+    store = _store(place)
+    with _told(place):
+        try:
+            store.delete_file(_path(place, place.key))
+        except OSError as error:
+            if not is_missing(error):
+                raise
 
 
 class Stream:
@@ -160,10 +205,12 @@ def _store(place: Address) -> FileSystem:
 
 @cache
 def _made(scheme: str, bucket: str, endpoint: str) -> FileSystem:
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileSystem, LocalFileSystem
 
     if scheme == "s3":
         return _s3(bucket, endpoint)
+    if scheme == FOLDER:
+        return LocalFileSystem()
     limit = f"?retry_limit_seconds={_SILENT_SECONDS * _ATTEMPTS:.0f}" if scheme == "gs" else ""
     return FileSystem.from_uri(f"{scheme}://{bucket}/{limit}")[0]
 
