@@ -1,0 +1,140 @@
+"""The second walk of docs/how-to/why.md, by the commands that stand there: break, ask, mend.
+
+A plain Prefect server with a work pool stands for a team's; the repository is a copy, whose
+``prefect.yaml`` is broken and mended.
+"""
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e.conftest import fresh_home, wait_for
+from tests.services import free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]  # a worker starts each stage cold
+BIN = Path(sys.executable).parent
+PAGE = (ROOT / "docs/how-to/why.md").read_text("utf-8").partition("on a team's server")[2]
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+]
+RIGHT, WRONG = "prefect.resource.id: baton.model.*", "prefect.resource.id: baton.modell.*"
+
+
+class Walk:
+    """Somebody in a clone, who has the page before them."""
+
+    def __init__(self, home, folder):
+        self.home, self.folder = home, folder
+        self.commands = iter(COMMANDS)
+        self.chain = ""
+
+    def environment(self):
+        return self.home.environment(
+            PREFECT_API_URL=self.home.api,
+            PREFECT_HOME=str(self.home.path / "prefect"),
+            PREFECT_SERVER_ANALYTICS_ENABLED="false",
+            PREFECT_WORKER_QUERY_SECONDS="1",
+            PYTHONPATH=f"{self.folder}:{self.folder / 'src'}",
+        )
+
+    def begin(self, said):
+        """Type the page's next command, which is the one that is meant."""
+        command = next(self.commands)
+        assert command == f".venv/bin/{said}"
+        typed = shlex.split(command.replace("3f9c1a", self.chain).removeprefix(".venv/bin/"))
+        return subprocess.Popen(
+            [BIN / typed[0], *typed[1:]],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def type(self, said, code=0):
+        """Type it, and read what it says."""
+        process = self.begin(said)
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == code, out + err
+        return " ".join(out.split())
+
+    def trigger(self, old, new):
+        """Change the trigger of ``promote``."""
+        place = self.folder / "prefect.yaml"
+        before, name, rest = place.read_text("utf-8").partition("  - name: promote\n")
+        assert old in rest
+        place.write_text(before + name + rest.replace(old, new, 1), "utf-8")
+
+    def evaluated(self):
+        """Chain whose evaluation has ended."""
+        found = [one for one in self.home.runs("evaluate") if one["state_type"] == "COMPLETED"]
+        tags = [tag for one in found for tag in one["tags"] if tag.startswith("chain:")]
+        return tags[0].removeprefix("chain:") if tags else None
+
+
+@pytest.fixture
+def walk(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for name in ("flows", "serving", "tasks", "src", "notebooks"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    (tmp_path / "home").mkdir()
+    with fresh_home(tmp_path / "home") as home:
+        port = free_port()
+        home.api = f"http://127.0.0.1:{port}/api"
+        found = Walk(home, folder)
+        home.process = subprocess.Popen(
+            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=found.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(lambda: _answers(home.api))
+        yield found
+
+
+def _answers(api):
+    try:
+        return httpx.get(f"{api}/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def _going(process):
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_the_walk_of_the_page(walk):
+    """The stage that did not run is explained, and runs on what was made, once it is mended."""
+    walk.trigger(RIGHT, WRONG)
+    walk.type("prefect work-pool create baton --type process")
+    assert " 0 changed, 0 removed" in walk.type("baton deploy")
+    with ExitStack() as stack:
+        for said in ("prefect worker start --pool baton", "baton run iris"):
+            stack.enter_context(_going(walk.begin(said)))
+        walk.chain = wait_for(walk.evaluated, 600)[:6]
+        told = walk.type("baton why-not promote --chain 3f9c1a")
+        assert "resource.id is 'baton.modell.*', the event has 'baton.model.iris'" in told
+        walk.trigger(WRONG, RIGHT)
+        change = walk.type("baton deploy --check", code=1)
+        assert "0 to make, 1 to change, 0 to remove" in change
+        assert "0 made, 1 changed, 0 removed" in walk.type("baton deploy")
+        walk.type("baton replay 3f9c1a --from promote")
+        assert "promote completed" in walk.type("baton why")
+    assert next(walk.commands, None) is None
