@@ -17,6 +17,7 @@ from uuid import UUID
 from baton.chain import runs
 from baton.chain.events import EventName, Stage, chain_begun_by
 from baton.chain.facts import EXECUTED, FIRED, NOT_EXECUTED, Facts, Report, chain_of_event
+from baton.chain.recovery import AHEAD
 from baton.chain.runs import Begun
 from baton.chain.taking import Taker
 from baton.chain.triggers import Automation
@@ -45,7 +46,9 @@ class Reader:
 
     def latest(self, beginning: str = "") -> list[Begun]:
         """Latest chains whose id begins so, and the one of a whole id however old it is."""
-        found = runs.latest(self.stage_runs(), self.stage_flows(), beginning)
+        soon = (datetime.now(UTC) + AHEAD).isoformat()  # or a schedule's runs of later were in it
+        due = {"expected_start_time": {"before_": soon}}
+        found = runs.latest(self.stage_runs(due), self.stage_flows(), beginning)
         if not found and len(beginning) == _DIGITS_OF_ID:
             return list(self.tagged(beginning).values())
         return found

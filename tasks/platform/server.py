@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from baton.chain import glance, log_lines, runs
+from baton.chain import log_lines, runs, status
 from baton.chain.events import TRIAL, Stage, progress_key
-from baton.chain.glance import Glance
 from baton.chain.log_lines import Level, Line, Source
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import CANCELLED_LABEL, ENDED, Begun, ChainRun, Json, StageRun
+from baton.chain.status import Status
 from baton.chain.taking import nobody
 from baton.errors import InputError
 from baton.terms import Options
@@ -142,16 +142,16 @@ class Server(Reader):
         """See how far a chain is, in the stages it has."""
         return self.seen(begun, stages, self.runs_about(begun))
 
-    def glances(self, manifest: Manifest, beginning: str = "") -> list[Glance]:
+    def statuses(self, manifest: Manifest, beginning: str = "") -> list[Status]:
         """Latest chains whose id begins so, at a glance: in a few requests, however many."""
         begun = self.latest(beginning)
         among = self.runs_about(*begun) if begun else []
-        glances = []
+        statuses = []
         for one in begun:
             found = runs.of_chain(one.chain_id, among, self.stage_flows())
             seen = self._seen(one, manifest.stages(one.stage, one.labels), found)
-            glances.append(glance.of_chain(seen, one, found))
-        return glances
+            statuses.append(status.of_chain(seen, one, found))
+        return statuses
 
     def find(self, chain_id: str) -> tuple[Begun, list[Json]] | None:
         """One chain, with its runs; None if the server knows none of this id."""

@@ -25,7 +25,7 @@ from baton.chain.runs import INPUT_ERROR_LABEL, announcement
 from baton.chain.why_not import of_stage
 from baton.cli import main
 from baton.settings import settings
-from tasks.platform import api
+from tasks.platform import api, reading
 from tasks.platform.events import access, deliver
 from tasks.platform.reading import Reader
 from tests.conftest import ROOT
@@ -362,6 +362,18 @@ def test_an_event_that_the_server_does_not_have(world):
 
 def minutes(number):
     return timedelta(minutes=number)
+
+
+def test_what_schedules_have_ahead_does_not_hide_a_chain(world, monkeypatch):
+    """Of so many runs that are read at once, none is of a time that is still to come."""
+    monkeypatch.setattr(reading, "_MOST_RUNS", 3)
+    chain = uuid4().hex[:12]
+    world.run("generate", chain)
+    later = {"scheduled_time": (datetime.now(UTC) + minutes(60)).isoformat()}
+    path = f"deployments/{world.deployments['generate']}/create_flow_run"
+    for _ in range(3):
+        world.client.post(path, {"state": {"type": "SCHEDULED", "state_details": later}})
+    assert chain in [one.chain_id for one in Reader(world.client).latest()]
 
 
 def test_data_that_arrived_and_began_nothing(world):

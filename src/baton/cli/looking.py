@@ -11,11 +11,12 @@ from cyclopts import Parameter
 
 from baton import chains, problems
 from baton.atomic import write_bytes
-from baton.chain import glance, outcome, records, stored
-from baton.chain.glance import Glance
+from baton.chain import outcome, records, stored
+from baton.chain import status as standing
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Json
+from baton.chain.status import Status
 from baton.cli import show
 from baton.cli.app import ERR, OUT, AsJson, app, print_json
 from baton.cli.browser import open_page
@@ -73,14 +74,14 @@ def status(chain: str = "", /, *, as_json: AsJson = False) -> int:
     return 0
 
 
-def _object(seen: Glance, now: datetime, *, is_elsewhere: bool) -> Json:
+def _object(seen: Status, now: datetime, *, is_elsewhere: bool) -> Json:
     """What came of a chain, and what is known of it while there is no more."""
     made = outcome.of_chain(seen.chain, settings().results, is_elsewhere=is_elsewhere)
-    known = glance.facts(seen, now).items()
+    known = standing.facts(seen, now).items()
     return made | {name: value for name, value in known if made.get(name) is None}
 
 
-def _seen(chain: str) -> list[Glance]:
+def _seen(chain: str) -> list[Status]:
     """The chain asked for, or the latest ones; no home is made to see that there is none."""
     if not chain and not is_there():
         return []
@@ -88,12 +89,12 @@ def _seen(chain: str) -> list[Glance]:
     manifest = read_manifest(MANIFEST)
     with connected(ERR, serving=False) as (addresses, _):
         server = server_at(addresses)
-        return [_one(server, manifest, chain)] if chain else server.glances(manifest)
+        return [_one(server, manifest, chain)] if chain else server.statuses(manifest)
 
 
-def _one(server: Server, manifest: Manifest, beginning: str) -> Glance:
+def _one(server: Server, manifest: Manifest, beginning: str) -> Status:
     """The one chain whose id begins so, with what it made."""
-    seen = server.glances(manifest, beginning)
+    seen = server.statuses(manifest, beginning)
     if len(seen) != 1:
         which = f"{len(seen) or 'no'} chains {place_looked_in()}"
         raise InputError(f"{which} begin with {beginning!r}; `baton status` lists them")

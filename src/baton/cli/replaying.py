@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from baton import options, problems
-from baton.chain import glance, replay
+from baton.chain import replay, status
 from baton.chain.events import DatasetReady, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import Begun, Json
@@ -72,7 +72,7 @@ def replay_chain(
 def _require_over(server: Server, manifest: Manifest, begun: Begun) -> None:
     """Refuse a chain that is not over."""
     seen, now = server.look(begun, manifest.stages(begun.stage, begun.labels)), datetime.now(UTC)
-    if wait := glance.wait_of(seen, now):
+    if wait := status.wait_of(seen, now):
         raise InputError(f"chain {seen.id} is not over: {wait.said(seen.id, now)}")
 
 

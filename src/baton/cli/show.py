@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from baton.chain.arrivals import Arrival
     from baton.chain.decisions import Decision
-    from baton.chain.glance import Glance
     from baton.chain.runs import ChainRun, Json, StageRun
+    from baton.chain.status import Status
     from baton.showing.compared import Compared
     from tasks.explaining import ExplainedRow
     from tasks.platform.tracking import Registered
@@ -466,14 +466,14 @@ def _state_of_arrival(one: Arrival) -> str:
     return ", ".join(filter(None, ["late" if one.is_late else "", again, reason]))
 
 
-def chain_list(console: Console, seen: Sequence[Glance], now: datetime, place: str) -> None:
+def chain_list(console: Console, seen: Sequence[Status], now: datetime, place: str) -> None:
     """Print a line for each chain, or that there is none in the place looked in."""
     lines = [
         (
             "\n".join([one.chain.id, *(f"[dim]{part}[/]" for part in _when(one, now))]),
             escape(f"{one.chain.problem}: {one.title}" if one.target else one.title),
             escape("\n".join(filter(None, [one.family, _version_of(one), _score_of_chain(one)]))),
-            _state_at_a_glance(one, now),
+            _state_and_wait(one, now),
         )
         for one in seen
     ]
@@ -481,24 +481,24 @@ def chain_list(console: Console, seen: Sequence[Glance], now: datetime, place: s
     _list(console, ("chain", "what", "model, score", "state"), lines, none)
 
 
-def chain_facts(console: Console, seen: Glance, now: datetime) -> None:
+def chain_facts(console: Console, seen: Status, now: datetime) -> None:
     """Print when a chain began, and what it waits for."""
     _say(console, "began", ", ".join(_when(seen, now)))
     if wait := seen.waits_for(now):
         _say(console, "now", wait.said(seen.chain.id, now))
 
 
-def _when(seen: Glance, now: datetime) -> tuple[str, str]:
+def _when(seen: Status, now: datetime) -> tuple[str, str]:
     """How long ago a chain began, and when."""
     return f"{brief(now - seen.began)} ago", f"{seen.began.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _version_of(seen: Glance) -> str:
+def _version_of(seen: Status) -> str:
     name = str(seen.model.get("name", "")).removeprefix("baton-")
     return f"{name} version {seen.model['version']}" if name else ""
 
 
-def _score_of_chain(seen: Glance) -> str:
+def _score_of_chain(seen: Status) -> str:
     """Score of the metric that decides, with its interval."""
     if seen.value is None:
         return ""
@@ -506,7 +506,7 @@ def _score_of_chain(seen: Glance) -> str:
     return f"{seen.metric} {number(seen.value)}{within}"
 
 
-def _state_at_a_glance(seen: Glance, now: datetime) -> str:
+def _state_and_wait(seen: Status, now: datetime) -> str:
     """State of a chain in words: what came of it, why it failed, or what it waits for."""
     chain, wait = seen.chain, seen.waits_for(now)
     colour = COLOURS.get(chain.state, "yellow")

@@ -106,7 +106,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Glance:
+class Status:
     """What a line of a list says of a chain."""
 
     chain: ChainRun
@@ -164,7 +164,7 @@ def _wait(what: Awaited, run: StageRun, before: tuple[StageRun, ...], now: datet
     return Wait(what, run.stage, since, pool=run.pool, progress=run.progress)
 
 
-def of_chain(chain: ChainRun, begun: Begun, found: Mapping[Stage, list[Json]]) -> Glance:
+def of_chain(chain: ChainRun, begun: Begun, found: Mapping[Stage, list[Json]]) -> Status:
     """A chain at a glance.
 
     Parameters
@@ -180,7 +180,7 @@ def of_chain(chain: ChainRun, begun: Begun, found: Mapping[Stage, list[Json]]) -
             said |= _known(_read(one["parameters"]))
     announced = [announced_in(run.message) for run in chain.stages if run.state == "COMPLETED"]
     decided = [_DECIDED[one] for one in announced if one in _DECIDED]
-    return Glance(chain, begun.since, **said, decided=decided[-1] if decided else "")
+    return Status(chain, begun.since, **said, decided=decided[-1] if decided else "")
 
 
 def _known(said: Json) -> Json:
@@ -242,7 +242,7 @@ def _of_model(payload: Mapping[str, Any]) -> Json:
     }
 
 
-def facts(seen: Glance, now: datetime) -> Json:
+def facts(seen: Status, now: datetime) -> Json:
     """What is said of a chain, ready for JSON."""
     wait = seen.waits_for(now)
     ends = list(seen.interval) if seen.interval else None

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from baton.chain import glance, runs
+from baton.chain import runs, status
 from baton.chain.events import Stage
-from baton.chain.glance import Awaited
+from baton.chain.status import Awaited
 from baton.cli import show
 from tasks.platform import api
 from tasks.platform.server import Server
@@ -38,7 +38,7 @@ def _server(recorded=RUNS):
 @pytest.fixture(scope="module")
 def seen():
     """Both recorded chains, the youngest first."""
-    found = _server()[0].glances(CHAIN)
+    found = _server()[0].statuses(CHAIN)
     return {one.chain.id: one for one in found}
 
 
@@ -59,16 +59,16 @@ def test_a_chain_that_made_nothing_says_what_it_was_asked_for(seen):
     one = seen[REFUSED]
     assert one.chain.state == "FAILED"
     assert one.target and one.source and one.value is None and one.model == {}
-    said = glance.facts(one, NOW)
+    said = status.facts(one, NOW)
     assert (said["score"], said["model"], said["waits_for"]) == (None, None, None)
 
 
 def test_many_chains_are_looked_at_in_a_few_requests():
     """The latest runs, those of all these chains, and those that wait to start."""
     server, asked = _server()
-    server.glances(CHAIN)
+    server.statuses(CHAIN)
     assert len(asked) == 3
-    assert _server([])[0].glances(CHAIN) == []
+    assert _server([])[0].statuses(CHAIN) == []
 
 
 def test_a_chain_of_a_whole_id_is_found_however_old_it_is():
@@ -85,7 +85,7 @@ def test_a_payload_of_another_version_says_what_is_understood():
     for parameters in ({"data": {"chain": "a", "features": {}}}, {"evaluated": {"chain": "a"}}):
         run = next(one for one in RUNS if "data" in one["parameters"]) | {"parameters": parameters}
         chain = runs.ChainRun("a", "p", (runs.stage_run(Stage.TRAIN, [run]),))
-        found = glance.of_chain(chain, runs.Begun("a", "p", NOW), {Stage.TRAIN: [run]})
+        found = status.of_chain(chain, runs.Begun("a", "p", NOW), {Stage.TRAIN: [run]})
         assert found.title == "p"
 
 
@@ -101,7 +101,7 @@ def test_predictions_say_how_many_rows_of_what():
         Stage.MONITOR: [base | {"parameters": ready}],
     }
     stages = tuple(runs.stage_run(stage, mine) for stage, mine in found.items())
-    one = glance.of_chain(runs.ChainRun("a", "table", stages), runs.Begun("a", "table", NOW), found)
+    one = status.of_chain(runs.ChainRun("a", "table", stages), runs.Begun("a", "table", NOW), found)
     assert one.title == "alcohol of 1,780 rows of new.csv"
     assert (one.model, one.value) == (model, None)
 
@@ -110,7 +110,7 @@ MINUTES = timedelta(minutes=1)
 
 
 def _waiting(*stages):
-    return glance.wait_of(runs.ChainRun(SEARCHED, "spheres", stages), NOW)
+    return status.wait_of(runs.ChainRun(SEARCHED, "spheres", stages), NOW)
 
 
 def _stage(stage, state, **known):
