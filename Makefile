@@ -45,7 +45,8 @@ define new_venv
     --constraint constraints.txt uv; }
 endef
 
-.PHONY: help setup run test long services coverage lint dist sbom audit image bench docs screenshots constraints clean
+.PHONY: help setup run test long services coverage lint dist sbom audit image bench docs screenshots \
+	constraints environment clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -55,6 +56,7 @@ setup: $(STAMP) ## Make .venv and install what constraints.txt pins, if that has
 # No stamp means that an installation never ended: then nothing in .venv is trusted.
 $(STAMP): pyproject.toml constraints.txt
 	@if $(WHOLE); then rm -f $(STAMP); else rm -f $(STAMP); $(new_venv); fi
+	@$(VENV)/bin/uv pip uninstall --quiet --python $(VENV)/bin/python baton  # as it was called once
 	$(UV_INSTALL) --editable . --group dev
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
 
@@ -122,6 +124,12 @@ constraints: ## Pin again after a change of pyproject.toml; UPGRADE=1 takes the 
 	@$(VENV)/bin/uv --version >/dev/null 2>&1 || $(new_venv)
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --quiet --all-extras --group dev --group release \
 		--output-file constraints.txt pyproject.toml
+
+# By a file of its own, so that one that cannot be made leaves the old one.
+environment: setup ## Make environment.yml, for conda and mamba, from pyproject.toml
+	mkdir -p build
+	$(VENV)/bin/python .ci/environment.py > build/environment.yml
+	mv build/environment.yml environment.yml
 
 clean: ## Remove .venv and everything that is built; .baton (your results) stays
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -10,7 +10,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 project = "Baton"
 author = "the Baton authors"
 copyright = "2026, the Baton authors"
-release = metadata.version("baton")
+release = metadata.version("baton-pipelines")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "baton_site"]
 exclude_patterns = ["_build"]

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +18,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from baton import distribution
 from baton.words.text import counted, elide, listed, number, percent
 
 POLICY = (
@@ -127,7 +127,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"asset": asset_path, "version": version("baton")}
+    environment.globals |= {"asset": asset_path, "version": distribution.version()}
     environment.filters |= {
         "counted": counted,
         "elide": elide,

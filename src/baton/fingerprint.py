@@ -25,6 +25,7 @@ _SILENT = (
     "baton.atomic",
     "baton.chain",
     "baton.disk",
+    "baton.distribution",
     "baton.errors",
     "baton.identity",
     "baton.internals",

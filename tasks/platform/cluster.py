@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from baton.distribution import with_extra
 from baton.errors import InputError
 from baton.settings import settings
 
@@ -109,4 +110,4 @@ def _require() -> None:
     from importlib.util import find_spec
 
     if find_spec("distributed") is None or find_spec("prefect_dask") is None:
-        raise InputError("engine=dask wants Dask: pip install 'baton[dask]'")
+        raise InputError(f"engine=dask wants Dask: {with_extra('dask')}")

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from prefect.runtime import flow_run
 from pydantic import ValidationError
 
+from baton import distribution
 from baton.chain.events import (
     DatasetReady,
     Event,
@@ -131,7 +131,7 @@ def _transport(url: str) -> Any:
 
 
 def _producer() -> str:
-    return f"urn:baton:{version('baton')}"
+    return f"urn:baton:{distribution.version()}"
 
 
 def _job(name: str) -> Job:

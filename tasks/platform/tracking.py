@@ -27,7 +27,7 @@ from prefect import task
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from baton import disk, models, tuning
+from baton import disk, distribution, models, tuning
 from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef, TableRef, registered_name
 from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
@@ -79,7 +79,7 @@ _NOTE_TAG = "mlflow.note.content"
 
 _PARENT_TAG = "mlflow.parentRunId"
 _REQUIREMENTS = (
-    "baton",
+    distribution.NAME,
     "lightgbm",
     "numpy",
     "pandas",

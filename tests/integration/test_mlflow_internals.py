@@ -37,7 +37,7 @@ def logged(tmp_path_factory):
                 name="model",
                 loader_module="baton.models",
                 data_path=str(data),
-                pip_requirements=["baton"],
+                pip_requirements=["baton-pipelines"],
             )
             runs.append(run.info.run_id)
     mlflow.set_tracking_uri(None)

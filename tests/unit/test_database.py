@@ -167,7 +167,7 @@ def test_what_a_driver_says_of_a_password_is_struck_out():
     [
         ("oracle+oracledb://ann@host/shop", "driver .* is not installed: install it"),
         ("nosuch://ann@host/shop", "the driver 'nosuch' of nosuch databases is not installed"),
-        ("mysql+mysqldb://ann@host/shop", r"pip install 'baton\[mysql\]'"),
+        ("mysql+mysqldb://ann@host/shop", r"pip install 'baton-pipelines\[mysql\]'"),
     ],
 )
 def test_a_driver_that_is_not_there_is_named_with_what_installs_it(url, said):

@@ -73,7 +73,7 @@ def test_missing_libraries_are_named_with_the_fix(monkeypatch):
     notebooks.require()
     monkeypatch.setattr(notebooks, "EXTRA", ("jupytext", "nobody_has_this"))
     with pytest.raises(
-        InputError, match=r"needs nobody_has_this: pip install 'baton\[notebooks\]'"
+        InputError, match=r"needs nobody_has_this: pip install 'baton-pipelines\[notebooks\]'"
     ):
         notebooks.require()
 

@@ -34,8 +34,8 @@ def test_a_package_is_whole_and_its_command_says_how_to_go_on(what, tmp_path, mo
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     thing = "problem" if what is What.PROBLEM else "family"
     assert project["entry-points"] == {f"baton.{what}s": {"high_tide": f"baton_high_tide:{thing}"}}
-    assert project["dependencies"] == ["baton>=0.1,<1"]
-    assert project["optional-dependencies"]["test"] == ["baton[testing]>=0.1,<1"]
+    assert project["dependencies"] == ["baton-pipelines>=0.1,<1"]
+    assert project["optional-dependencies"]["test"] == ["baton-pipelines[testing]>=0.1,<1"]
     run = "run high_tide" if what is What.PROBLEM else "run iris -p model=high_tide"
     then = [line.split("then")[1].strip() for line in capsys.readouterr().out.splitlines()[-3:]]
     assert then == [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from baton.distribution import with_extra
 from baton.errors import InputError
 from baton.metric import Metric
 from baton.models import stopping
@@ -221,7 +222,7 @@ class CatBoost(Family):
 
 def _require() -> None:
     if not is_installed():
-        raise InputError("catboost is not installed: it is the extra of that name, baton[catboost]")
+        raise InputError(f"catboost is not installed: {with_extra('catboost')}")
 
 
 def _wrapped(inner: Any, kind: Kind) -> Cat:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baton.distribution import with_extra
 from baton.errors import InputError
 from baton.relational.reflection import KEY_COLUMNS
 from baton.sources import local, secrets
@@ -235,7 +236,7 @@ class Database:
     def _no_driver(self, name: str) -> InputError:
         backend = re.split(r"[+:]", self.url, maxsplit=1)[0]
         extra = _EXTRAS.get(backend)
-        fix = f"pip install 'baton[{extra}]'" if extra else "install it"
+        fix = with_extra(extra) if extra else "install it"
         return InputError(f"the driver {name!r} of {backend} databases is not installed: {fix}")
 
     def keys(self) -> pd.DataFrame:

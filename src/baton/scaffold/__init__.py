@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baton import models, problems
+from baton import distribution, models, problems
 from baton.errors import InputError
 from baton.plugins import PlugIns
 
@@ -78,7 +78,9 @@ class Package:
         }
         templates = _templates()
         return {
-            place: templates.get_template(f"{template}.jinja").render(package=self)
+            place: templates.get_template(f"{template}.jinja").render(
+                package=self, baton=distribution.NAME
+            )
             for place, template in places.items()
         }
 
@@ -98,8 +100,8 @@ def new(what: What, name: str) -> Package:
         )
     brought = _BROUGHT[what]
     if brought.is_taken(name):
-        by = brought.package(name) or ("baton",)
-        whose = "Baton" if by[0] == "baton" else f"the package {by[0]}"
+        by = brought.package(name) or (distribution.NAME,)
+        whose = "Baton" if by[0] == distribution.NAME else f"the package {by[0]}"
         raise InputError(f"{whose} has a {what} {name!r} already: choose another name")
     found = Package(what, name)
     if find_spec(found.module) is not None:

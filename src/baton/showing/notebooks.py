@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baton.distribution import with_extra
 from baton.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def require() -> None:
     missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"a notebook needs {', '.join(missing)}: pip install 'baton[notebooks]',"
-            " or drop -p notebook"
+            f"a notebook needs {', '.join(missing)}: {with_extra('notebooks')}, or drop -p notebook"
         )
 
 

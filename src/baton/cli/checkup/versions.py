@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
+from baton import distribution
 from baton.cli.checkup.finding import Finding, bad, doubtful, good
 from baton.words.text import listed
 
@@ -25,9 +26,9 @@ def findings(pins: Path) -> Iterator[Finding]:
     pins : Path
         File of the versions that Baton was tested with; it need not be there.
     """
-    about = metadata.metadata("baton")
+    about = metadata.metadata(distribution.NAME)
     yield of_python(platform.python_version(), about["Requires-Python"] or "")
-    declared = [Requirement(line) for line in metadata.requires("baton") or []]
+    declared = [Requirement(line) for line in metadata.requires(distribution.NAME) or []]
     yield from of_packages(declared)
     yield from of_pins(pins)
 
@@ -41,7 +42,7 @@ def of_python(version: str, wanted: str) -> Finding:
 
 def of_packages(declared: Iterable[Requirement]) -> Iterator[Finding]:
     """Those that Baton declares, beside their ranges; of extras, those that are there."""
-    yield good("baton", metadata.version("baton"))
+    yield good("baton", distribution.version())
     wanted = list(declared)
     for name in _SHOWN:
         if (found := installed(name)) and not any(_is_outside(one) for one in _of(name, wanted)):

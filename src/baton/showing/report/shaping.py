@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton import distribution
 from baton.evaluation.shapley import strongest
 from baton.metric import INFO, Metric
 from baton.showing.plots.importance import loss_label
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
 
 _CLASS_COLUMNS = 10
 _CLASS_FEATURES = 4
-_LIBRARIES = ("baton", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "shap", "mlflow")
+_LIBRARIES = (
+    distribution.NAME,
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "xgboost",
+    "shap",
+    "mlflow",
+)
 
 
 def measured(
