@@ -20,7 +20,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from baton import distribution
 from baton.cli import app
+from baton.settings import Settings
 from tests import services
 
 ROOT = Path(__file__).parent.parent
@@ -219,6 +221,7 @@ def test_make_alone_lists_every_target() -> None:
         "docs",
         "screenshots",
         "constraints",
+        "environment",
         "clean",
     }
 
@@ -238,6 +241,7 @@ def test_make_alone_lists_every_target() -> None:
         "bench",
         "docs",
         "screenshots",
+        "environment",
     ],
 )
 def test_targets_stand_on_setup(target: str, tmp_path: Path) -> None:
@@ -292,6 +296,83 @@ def test_ci_runs_the_test_command_and_nothing_else() -> None:
     assert lines[1].startswith("cd ")
     assert lines[2:] == ["make test"]
     passes("bash", "-n", script)
+
+
+# --- other ways to get it
+
+
+def test_the_distribution_is_called_as_the_code_says() -> None:
+    """What pip installs, what an error says to install, and what the pages of MLflow are told."""
+    assert project()["project"]["name"] == distribution.NAME
+    assert set(project()["project"]["scripts"]) == {"baton"}
+    assert distribution.version() == project()["project"]["version"]
+
+
+def test_no_file_has_pip_install_what_is_another_project() -> None:
+    """`baton` is somebody else's distribution: nowhere is a person told to install that."""
+    told = re.compile(r"(?:install|inject|--from)\W+(?:--?[\w-]+ )*baton(?:\[|\W*$)", re.MULTILINE)
+    assert told.search("pip install 'baton[dask]'") and told.search("pipx install baton\n")
+    guilty = {
+        str(path.relative_to(ROOT)): found.group()
+        for path in repository_files()
+        if path.suffix in {".py", ".md", ".jinja", ".yaml", ".toml", ".yml"}
+        and path != Path(__file__)
+        and (found := told.search(path.read_text("utf-8")))
+    }
+    assert not guilty
+
+
+def environment() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "environment.yml").read_text())
+    return content
+
+
+def test_condas_environment_is_made_from_the_one_list() -> None:
+    """environment.yml is what `make environment` makes of pyproject.toml as it is now."""
+    made = run(sys.executable, ROOT / ".ci/environment.py")
+    said = "environment.yml is stale; run `make environment`"
+    assert made.stdout == (ROOT / "environment.yml").read_text(), said
+    assert ".ci/environment.py" in make("--dry-run", "environment", "WHOLE=:").stdout
+
+
+def test_condas_environment_has_a_supported_python_and_every_dependency() -> None:
+    """Python is conda's, and pip there; the rest is the package's own list, on the pins."""
+    python, pip, rest = environment()["dependencies"]
+    assert pip == "pip"
+    supported = SpecifierSet(project()["project"]["requires-python"])
+    assert supported.contains(f"{python.partition('=')[2]}.0")
+    assert rest["pip"][0] == "-c constraints.txt"
+    assert rest["pip"][1:-1] == project()["project"]["dependencies"]
+    assert rest["pip"][-1] == "-e ."
+
+
+def test_condas_list_is_one_that_pip_takes(tmp_path: Path) -> None:
+    """As conda hands it over, a file of requirements beside it: all of it is here as it says."""
+    for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    listed = environment()["dependencies"][-1]["pip"]
+    (tmp_path / "condaenv.txt").write_text("\n".join(listed[:-1]))
+    pip = [tool("uv"), "pip", "install", "--offline", "--dry-run", "--python", sys.executable]
+    done = run(*pip, "--requirements", "condaenv.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Would make no changes" in done.stderr
+
+
+def test_the_dev_container_makes_the_environment_and_forwards_the_ports() -> None:
+    """Plain JSON: a Python that is supported, a target of make, the ports of the settings."""
+    found = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    version = re.search(r"/python:(\d+\.\d+)-", found["image"])
+    assert version and SpecifierSet(project()["project"]["requires-python"]).contains(
+        f"{version[1]}.0"
+    )
+    command, target = found["postCreateCommand"].split()
+    assert command == "make" and make("--dry-run", target, "WHOLE=:").returncode == 0
+    fields = Settings.model_fields
+    ports = [fields[f"{name}_port"].default for name in ("prefect", "mlflow", "pages")]
+    assert found["forwardPorts"] == ports
+    # Each answers to its own address alone: under another number it would refuse the browser.
+    assert {int(port) for port in found["portsAttributes"]} == set(ports)
+    assert all(one["requireLocalPort"] for one in found["portsAttributes"].values())
 
 
 # --- image and services
@@ -716,7 +797,7 @@ def test_wheel_says_that_it_is_typed(wheel: set[str]) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_archives_are_checked_and_the_wheel_runs_a_chain(tmp_path: Path) -> None:
-    """`make dist` builds both archives and runs a chain from the wheel alone."""
+    """`make dist` builds both archives; by uv and by pipx the wheel runs a chain anywhere."""
     for path in repository_files():
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -724,7 +805,8 @@ def test_archives_are_checked_and_the_wheel_runs_a_chain(tmp_path: Path) -> None
     (tmp_path / ".venv").symlink_to(Path(sys.prefix))
     built = run(tool("make"), "dist", "WHOLE=:", "--old-file=.venv/.installed", cwd=tmp_path)
     assert built.returncode == 0, built.stdout + built.stderr
-    assert "the wheel installs and runs a chain" in built.stdout
+    for one in ("uv", "pipx"):
+        assert f"the wheel that {one} installs runs a chain from an empty folder" in built.stdout
     assert {path.suffix for path in (tmp_path / "dist").iterdir()} >= {".gz", ".whl"}
 
 
