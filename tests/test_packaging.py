@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from baton import distribution
-from baton.cli import app
+from baton.cli import app, main
 from baton.settings import Settings
 from tests import services
 
@@ -306,6 +306,13 @@ def test_the_distribution_is_called_as_the_code_says() -> None:
     assert project()["project"]["name"] == distribution.NAME
     assert set(project()["project"]["scripts"]) == {"baton"}
     assert distribution.version() == project()["project"]["version"]
+
+
+def test_the_command_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """That of the distribution, whatever its package is called."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out.strip()) == (0, distribution.version())
 
 
 def test_no_file_has_pip_install_what_is_another_project() -> None:

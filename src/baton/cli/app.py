@@ -12,12 +12,14 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from baton import distribution
 from baton.errors import InputError
 
 app = App(
     name="baton",
     help="Event-chained machine learning on Prefect: generate → train → evaluate.",
     help_format="markdown",
+    version=distribution.version,  # cyclopts would look for one of the package's name
     suppress_keyboard_interrupt=False,  # the code says which signal it was
 )
 
