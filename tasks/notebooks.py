@@ -93,7 +93,7 @@ class NotebookPlan(Plan):
         self.failed.unlink(missing_ok=True)
 
     def _said(self) -> dict[str, str]:
-        return {"decides": self.decides, "sha256": digest_of_file(self.page)}
+        return {"decides": self.decides, "sha256": digest_of_file(shelf.take(self.page))}
 
 
 def plan_notebook(evaluated: ModelEvaluated, shipped: Path) -> NotebookPlan:

@@ -63,6 +63,8 @@ class Period:
                 results.checked(table)
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid, InputError):
             return None
+        if not shelf.has(self.path):  # an end came between the disk and the shelf
+            shelf.put(self.path)
         return ready
 
     def keep(self, ready: PredictionsReady) -> None:

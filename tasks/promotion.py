@@ -41,7 +41,7 @@ from baton.metric import Metric
 from baton.models.answers import output_of
 from baton.settings import settings
 from baton.showing.decided import with_decision
-from baton.stores import shelf
+from baton.stores import queue, shelf
 from baton.terms import SPLIT, Kind, Split
 from baton.warning import WarningKind, of_table
 from baton.weights import weights_of
@@ -361,6 +361,7 @@ def finish(name: str) -> None:
 def _carried_out(decision: Decision) -> Decision:
     wanted = {PREVIOUS: decision.previous, CHAMPION: decision.champion}
     if decision.outcome is not Outcome.REJECTED:
+        queue.require()
         move_aliases(decision.model, wanted)
     if (reference := version_of(decision.model, decision.version)) is not None:
         said = {"decision": decision.outcome.value, "decision_by": decision.by}
@@ -394,7 +395,7 @@ def show_decision(plan: PromotionPlan, decision: Decision) -> PageRef:
 def tell_drift(plan: PromotionPlan, decision: Decision) -> None:
     """Say on the page of the drift that began the chain what was decided of it."""
     look = looks.that_began(settings(), plan.name, plan.evaluated.chain)
-    if look is None or not look.page or not results.report_path(look.page).is_file():
+    if look is None or not look.page or not shelf.take(results.report_path(look.page)).is_file():
         return
     page = results.report_path(look.page)
     told = page.with_name(f"{page.stem}_{digest_of(decision.model_dump_json())[:12]}.html")

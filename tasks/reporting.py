@@ -86,7 +86,7 @@ class ReportPlan(Plan):
 
     def _is_written(self) -> bool:
         try:
-            return shelf.take(self.mark).read_text("ascii") == digest_of_file(self.path)
+            return shelf.take(self.mark).read_text("ascii") == digest_of_file(shelf.take(self.path))
         except (OSError, UnicodeDecodeError):
             return False
 

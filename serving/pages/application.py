@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from baton.errors import InputError
+from baton.errors import InputError, StorageError
 from serving.guard import Guard
 from serving.pages import (
     chains,
@@ -118,6 +118,7 @@ def _add_faults(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _unknown)
     app.add_exception_handler(ApiError, _away)
     app.add_exception_handler(InputError, _mistaken)
+    app.add_exception_handler(StorageError, _not_stored)
     app.add_exception_handler(ClerkError, _clerk)
     app.add_exception_handler(Exception, _broken)
 
@@ -143,6 +144,10 @@ async def _away(request: Request, error: Exception) -> HTMLResponse:
 
 async def _mistaken(request: Request, error: Exception) -> HTMLResponse:
     return layout.fault(request, 422, "This cannot be done", f"{error}")
+
+
+async def _not_stored(request: Request, error: Exception) -> HTMLResponse:
+    return layout.fault(request, 503, "The disk or the shared results do not answer", f"{error}")
 
 
 async def _clerk(request: Request, error: Exception) -> HTMLResponse:

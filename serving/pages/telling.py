@@ -20,6 +20,7 @@ from baton.chain.manifest import EMITTED_BY, Manifest
 from baton.chain.runs import Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
 from baton.sources import places
+from baton.stores import shelf
 from baton.warning import DataWarning, of_table
 
 WORDS = {
@@ -314,7 +315,7 @@ def _table(name: str, table: TableRef, results: Path) -> File:
 
 
 def _is_here(reference: TableRef | PageRef, results: Path) -> bool:
-    return stored.path_of(results, reference).is_file()
+    return shelf.is_used() or stored.path_of(results, reference).is_file()
 
 
 def result_path(key: str) -> str:

@@ -25,7 +25,7 @@ FOLDER = "uploads"
 
 _AROUND = 1 << 16
 """Bytes that a form may have beside its file."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f/\\]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f/\\?#]+")
 _LONGEST_NAME = 100
 
 

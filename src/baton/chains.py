@@ -223,7 +223,7 @@ class Chain:
     @property
     def report(self) -> Path:
         """File of its report, one HTML page."""
-        return stored.path_of(self.settings.results, self.evaluated.report)
+        return stored.brought(self.settings.results, self.evaluated.report)
 
     @property
     def notebooks(self) -> dict[str, Path]:

@@ -25,6 +25,7 @@ from baton.chain import decisions, leftovers
 from baton.chain.leftovers import GONE, Busy, Item, Kind
 from baton.errors import InputError
 from baton.settings import settings
+from baton.stores import shelf
 from tasks.platform import locks, tracking
 from tasks.platform.tracking import Version
 
@@ -83,12 +84,21 @@ def look(age: timedelta, going: Going, *, with_models: bool) -> Leftovers:
     going : callable
     with_models : bool
         Whether versions of models are removed, too.
+
+    Raises
+    ------
+    InputError
+        If they are to be and machines share results.
     """
+    if shelf.is_used():
+        _require_own(with_models)
     busy, since = going(), datetime.now(UTC) - age
     versions = _versions()
     needed = {(one.name, one.number) for one in versions if one.aliases or one.is_newest}
     keep = leftovers.kept(settings(), needed | _decided(versions), busy, since)
     items = leftovers.found(settings(), keep, busy, since)
+    if shelf.is_used():  # a record would come back from there
+        items = [one for one in items if one.kind is not Kind.RECORD]
     stale = locks.stale(settings().locks, time.time())
     items += [Item(Kind.LOCK, one, 0) for one in stale]
     spared = {one.model for one in keep.records if one.model} | needed | _decided(versions)
@@ -97,6 +107,24 @@ def look(age: timedelta, going: Going, *, with_models: bool) -> Leftovers:
         Item(Kind.MODEL, path, tracking.bytes_of(one), one.name) for path, one in gone.items()
     ]
     return Leftovers(tuple(items), gone, busy, tuple(_links()), with_models)
+
+
+def _require_own(with_models: bool) -> None:
+    """Learn what machines share, which this home's results may be needed for.
+
+    Raises
+    ------
+    InputError
+        If models are to be removed, which other homes may need.
+    """
+    if with_models:
+        raise InputError(
+            "BATON_RESULTS is shared: what other machines need of models is not known here; clean"
+            " without --models"
+        )
+    shelf.take_all(settings().chains)
+    for name in shelf.folders(settings().results / "looks"):
+        shelf.take_all(settings().results / "looks" / name)
 
 
 def _versions() -> list[Version]:

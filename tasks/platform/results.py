@@ -288,11 +288,8 @@ def path_of(key: str) -> Path:
 
 
 def report_path(key: str) -> Path:
-    """File of a report; the key's form keeps it below the results folder.
-
-    Where machines share results, it is fetched if it is not here.
-    """
-    return shelf.take(settings().results / _REPORT_KEY.validate_python(key))
+    """File of a report; the key's form keeps it below the results folder."""
+    return settings().results / _REPORT_KEY.validate_python(key)
 
 
 def page_at(key: str) -> PageRef:
@@ -312,18 +309,30 @@ def find(key: str) -> TableRef | None:
     """
     try:
         entry = json.loads(_ledger().read_path(_new(key)))
+        entry = _shared(path_of(key), entry)
         rows = pq.read_metadata(path_of(key)).num_rows
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    _share(path_of(key))
     return TableRef(key=key, digest=entry["sha256"], n_rows=rows)
 
 
-def _share(data: Path) -> None:
-    """See that others find a result, also where an end came before it was on the shelf."""
+def _shared(data: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """Ledger of the result that all machines have: what is on the shelf first counts.
+
+    What an end kept from it is put there.
+    """
+    if not shelf.is_used():
+        return entry
     ledger = data.with_name(data.name + _LEDGER_SUFFIX)
-    if not shelf.has(ledger):
+    theirs = shelf.read(ledger) if shelf.has(data) else None
+    if theirs is None:
         shelf.put(data, ledger)
+        return entry
+    told: dict[str, Any] = json.loads(theirs)
+    if told["sha256"] == entry["sha256"] or not shelf.renew(data, told["sha256"]):
+        return entry
+    write_bytes(ledger, theirs)
+    return told
 
 
 def require(key: str) -> TableRef:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from secrets import token_hex
 from threading import Thread
@@ -27,18 +28,19 @@ from tasks.platform import results
 from tests import buckets
 from tests.buckets import BUCKET
 from tests.integration.places import Place
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.usefixtures("prefect")
 MADE = []
 
 
-def counting(place):
+def counting(place, n=100):
     """Run a flow of one task, whose storage is that of the home of now."""
 
     @results.result_task("features", name="count")
     def count(plan: Place) -> pa.Table:
         MADE.append(settings().home.name)
-        return pa.table({"n": list(range(100))})
+        return pa.table({"n": list(range(n))})
 
     flow(lambda: count(Place(place)), name="counting")()
 
@@ -165,7 +167,10 @@ def test_a_store_that_does_not_answer_is_said_in_one_line(machine, monkeypatch):
     assert path.read_bytes() == b"made"
 
 
-@pytest.mark.parametrize("place", ["ftp://files/x", "s3://user:word@bucket/x", "s3://no bucket/"])
+@pytest.mark.parametrize(
+    "place",
+    ["ftp://files/x", "s3://user:word@bucket/x", "s3://no bucket/", "s3:/bucket/x", "shared"],
+)
 def test_an_address_that_is_none_is_refused(monkeypatch, place):
     """In one line, which does not repeat a password."""
     monkeypatch.setenv("BATON_RESULTS", place)
@@ -242,3 +247,94 @@ def test_a_machine_that_works_long_keeps_its_turn(machine, tmp_path, monkeypatch
         held.append("first")
     other.join()
     assert held == ["first", "second"]
+
+
+def test_a_ticket_that_was_torn_up_is_not_put_back(machine, tmp_path, monkeypatch):
+    """Who waits draws another one; who is at it is told before what cannot be taken back."""
+    machine("a")
+    monkeypatch.setattr(queue, "_SECONDS_BETWEEN_BEATS", 0.1)
+    folder = shelf.place().of("locks/champion.wine/")
+    with queue.turn("champion.wine"):
+        queue.require()
+        (mine,) = objects.listed(folder)
+        waiting = _holder(tmp_path / "held", 0)
+        other = wait_for(lambda: set(objects.listed(folder)) - {mine}, 30, 0.1)
+        wait_for(lambda: not any("drawing" in one for one in objects.listed(folder)), 30, 0.1)
+        for name in objects.listed(folder):
+            objects.remove(folder.of(name))
+        assert waiting.wait(60) == 0, "it has drawn another"
+        with pytest.raises(StorageError, match="another one has its turn"):
+            queue.require()
+        time.sleep(0.5)
+        assert not objects.listed(folder), other
+
+
+def test_a_decision_that_another_machine_has_taken_is_not_written_over(machine):
+    """The number is taken: who was late weighs anew."""
+    first = machine("a")
+    decisions.intend(first, _decision(1))
+    decisions.append(first, _decision(1))
+    second = machine("b")
+    with pytest.raises(StorageError, match="was taken by another machine"):
+        decisions.intend(second, _decision(1, version=2, champion=2))
+    (kept,) = decisions.read(second, "wine")
+    assert kept.version == 1
+
+
+def test_what_was_made_twice_becomes_what_is_on_the_shelf(machine, request):
+    """Of two tables under one key the first that is shared counts; the other is put aside."""
+    place = _place(request)
+    first = machine("a")
+    counting(place)
+    made = results.require(f"{place}/features.parquet")
+    kept = [first.results / name for name in (made.key, f"{made.key}.json")]
+    second = machine("b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATON_RESULTS", "")
+        settings.cache_clear()
+        counting(place, n=50)
+    settings.cache_clear()
+    assert (second.results / made.key).read_bytes() != kept[0].read_bytes()
+    assert results.find(made.key) == made
+    for one in kept:
+        assert (second.results / one.relative_to(first.results)).read_bytes() == one.read_bytes()
+    assert (second.results / f"{made.key}.aside").exists()
+
+
+def test_a_record_that_another_machine_has_replaced_is_seen(machine):
+    """Not only the first that came; and what is passing is left to who has the turn."""
+    first = machine("a")
+    place = first.chains / "abc.json"
+    place.parent.mkdir()
+    shelf.write(place, b"one")
+    second = machine("b")
+    shelf.take_all(second.chains)
+    assert (second.chains / "abc.json").read_bytes() == b"one"
+    machine("a")
+    shelf.write(place, b"three")
+    machine("b")
+    shelf.take_all(second.chains)
+    assert (second.chains / "abc.json").read_bytes() == b"three"
+
+
+def test_a_home_whose_results_are_elsewhere_is_shared_too(machine, request, tmp_path):
+    """A link to another disk."""
+    place = _place(request)
+    first = machine("a")
+    first.results.rmdir()
+    (tmp_path / "disk").mkdir()
+    first.results.symlink_to(tmp_path / "disk")
+    counting(place)
+    made = results.require(f"{place}/features.parquet")
+    machine("b")
+    assert results.find(made.key) == made
+
+
+def test_nothing_outside_the_home_is_shared(machine, tmp_path):
+    """Whatever a path leads to."""
+    home = machine("a")
+    for path in (tmp_path / "x", home.results / ".." / ".." / "x"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        shelf.put(path)
+        assert shelf.seen(path) == str(path)

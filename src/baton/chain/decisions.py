@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from baton import disk
-from baton.errors import InputError
+from baton.errors import InputError, StorageError
 from baton.settings import Settings
-from baton.stores import shelf
+from baton.stores import queue, shelf
 
 GATE = "gate"
 """Who decided, where no person did."""
@@ -129,14 +129,33 @@ def _entries(folder: Path) -> list[Path]:
 
 def intended(settings: Settings, model: str) -> Decision | None:
     """Return the decision whose aliases may not have been moved yet; None if there is none."""
-    path = shelf.take_all(place(settings, model)) / _INTENT
-    return _decision(path) if path.exists() else None
+    path = shelf.take_passing(place(settings, model) / _INTENT)
+    if not path.exists() or not path.stat().st_size:  # of a store that shows what is being written
+        return None
+    found = _decision(path)
+    if shelf.is_used() and found.number in {one.number for one in read(settings, model)}:
+        drop(settings, model)
+        return None
+    return found
 
 
 def intend(settings: Settings, decision: Decision) -> None:
-    """Write down what is about to be done."""
+    """Write down what is about to be done.
+
+    Raises
+    ------
+    StorageError
+        If another machine has decided meanwhile, or the disk or the shelf does not take it.
+    """
     folder = place(settings, decision.model)
     folder.mkdir(parents=True, exist_ok=True)
+    if shelf.is_used():
+        queue.require()
+        if shelf.has(folder / _entry(decision)):
+            raise StorageError(
+                f"decision {decision.number} about {decision.model} was taken by another machine"
+                " meanwhile: repeat the chain, which weighs anew"
+            )
     with disk.told(settings.results):
         shelf.write(folder / _INTENT, _bytes(decision))
 
@@ -144,7 +163,7 @@ def intend(settings: Settings, decision: Decision) -> None:
 def append(settings: Settings, decision: Decision) -> None:
     """Add what was intended to the log; one that stands there already is left."""
     folder = place(settings, decision.model)
-    entry = (folder / _INTENT).replace(folder / f"{decision.number:06d}.parquet")
+    entry = (folder / _INTENT).replace(folder / _entry(decision))
     shelf.put(entry)
     shelf.drop(folder / _INTENT)
 
@@ -154,6 +173,10 @@ def drop(settings: Settings, model: str) -> None:
     intent = place(settings, model) / _INTENT
     shelf.drop(intent)
     intent.unlink(missing_ok=True)
+
+
+def _entry(decision: Decision) -> str:
+    return f"{decision.number:06d}.parquet"
 
 
 def _bytes(decision: Decision) -> bytes:

@@ -75,6 +75,8 @@ class _Results:
     def place_of(self, reference: TableRef | PageRef) -> str:
         """File of a table or a page; the workers', by its name there, where it is not here."""
         path = stored.path_of(self.folder, reference)
+        if isinstance(reference, PageRef):  # which a person opens
+            stored.brought(self.folder, reference)
         is_theirs = self.is_elsewhere and not path.exists()
         return f"{THEIRS}/{self.folder.name}/{reference.key}" if is_theirs else str(path)
 
@@ -181,7 +183,7 @@ def _lines(reference: TableRef | None, results: Path, unreadable: Json | None = 
 
     What stands for one that was altered is given, but for its ``message``.
     """
-    if reference is None or not stored.path_of(results, reference).is_file():
+    if reference is None or not stored.brought(results, reference).is_file():
         return []
     try:
         lines: list[Json] = stored.read_table(results, reference).to_pylist()
@@ -238,7 +240,7 @@ def _monitored(found: RowsMonitored, results: _Results) -> Json:
 
 def _first_rows(reference: TableRef, results: Path) -> list[Json]:
     """First rows of a table, ready for JSON; none where it is on another machine."""
-    path = stored.path_of(results, reference)
+    path = stored.brought(results, reference)
     if not path.is_file():
         return []
     import pyarrow.parquet as pq

@@ -19,6 +19,8 @@ from baton.stores import shelf
 from baton.words.text import did_you_mean, listed
 
 _CHECKSUM = "sha256"
+_SECONDS_KNOWN = 2.0
+"""For which it is known which records machines share: many are looked for at once."""
 _DIGITS = re.compile(r"[0-9a-f]{1,12}")
 
 
@@ -106,7 +108,9 @@ def names_of_models(settings: Settings, problem: str) -> frozenset[str]:
 
 def _by_age(settings: Settings) -> list[Path]:
     """Files of all records, the oldest first; those that machines share are fetched."""
-    files = filter(Path.is_file, shelf.take_all(settings.chains).glob("*.json"))
+    files = filter(
+        Path.is_file, shelf.take_all(settings.chains, within=_SECONDS_KNOWN).glob("*.json")
+    )
     return sorted(files, key=lambda path: path.stat().st_mtime)
 
 

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 
 def path_of(results: Path, reference: TableRef | PageRef) -> Path:
+    """File of a table or a page, wherever it is by now.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    reference : TableRef or PageRef
+    """
+    return results / reference.key
+
+
+def brought(results: Path, reference: TableRef | PageRef) -> Path:
     """File of a table or a page; where machines share results, it is fetched if it is not here.
 
     Parameters
@@ -30,7 +42,7 @@ def path_of(results: Path, reference: TableRef | PageRef) -> Path:
     StorageError
         If what is shared does not answer.
     """
-    return shelf.take(results / reference.key)
+    return shelf.take(path_of(results, reference))
 
 
 def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
@@ -47,7 +59,7 @@ def lineage(results: Path, reference: TableRef) -> dict[str, Any]:
     InputError
         If the file is altered.
     """
-    if not path_of(results, reference).is_file():
+    if not brought(results, reference).is_file():
         return {}
     import pyarrow.parquet as pq
 
@@ -75,8 +87,10 @@ def read_table(results: Path, reference: TableRef, **options: Any) -> pa.Table:
 
     with pa.memory_map(str(_present(results, reference))) as source:
         content = source.read_buffer()
-        _check(reference, hashlib.sha256(content).hexdigest())
-        return pq.read_table(pa.BufferReader(content), **options)
+        if hashlib.sha256(content).hexdigest() == reference.digest:
+            return pq.read_table(pa.BufferReader(content), **options)
+    _renew(path_of(results, reference), reference)
+    return pq.read_table(path_of(results, reference), **options)
 
 
 def checked(results: Path, reference: TableRef | PageRef) -> Path:
@@ -94,19 +108,21 @@ def checked(results: Path, reference: TableRef | PageRef) -> Path:
         If the file is missing or altered.
     """
     path = _present(results, reference)
-    _check(reference, digest_of_file(path))
+    if digest_of_file(path) != reference.digest:
+        _renew(path, reference)
     return path
 
 
 def _present(results: Path, reference: TableRef | PageRef) -> Path:
-    path = path_of(results, reference)
+    path = brought(results, reference)
     if not path.is_file():
         raise InputError(f"result {reference.key} is missing: run its chain again")
     return path
 
 
-def _check(reference: TableRef | PageRef, digest: str) -> None:
-    if digest != reference.digest:
+def _renew(path: Path, reference: TableRef | PageRef) -> None:
+    """Fetch the file that was announced, where machines share results and it is there."""
+    if not shelf.renew(path, reference.digest):
         raise InputError(
             f"result {reference.key} is not the file that was announced (SHA-256 differs):"
             " run its chain again, which puts it aside and makes it anew"

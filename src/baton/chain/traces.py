@@ -125,7 +125,7 @@ def key_of(settings: Settings, named: str) -> str:
         If it is none of the home's results.
     """
     for path in (settings.results / named, Path(named)):
-        if shelf.take(path).is_file() and (key := _key_of(settings, path)):
+        if (key := _key_of(settings, path)) and shelf.take(settings.results / key).is_file():
             return key
     raise InputError(
         f"{named} is no table of {settings.results}: give the path of its file, or"
@@ -147,15 +147,15 @@ def _key_of(settings: Settings, path: Path) -> str:
 
 
 def _decisions(settings: Settings) -> Iterator[Decision]:
-    for place in sorted((settings.results / "decisions").glob("*")):
+    for name in sorted(shelf.folders(settings.results / "decisions")):
         with suppress(InputError):  # a damaged one: `baton history` says which
-            yield from decisions.read(settings, place.name)
+            yield from decisions.read(settings, name)
 
 
 def _looks(settings: Settings) -> Iterator[tuple[str, Look]]:
-    for place in sorted((settings.results / "looks").glob("*")):
-        for one in looks.read(settings, place.name):
-            yield place.name, one
+    for name in sorted(shelf.folders(settings.results / "looks")):
+        for one in looks.read(settings, name):
+            yield name, one
 
 
 def _traced(settings: Settings, keys: Iterable[str]) -> Iterator[TableTrace]:

@@ -117,7 +117,7 @@ def report(chain: str = "", /, *, is_opened: IsOpened = False, as_json: AsJson =
         Id of a chain or its first digits.
     """
     evaluated = records.find(settings(), chain_id=chain)
-    path = stored.path_of(settings().results, evaluated.report)
+    path = stored.brought(settings().results, evaluated.report)
     if not path.is_file():
         raise InputError(f"report {path} is gone; run its chain again")
     if as_json:

@@ -23,6 +23,7 @@ from baton.cli.connection import (
 from baton.cli.running import carry_out, console_for, order_again, order_of
 from baton.errors import InputError
 from baton.settings import settings
+from baton.stores import shelf
 from baton.words.text import listed
 from serving.embedded import private
 from tasks.platform import orders
@@ -133,7 +134,9 @@ def _require_there(begun: Begun, content: Json) -> None:
     """Refuse a stage whose results or model are gone, where that can be known here."""
     for key, _ in replay.files_of(content):
         is_elsewhere = settings().prefect_api_url and not settings().results.exists()
-        if not is_elsewhere and not (settings().results / key).is_file():
+        path = settings().results / key
+        is_there = path.is_file() or (shelf.is_used() and shelf.has(path))
+        if not is_elsewhere and not is_there:
             raise InputError(
                 f"chain {begun.chain_id}: result {key} was cleaned away, or is on another machine;"
                 f" replay --from {Stage.GENERATE.value} makes it anew"

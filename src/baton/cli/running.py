@@ -27,6 +27,7 @@ from baton.errors import InputError, NoModelError
 from baton.settings import settings
 from baton.sources import piped as piping
 from baton.sources.places import PIPED
+from baton.stores import shelf
 from serving.embedded import Addresses, private
 from tasks.platform import orders
 from tasks.platform.api import ApiError
@@ -248,7 +249,8 @@ def _piped(chosen: problems.Problem[Any], given: dict[str, str]) -> dict[str, st
         return given
     with private():
         place = piping.keep(sys.stdin.buffer, settings().home)
-    return given | {piped[0]: str(place)}
+        shelf.put(place)
+    return given | {piped[0]: shelf.seen(place)}
 
 
 def _require_model(problem: str, given: dict[str, Any], version: int | None) -> None:

@@ -7,10 +7,11 @@ of what is read belong in ``baton.sources.buckets``, what is shared in ``shelf``
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from mmap import mmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 FOLDER = "file"
 """Scheme of a folder, which stands in a bucket's place where machines share a disk."""
 
+_PARTIAL = ".partial"
 _CONNECT_SECONDS = 5.0
 _SILENT_SECONDS = 10.0
 """How long a store that was reached may send nothing."""
@@ -84,7 +86,29 @@ def listed(place: Address) -> dict[str, Version]:
             infos = []  # nothing is below it, or the bucket is not there
         if not infos:
             require_bucket(place)
-        return {info.base_name: _version(info) for info in infos if info.is_file}
+        files = (one for one in infos if one.is_file)
+        return {one.base_name: _version(one) for one in files if not _is_partial(place, one)}
+
+
+def folders(place: Address) -> set[str]:
+    """Names of the folders that stand in a folder.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does.
+    """
+    from pyarrow.fs import FileSelector, FileType
+
+    selected = FileSelector(_path(place, place.folder), allow_not_found=True)
+    with _told(place):
+        infos: list[FileInfo] = _store(place).get_file_info(selected)
+        return {info.base_name for info in infos if info.type is FileType.Directory}
+
+
+def _is_partial(place: Address, info: FileInfo) -> bool:
+    """Whether a file of a folder is still being written: a store shows none that is."""
+    return place.scheme == FOLDER and info.base_name.endswith(_PARTIAL)
 
 
 def require_bucket(place: Address) -> None:
@@ -125,7 +149,17 @@ def put(place: Address, content: bytes | mmap) -> None:
     ------
     NoAccessError, NoStoreError, ConnectionError
         As :func:`look` does.
+
+    Notes
+    -----
+    A stream that is left by an exception is closed, and what was written of it stands there then.
+    So it is written in a thread, which no signal interrupts.
     """
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_put, place, content).result()
+
+
+def _put(place: Address, content: bytes | mmap) -> None:
     store, path = _store(place), _path(place, place.key)
     with _told(place):
         if place.scheme != FOLDER:
@@ -133,7 +167,7 @@ def put(place: Address, content: bytes | mmap) -> None:
                 stream.write(content)
             return
         store.create_dir(path.rpartition("/")[0])
-        partial = f"{path}.{uuid4().hex}.partial"
+        partial = f"{path}.{uuid4().hex}{_PARTIAL}"
         with store.open_output_stream(partial) as stream:
             stream.write(content)
         store.move(partial, path)
@@ -219,12 +253,15 @@ def _s3(bucket: str, endpoint: str) -> FileSystem:
     """A store that speaks S3: in the region that the environment says, or AWS of the bucket."""
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region
 
+    small: dict[str, Any] = {"allow_delayed_open": True}  # is written by one request
     return S3FileSystem(
         endpoint_override=_checked(endpoint) or None,
         region=None if endpoint else resolve_s3_region(bucket),
+        background_writes=False,  # which would copy what is written, without a limit
         connect_timeout=_CONNECT_SECONDS,
         request_timeout=_SILENT_SECONDS,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        **small,
     )
 
 

@@ -12,16 +12,20 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import uuid4
 
+from baton import disk
 from baton.addresses import SCHEMES, Address, is_address, parse
 from baton.atomic import write_bytes
 from baton.errors import InputError, StorageError
+from baton.lineage import digest_of_file
 from baton.settings import settings
 from baton.stores import objects
 from baton.stores.versions import Version
@@ -33,6 +37,8 @@ PASSING = "_"
 """What the name of a file begins with that is replaced or removed, as the shelf has it."""
 
 T = TypeVar("T")
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 _BLOCK = 1 << 22
 _AT_ONCE = 8
@@ -54,16 +60,25 @@ def place() -> Address:
         If BATON_RESULTS is neither an address of a store nor a folder.
     """
     said = settings().shelf
-    if "://" in said:
-        if not is_address(said):
-            scheme = said.partition("://")[0]
-            raise InputError(f"BATON_RESULTS: {SCHEMES} or a folder are wanted, not {scheme}://")
-        try:
-            return parse(f"{said.rstrip('/')}/")
-        except InputError as error:
-            raise InputError(f"BATON_RESULTS: {error}") from None
-    folder = Path(said).expanduser().absolute().as_posix().strip("/")
-    return Address(objects.FOLDER, "", f"{folder}/")
+    if _SCHEME.match(said):
+        return _of_store(said)
+    folder = Path(said).expanduser()
+    if not folder.is_absolute():
+        raise InputError(
+            f"BATON_RESULTS: {said!r} is another folder from wherever it is asked for: give it from"
+            f" the root, or an address such as {SCHEMES}"
+        )
+    return Address(objects.FOLDER, "", f"{folder.as_posix().strip('/')}/")
+
+
+def _of_store(said: str) -> Address:
+    if not is_address(said):
+        scheme = said.partition(":")[0]
+        raise InputError(f"BATON_RESULTS: {SCHEMES} or a folder are wanted, not {scheme}:")
+    try:
+        return parse(f"{said.rstrip('/')}/")
+    except InputError as error:
+        raise InputError(f"BATON_RESULTS: {error}") from None
 
 
 def shown(there: Address) -> str:
@@ -91,14 +106,17 @@ def require() -> None:
     Raises
     ------
     InputError
-        If its address is none, or who asks may not.
+        If its address is none.
     StorageError
-        If it does not answer.
+        If it does not answer, or who asks may not.
     """
     if not is_used():
         return
     mark = place().of(f"{PASSING}{uuid4().hex}")
-    patiently(lambda: objects.put(mark, b""))
+    patiently(lambda: objects.put(mark, b"1"))
+    patiently(lambda: objects.listed(mark))
+    with TemporaryDirectory() as folder:
+        patiently(lambda: _bring(mark, Path(folder) / "mark", None))
     patiently(lambda: objects.remove(mark))
 
 
@@ -124,7 +142,8 @@ def write(path: Path, content: bytes) -> None:
         write_bytes(path, content)
         return
     write_bytes(path, content)
-    put(path)
+    if there is not None:  # by its content: what is on the disk may have been brought meanwhile
+        patiently(lambda: objects.put(there, content))
 
 
 def put(*paths: Path) -> None:
@@ -175,14 +194,64 @@ def take(path: Path) -> Path:
     return path
 
 
-def take_all(folder: Path) -> Path:
-    """Bring all files of a folder of the home that are not on this disk.
+def read(path: Path) -> bytes | None:
+    """What the shelf has of a small file of the home; None if it has none.
 
-    Those that are replaced or removed are as they stand on the shelf, or are not there.
+    Raises
+    ------
+    StorageError
+        If the shelf does not answer.
+    """
+    there = _there(path)
+    if there is None or patiently(lambda: objects.look(there)) is None:
+        return None
+    return patiently(lambda: _content(there))
+
+
+def _content(there: Address) -> bytes:
+    with objects.opened(there) as stream:
+        return b"".join(iter(lambda: stream.read(_BLOCK), b""))
+
+
+def take_passing(path: Path) -> Path:
+    """Have a file that is replaced or removed be as it stands on the shelf, or not be there.
+
+    For whoever has the turn alone: others could undo what is being written.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Path
+        The same.
+
+    Raises
+    ------
+    StorageError
+        If the shelf does not answer.
+    """
+    there = _there(path)
+    if there is None:
+        return path
+    if (found := patiently(lambda: objects.look(there))) is None:
+        path.unlink(missing_ok=True)
+    else:
+        patiently(lambda: _bring(there, path, found))
+    return path
+
+
+def take_all(folder: Path, *, within: float = 0.0) -> Path:
+    """Bring the files of a folder of the home that are not on this disk, or are others there.
+
+    Those that are passing are left alone.
 
     Parameters
     ----------
     folder : Path
+    within : float
+        Seconds in which the folder is not asked for twice.
 
     Returns
     -------
@@ -195,13 +264,11 @@ def take_all(folder: Path) -> Path:
         If the shelf does not answer.
     """
     there = _there(folder / "any")
-    if there is None:
+    if there is None or time.monotonic() - _asked.get(folder, -within) < within:
         return folder
     found = patiently(lambda: objects.listed(there))
-    for path in folder.glob(f"{PASSING}*"):
-        if path.name not in found:
-            path.unlink(missing_ok=True)
-    wanted = [one for one in found if one.startswith(PASSING) or not (folder / one).exists()]
+    _asked[folder] = time.monotonic()
+    wanted = [one for one in found if one[0] not in "._" and not _is(folder / one, found[one])]
 
     def bring(name: str) -> None:
         _bring_listed(there.of(name), folder / name, found[name])
@@ -209,6 +276,66 @@ def take_all(folder: Path) -> Path:
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         list(threads.map(bring, wanted))
     return folder
+
+
+_asked: dict[Path, float] = {}
+
+
+def _is(path: Path, found: Version) -> bool:
+    """Whether a file is the one that was brought; what is written here is brought once."""
+    try:
+        known = path.stat()
+    except OSError:
+        return False
+    return (known.st_size, int(known.st_mtime)) == (found.size, found.changed)
+
+
+def folders(folder: Path) -> set[str]:
+    """Names of the folders below a folder of the home, here or on the shelf.
+
+    Raises
+    ------
+    StorageError
+        If the shelf does not answer.
+    """
+    here = {one.name for one in folder.glob("*") if one.is_dir()}
+    there = _there(folder / "any")
+    return here if there is None else here | patiently(lambda: objects.folders(there))
+
+
+def renew(path: Path, digest: str) -> bool:
+    """Have a file be the one that was announced, if that is on the shelf; what stood here is kept.
+
+    Parameters
+    ----------
+    path : Path
+    digest : str
+        SHA-256 of the announced file.
+
+    Returns
+    -------
+    bool
+        Whether it is that one now.
+
+    Raises
+    ------
+    StorageError
+        If the shelf does not answer.
+    """
+    there = _there(path)
+    if there is None or (found := patiently(lambda: objects.look(there))) is None:
+        return False
+    new = path.with_name(f".{uuid4().hex}.new")
+    try:
+        patiently(lambda: _bring(there, new, found))
+        if digest_of_file(new) != digest:
+            return False
+        if path.exists():
+            disk.put_aside(path)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    return True
 
 
 def drop(path: Path) -> None:
@@ -229,28 +356,46 @@ def patiently(ask: Callable[[], T]) -> T:
     Raises
     ------
     StorageError
-        If it does not answer.
+        If it does not answer, or who asks may not: nobody takes that for an answer.
     """
-    for pause in PAUSES:
+    for pause in (*PAUSES, None):
         try:
             return ask()
         except ConnectionError as error:
+            if pause is None:
+                raise _not_shared(error) from None
             log.warning("%s; asked again in %.0f s", error, pause)
             time.sleep(pause)
-    try:
-        return ask()
-    except ConnectionError as error:
-        raise StorageError(
-            f"results cannot be shared: {error}; repeat the chain then: what it has made stays"
-        ) from None
+        except (objects.NoAccessError, objects.NoStoreError) as error:
+            raise _not_shared(error) from None
+    raise AssertionError("a loop that ends with an answer or an error")
+
+
+def _not_shared(error: Exception) -> StorageError:
+    return StorageError(
+        f"results cannot be shared: {error}; repeat the chain then: what it has made stays"
+    )
 
 
 def _there(path: Path) -> Address | None:
     """Place on the shelf; None if there is no shelf, or the file is none of this home."""
-    if not is_used() or not path.is_relative_to(settings().home):
+    if not is_used():
         return None
-    start = place()
-    return start.of(path.relative_to(settings().home).as_posix())
+    name = _name(path)
+    return place().of(name) if name else None
+
+
+def _name(path: Path) -> str:
+    """Name below the home, also of a file whose folder of results is a link to another disk."""
+    found = settings()
+    if ".." in path.parts:
+        return ""
+    if path.is_relative_to(found.home):
+        return path.relative_to(found.home).as_posix()
+    results = found.results.resolve()
+    if path.is_relative_to(results):
+        return f"{found.results.name}/{path.relative_to(results).as_posix()}"
+    return ""
 
 
 def _put(there: Address, path: Path) -> None:
@@ -260,23 +405,26 @@ def _put(there: Address, path: Path) -> None:
         patiently(lambda: objects.put(there, content))
 
 
-def _bring(there: Address, path: Path, found: Version) -> None:
+def _bring(there: Address, path: Path, found: Version | None) -> None:
     """Write what stands on the shelf to the disk, as old as it is, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid4().hex}.partial")
-    try:
-        with objects.opened(there) as stream, partial.open("xb") as file:
-            while block := stream.read(_BLOCK):
-                file.write(block)
-        os.utime(partial, (found.changed, found.changed))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with disk.told(path):
+        if found:
+            disk.require_room(settings().home, found.size)
+        try:
+            with objects.opened(there) as stream, partial.open("xb") as file:
+                while block := stream.read(_BLOCK):
+                    file.write(block)
+            if found:
+                os.utime(partial, (found.changed, found.changed))
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _bring_listed(there: Address, path: Path, found: Version) -> None:
     try:
         patiently(lambda: _bring(there, path, found))
-    except InputError:
-        if not path.name.startswith(PASSING):  # it is gone since the list was made
-            raise
+    except InputError as error:  # it is gone since the list was made
+        log.info("%s", error)
