@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -76,10 +76,10 @@ class Walk:
         place.write_text(before + name + rest.replace(old, new, 1), "utf-8")
 
     def evaluated(self):
-        """Chain whose evaluation has ended."""
-        found = [one for one in self.home.runs("evaluate") if one["state_type"] == "COMPLETED"]
-        tags = [tag for one in found for tag in one["tags"] if tag.startswith("chain:")]
-        return tags[0].removeprefix("chain:") if tags else None
+        """Chain whose evaluation was announced."""
+        wanted = {"filter": {"event": {"name": ["baton.model.evaluated"]}}}
+        found = self.home.post("events/filter", wanted)["events"]
+        return found[0]["payload"]["chain"] if found else None
 
 
 @pytest.fixture
@@ -117,7 +117,10 @@ def _going(process):
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        with suppress(subprocess.TimeoutExpired):  # a worker waits for its runs
+            process.communicate(timeout=20)
+        process.kill()
+        process.communicate()
 
 
 def test_the_walk_of_the_page(walk):
@@ -125,9 +128,8 @@ def test_the_walk_of_the_page(walk):
     walk.trigger(RIGHT, WRONG)
     walk.type("prefect work-pool create baton --type process")
     assert " 0 changed, 0 removed" in walk.type("baton deploy")
-    with ExitStack() as stack:
-        for said in ("prefect worker start --pool baton", "baton run iris"):
-            stack.enter_context(_going(walk.begin(said)))
+    with _going(walk.begin("prefect worker start --pool baton")):
+        run = walk.begin("baton run iris")
         walk.chain = wait_for(walk.evaluated, 600)[:6]
         told = walk.type("baton why-not promote --chain 3f9c1a")
         assert "resource.id is 'baton.modell.*', the event has 'baton.model.iris'" in told
@@ -135,6 +137,7 @@ def test_the_walk_of_the_page(walk):
         change = walk.type("baton deploy --check", code=1)
         assert "0 to make, 1 to change, 0 to remove" in change
         assert "0 made, 1 changed, 0 removed" in walk.type("baton deploy")
+        run.communicate(timeout=600)
         walk.type("baton replay 3f9c1a --from promote")
         assert "promote completed" in walk.type("baton why")
     assert next(walk.commands, None) is None

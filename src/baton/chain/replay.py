@@ -74,6 +74,21 @@ def payload_of(stage: Stage, parameters: Mapping[str, Any]) -> Json:
     return {name: parameters[name] for name in _PLAIN if parameters.get(name) not in (None, "")}
 
 
+def begun_by(stage: Stage, payload: Json) -> Json:
+    """Parameters with which an event begins a stage of its chain, as prefect.yaml passes them on.
+
+    Examples
+    --------
+    >>> begun_by(Stage.PROMOTE, {"chain": "a"})
+    {'evaluated': {'chain': 'a'}}
+    >>> begun_by(Stage.TRAIN, {"chain": "a", "data": {"chain": "a"}})
+    {'data': {'chain': 'a'}}
+    """
+    (name,) = _PAYLOADS[stage]
+    held = payload.get(name)
+    return {name: held if isinstance(held, dict) else payload}
+
+
 def renamed(content: Any, old: str, new: str) -> Any:
     """Payload of a chain as that of another one; so are the chains that its events begin.
 

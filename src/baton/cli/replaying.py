@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from baton import options, problems
 from baton.chain import replay, status
-from baton.chain.events import DatasetReady, Stage, labels_in
+from baton.chain.events import DatasetReady, EventName, Stage, labels_in
 from baton.chain.manifest import PLAIN, Manifest
 from baton.chain.runs import Begun, Json
 from baton.cli.app import AsJson, Values, app, pairs
@@ -44,9 +44,10 @@ def replay_chain(
     """Begin a stage of an ended CHAIN again, on the results that it began with, and follow it.
 
     It is a chain of its own, with a new id: the event that began the stage is taken from the run
-    that it began. What the stages make anew is only what the options, prefect.yaml (such as the
-    gate) or the code have changed. `-p` takes the options that the stages from there on look at;
-    from `generate` and `predict` on also the problem's parameters.
+    that it began; where that never came, from the server. What the stages make anew is only what
+    the options, prefect.yaml (such as the gate) or the code have changed. `-p` takes the options
+    that the stages from there on look at; from `generate` and `predict` on also the problem's
+    parameters.
 
     Examples
     --------
@@ -65,7 +66,7 @@ def replay_chain(
     def order(server: Server, manifest: Manifest) -> Order:
         begun = the_one(server, chain)
         _require_over(server, manifest, begun)
-        return _order(begun, start, _began(server, begun, start), given)
+        return _order(begun, start, _began(server, manifest, begun, start), given)
 
     return carry_out(order, console_for(as_json), as_json)
 
@@ -77,15 +78,29 @@ def _require_over(server: Server, manifest: Manifest, begun: Begun) -> None:
         raise InputError(f"chain {seen.id} is not over: {wait.said(seen.id, now)}")
 
 
-def _began(server: Server, begun: Begun, stage: Stage) -> Json:
-    """Parameters of the stage's last run in a chain."""
+def _began(server: Server, manifest: Manifest, begun: Begun, stage: Stage) -> Json:
+    """Parameters of the stage's last run in a chain, or of that which was to be."""
     found = server.runs_of(begun)
     if stage not in found:
+        if (event := _unheard(server, manifest, begun, stage)) is not None:
+            return replay.begun_by(stage, event["payload"])
         there = listed((one.value for one in Stage if one in found), 9)
-        raise InputError(f"stage {stage.value} never ran in chain {begun.chain_id}; it has {there}")
+        raise InputError(
+            f"stage {stage.value} never ran in chain {begun.chain_id}, and no event that begins it"
+            f" is known; it has {there}"
+        )
     completed = [run for run in found[stage] if run["state_type"] == "COMPLETED"]
     parameters: Json = (completed or found[stage])[-1]["parameters"]
     return parameters
+
+
+def _unheard(server: Server, manifest: Manifest, begun: Begun, stage: Stage) -> Json | None:
+    """Event of a chain that was to begin a stage which never ran; the last one."""
+    for event in reversed(server.events_of(begun.chain_id)):
+        followers = manifest.followers(EventName(event["event"]), begun.chain_id, begun.labels)
+        if (begun.chain_id, stage) in followers:
+            return event
+    return None
 
 
 def _order(begun: Begun, stage: Stage, parameters: Json, given: Mapping[str, str]) -> Order:
