@@ -1,6 +1,6 @@
 """The long-running process: serves exactly the deployments that prefect.yaml declares.
 
-How a run is started is decided here and nowhere else.
+How its runs are started is decided here; how a worker's are, in ``serving/worker.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import asyncio
 import logging
 import os
 import shlex
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -40,13 +38,13 @@ from baton.errors import InputError, import_fault
 from baton.parent import die_with
 from baton.settings import settings
 from baton.stores import shelf
-from serving import beside, door, warm_client
+from serving import beside, door
 from serving.beside import Asked, Place
 from serving.child import Child, end
 from serving.embedded import private
 from serving.ending import ending_in_a_line
 from serving.entrance import token_of
-from serving.restarts import Restarts
+from serving.template import keep_template, warm_command
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.arrivals import tell_untold
 from tasks.platform.cluster import cores
@@ -55,7 +53,6 @@ from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import share_certificates, start_runs_by, take_turns
 from tasks.platform.recovery import recover
-from tasks.platform.stage import run_lock
 from tasks.platform.upkeep import drop_twins
 
 log = logging.getLogger("baton.serve")
@@ -64,7 +61,6 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 _LEAST_AT_ONCE = 4
 _RECOVERING = "reconcile"
 """Flow whose work this process does itself, more often."""
-_SECONDS_BETWEEN_LOOKS_AT_TEMPLATE = 1.0
 _SECONDS_BETWEEN_LOOKS_AT_ANSWERS = 0.5
 
 
@@ -214,53 +210,6 @@ class StageRunner(Runner):
 
 def _due(run: FlowRun) -> datetime:
     return run.next_scheduled_start_time or run.expected_start_time or datetime.now(UTC)
-
-
-def start_template(address: Path) -> subprocess.Popen[bytes]:
-    """Start the process that forks runs.
-
-    Parameters
-    ----------
-    address : Path
-        Where it will listen, a socket.
-    """
-    address.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(address))
-        listener.listen()
-        descriptor = listener.fileno()
-        template = [sys.executable, "-m", "serving.warm", str(descriptor), str(os.getpid())]
-        return subprocess.Popen(template, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
-
-
-async def keep_template(address: Path) -> None:
-    """Start the template, again whenever it was killed; until it stands, runs start cold.
-
-    Parameters
-    ----------
-    address : Path
-        Where it will listen, a socket.
-    """
-    restarts = Restarts()
-    while True:
-        try:
-            template = start_template(address)
-        except OSError as error:  # such as a TMPDIR too long for a socket
-            log.warning("runs start cold: no socket at %s (%s)", address, error)
-            return
-        while template.poll() is None:
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS_AT_TEMPLATE)
-            restarts.stood(time.monotonic())
-        if template.returncode == 0:  # it cannot fork here
-            return
-        log.warning("the template of runs ended with code %d", template.returncode)
-        await asyncio.sleep(restarts.pause(time.monotonic()) or 0.0)
-
-
-def warm_command(address: Path) -> list[str]:
-    """Command that runs ``prefect.engine`` in a fork of the template that listens there."""
-    locks = str(run_lock("").parent)
-    return [sys.executable, "-I", "-S", warm_client.__file__, str(address), locks]
 
 
 def wait_for_server(seconds: float) -> None:

@@ -4,7 +4,7 @@ An ordinary start spends seconds on imports before the flow's first line. Here a
 process imports once and forks; the runner starts a small client (``serving/warm_client.py``)
 that hands its environment and output to the template, passes signals on, and ends with the
 run's exit code, so that to Prefect it is the run's process. Who uses this is decided in
-``serving/serve.py``.
+``serving/serve.py`` and ``serving/worker.py``.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def test_settings_are_read_again(tmp_path):
 SERVING = """
 import sys, time
 from pathlib import Path
-from serving.serve import start_template
+from serving.template import start_template
 
 start_template(Path(sys.argv[1]))
 time.sleep(60)

@@ -12,7 +12,7 @@ import pytest
 
 from serving.child import Child, ProcessError, end
 from serving.restarts import Restarts
-from serving.serve import keep_template, start_template
+from serving.template import keep_template, start_template
 
 STANDS = "import time; print('here', flush=True); time.sleep(60)"
 
