@@ -189,6 +189,7 @@ def test_only_settings_reads_the_environment():
         "serving/serve.py",
         "serving/warm.py",
         "serving/warm_client.py",
+        "serving/working.py",
     }
 
 

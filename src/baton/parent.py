@@ -12,11 +12,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
-def die_with(parent: int, *, group: bool = False) -> None:
+def die_with(parent: int, *, group: bool = False, first: Callable[[], None] = lambda: None) -> None:
     """End this process when its parent has ended; asked again, it is watched but once.
 
     Parameters
@@ -25,15 +26,18 @@ def die_with(parent: int, *, group: bool = False) -> None:
         Process id of the parent; 0 for nothing to do.
     group : bool
         End the whole process group, which this process must lead.
+    first : callable
+        What is done before.
     """
     name = f"parent {parent}"
     if parent and all(one.name != name for one in threading.enumerate()):
-        threading.Thread(target=_watch, args=(parent, group), daemon=True, name=name).start()
+        threading.Thread(target=_watch, args=(parent, group, first), daemon=True, name=name).start()
 
 
-def _watch(parent: int, group: bool) -> None:
+def _watch(parent: int, group: bool, first: Callable[[], None]) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
+    first()
     if group:
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)

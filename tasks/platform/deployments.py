@@ -21,7 +21,8 @@ from tasks.platform.places import MANIFEST
 DEFAULT_QUEUE = "default"
 """Queue that every work pool has."""
 
-_PULL = "prefect.deployments.steps.set_working_directory"
+PULL = "prefect.deployments.steps.set_working_directory"
+"""Step by which a worker goes to the folder that has the code."""
 
 
 def trigger_of(entry: Deployment, place: int) -> DeploymentEventTrigger:
@@ -84,7 +85,7 @@ def wanted_content(entry: Deployment, flow: Flow[..., Any], manifest: Manifest) 
 def _pull_steps(manifest: Manifest) -> list[Json]:
     """Steps by which a worker gets the code: where it is now, if none are declared."""
     if manifest.pull is None:
-        return [{_PULL: {"directory": str(MANIFEST.parent)}}]
+        return [{PULL: {"directory": str(MANIFEST.parent)}}]
     return manifest.pull
 
 

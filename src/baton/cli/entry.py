@@ -27,6 +27,7 @@ from baton.cli import (
     standing,
     tracing,
     why,
+    working,
 )
 from baton.cli.app import app, complain
 from baton.errors import InputError, StorageError
@@ -45,6 +46,7 @@ COMMANDS = (
     deciding,
     standing,
     deploying,
+    working,
     examining,
     cleaning,
     announcing,
