@@ -18,6 +18,7 @@ from baton import identity
 from baton.chain import decisions
 from baton.chain.events import Stage
 from baton.errors import InputError
+from baton.words.text import quoted
 from serving.pages import forms, layout, models, watching
 from serving.pages.chains import ChainId
 from serving.pages.clerk import ClerkError
@@ -170,8 +171,10 @@ async def _answered(request: Request, question: Question, done: Do, answer: str 
     form = question.form.filled(typed)
     try:
         said = _said(question, form)
+        if strange := forms.unknown({k: v for k, v in typed.items() if k != "answer"}, form):
+            raise InputError(strange)
         if answer:
-            said[answer] = typed.get("answer", "")
+            said[answer] = _chosen(question, typed)
         place = await run_in_threadpool(done, said)
     except _MissingError as missing:
         return await run_in_threadpool(_page, request, question, missing.form, 422)
@@ -180,6 +183,15 @@ async def _answered(request: Request, question: Question, done: Do, answer: str 
         status = 422 if isinstance(error, InputError) else 503
         return await run_in_threadpool(_page, request, question, refused, status)
     return RedirectResponse(place, 303)
+
+
+def _chosen(question: Question, typed: Mapping[str, str]) -> str:
+    """Which answer was given; what is no answer is not taken for a no."""
+    given = typed.get("answer", "")
+    if given not in dict(question.answers):
+        known = " or ".join(text for _, text in question.answers)
+        raise InputError(f"{quoted([given])} is no answer: press {known}")
+    return given
 
 
 class _MissingError(Exception):

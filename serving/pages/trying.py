@@ -97,7 +97,7 @@ async def part(request: Request, name: ModelName, version: Version, desk: TheDes
     typed = await forms.typed(request)
     cells, output = cells_of(typed), typed.get("output", "")
     content = await run_in_threadpool(answered, desk, name, version, cells, output)
-    return HTMLResponse(layout.fragment("parts/answer.html.jinja", **content))
+    return HTMLResponse(layout.fragment("parts/answer.html.jinja", **content), _status(content))
 
 
 def cells_of(typed: Mapping[str, str]) -> dict[str, str]:
@@ -117,6 +117,7 @@ ELSE = "~"
 
 _NOTHING: Mapping[str, Any] = {
     "refused": "",
+    "is_away": False,
     "wrong": {},
     "predicted": "",
     "value": None,
@@ -138,10 +139,20 @@ def answered(
     given = {"name": name, "version": version, "cells": dict(cells), "output": output}
     try:
         said = desk.clerk.ask("answer", **given)
-    except (InputError, ClerkError) as error:
+    except InputError as error:
         said = {"refused": str(error)}
+    except ClerkError as error:
+        said = {"refused": str(error), "is_away": True}
     fall = said.get("waterfall")
     return {"said": {**_NOTHING, **said}, "drawn": pushes.drawn(fall) if fall else None}
+
+
+def _status(content: Mapping[str, Any]) -> int:
+    """Status of what was answered."""
+    said = content["said"]
+    if said["is_away"]:
+        return 503
+    return 422 if said["refused"] or said["wrong"] else 200
 
 
 def _page(
@@ -162,7 +173,7 @@ def _page(
     return layout.page(
         request,
         "try.html.jinja",
-        422 if wrong else 200,
+        _status(content),
         name=name,
         short=registry.short_name(name, facts["problem"]),
         number=version,

@@ -1,15 +1,18 @@
 """Commands for whoever runs it, against a standing Baton: status, logs, doctor, replay, report."""
 
+import html
 import json
 import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from sklearn.datasets import load_wine
 
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, BRIEFLY, wait_for
+from tests.e2e.visiting import site_of
 
 pytestmark = pytest.mark.e2e
 
@@ -66,6 +69,23 @@ def test_status_says_what_a_chain_is_about_and_what_it_waits_for(up, chain):
     detail = up.baton("status", chain["chain"][:8]).out
     assert "waits for approval, for " in detail
     assert f"`baton approve {chain['chain']}`" in detail
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({}, "'' is no answer: press Approve or Reject"),
+        ({"answer": "maybe"}, "'maybe' is no answer"),
+        ({"answer": "no", "by": "x" * 101}, "A name has at most 100 characters."),
+        ({"answer": "yes", "becuase": "it is good"}, "the form has no field 'becuase'"),
+    ],
+)
+def test_a_mistake_in_the_form_answers_no_chain(up, chain, typed, said):
+    """What is no answer is not taken for a no: one line, and the chain waits on."""
+    page = f"{site_of(up)}/chains/{chain['chain']}/approval"
+    answer = httpx.post(page, data=typed, auth=up.secret, timeout=60)
+    assert (answer.status_code, said in html.unescape(answer.text)) == (422, True), answer.text
+    assert up.baton("status", chain["chain"], "--json").json["state"] == "PAUSED"
 
 
 def test_a_log_has_the_lines_of_all_runs_in_the_order_of_time(up, chain):

@@ -14,8 +14,11 @@ function keepAnswered(form) {
     try {
       const body = new URLSearchParams(new FormData(form));
       const answer = await fetch(form.dataset.answered, { method: "POST", body, signal: own.signal });
-      if (!answer.ok) throw new Error(`the page answered ${answer.status}`);
-      show(await answer.text());
+      // What cannot be answered is that part of the page, too, and says why; whatever else is not.
+      const html = await answer.text();
+      const isPart = answer.ok || ([422, 503].includes(answer.status) && !html.startsWith("<!"));
+      if (!isPart) throw new Error(`the page answered ${answer.status}`);
+      show(html);
     } catch (error) {
       if (error.name === "AbortError") return;
       said.textContent = `No answer: ${error.message}. Press the button to see why.`;

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 from rich.console import Console
 
 from baton import distribution
@@ -42,6 +43,22 @@ Options = Annotated[
         help="KEY=VALUE, an option of any chain, such as model; the last of `baton problems NAME`.",
     ),
 ]
+
+
+def whole(_: Any, tokens: Sequence[Token]) -> int:
+    """Whole number of what was given; left to itself, cyclopts makes 2 of 1.5.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    return int(tokens[0].value)
+
+
+Whole = Parameter(converter=whole)
+"""Of an argument that is a number of something."""
+
 AsJson = Annotated[
     bool, Parameter(name="--json", negative=(), help="Print one JSON object and nothing else.")
 ]

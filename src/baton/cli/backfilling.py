@@ -17,7 +17,7 @@ from baton.chain.events import ModelPromoted, Stage
 from baton.chain.manifest import Manifest
 from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun, ChainRun, Json, StageRun
-from baton.cli.app import ERR, OUT, AsJson, Values, app, complain, pairs, print_json
+from baton.cli.app import ERR, OUT, AsJson, Values, Whole, app, complain, pairs, print_json
 from baton.cli.connection import connected, noticed, server_at
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
@@ -35,6 +35,7 @@ _CANCEL_SECONDS = 6.0
 
 AtOnce = Annotated[
     int,
+    Whole,
     Parameter(validator=Number(gte=1, lte=64), help="Periods that are at work at the same time."),
 ]
 What = Literal["predict", "train"]
@@ -52,7 +53,7 @@ def backfill(
     end: str,
     parallel: AtOnce = 2,
     parameters: Values = [],  # noqa: B006
-    version: int | None = None,
+    version: Annotated[int | None, Whole] = None,
     as_json: AsJson = False,
 ) -> int:
     """Predict, or train on, the periods of PROBLEM from one to another, each once.

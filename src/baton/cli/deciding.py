@@ -12,7 +12,7 @@ from baton.chain.decisions import Decision, champions, read
 from baton.chain.events import ModelPromoted, Stage
 from baton.chain.manifest import read as read_manifest
 from baton.cli import show
-from baton.cli.app import ERR, OUT, AsJson, app, complain, print_json
+from baton.cli.app import ERR, OUT, AsJson, Whole, app, complain, print_json
 from baton.cli.connection import away, connected, noticed, server_at, tell_standing
 from baton.cli.following import Patience, follow
 from baton.cli.interrupts import unless_interrupted
@@ -26,7 +26,14 @@ Name = Annotated[str, Parameter(help="A problem, or a model's name: `baton model
 
 
 @app.command
-def promote(problem: Name, /, *, version: int, reason: Reason, as_json: AsJson = False) -> int:
+def promote(
+    problem: Name,
+    /,
+    *,
+    version: Annotated[int, Whole],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> int:
     """Make a version of PROBLEM's model the champion, whatever the gate says.
 
     Examples

@@ -18,7 +18,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Json
 from baton.chain.status import Status
 from baton.cli import show
-from baton.cli.app import ERR, OUT, AsJson, app, print_json
+from baton.cli.app import ERR, OUT, AsJson, Whole, app, print_json
 from baton.cli.browser import open_page
 from baton.cli.connection import (
     away,
@@ -176,7 +176,7 @@ def write_page(path: Path, found: Compared) -> None:
 
 
 @app.command
-def explain(problem: str, /, *, row: int, chain: str = "") -> int:
+def explain(problem: str, /, *, row: Annotated[int, Whole], chain: str = "") -> int:
     """Explain one held-out row of PROBLEM: what drove its prediction.
 
     Parameters

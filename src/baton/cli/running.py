@@ -19,7 +19,7 @@ from baton.chain.manifest import read as read_manifest
 from baton.chain.runs import Begun
 from baton.cli import show
 from baton.cli.answers import Answers, Wish
-from baton.cli.app import OUT, AsJson, Options, Values, app, complain, pairs, print_json
+from baton.cli.app import OUT, AsJson, Options, Values, Whole, app, complain, pairs, print_json
 from baton.cli.connection import Reached, away, connected, noticed, server_at
 from baton.cli.following import Patience, exit_code_of, follow
 from baton.cli.interrupts import unless_interrupted
@@ -153,7 +153,7 @@ def predict(
     /,
     *,
     parameters: Values = [],  # noqa: B006
-    version: int | None = None,
+    version: Annotated[int | None, Whole] = None,
     period: str = "",
     out: str = "",
     id: str = "",

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from baton import problems
 from baton.chain.manifest import check_problems
 from baton.chain.manifest import read as read_manifest
-from baton.cli.app import ERR, OUT, app
+from baton.cli.app import ERR, OUT, Whole, app
 from baton.cli.connection import (
     access_to,
     away,
@@ -118,7 +118,9 @@ def _told_of_data(address: str) -> str:
 
 
 @app.command
-def serve(problem: Name, /, *, port: int | None = None, wait: bool = False) -> int:
+def serve(
+    problem: Name, /, *, port: Annotated[int | None, Whole] = None, wait: bool = False
+) -> int:
     """Answer over HTTP by the champion of PROBLEM until Ctrl-C, on this machine alone.
 
     `POST /predict` and `/explain` take JSON records, CSV or Parquet; `/model` says which version
@@ -141,8 +143,8 @@ def serve(problem: Name, /, *, port: int | None = None, wait: bool = False) -> i
 
         held = _held(problem, wait)
         wanted = settings().serve_port if port is None else port
-        token_of(settings())
         with listening(wanted, settings().serve_host) as place:
+            token_of(settings())
             _tell_address(f"http://{HOST}:{place.getsockname()[1]}", held)
             answer(held, place)
     return 0
