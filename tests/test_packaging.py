@@ -802,7 +802,7 @@ def test_wheel_says_that_it_is_typed(wheel: set[str]) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)  # it installs everything twice, once by pip itself
 def test_archives_are_checked_and_the_wheel_runs_a_chain(tmp_path: Path) -> None:
     """`make dist` builds both archives; by uv and by pipx the wheel runs a chain anywhere."""
     for path in repository_files():

@@ -21,6 +21,8 @@ from baton.evaluation import metrics
 from baton.models import FAMILIES
 from baton.settings import Settings
 from baton.terms import Options
+from serving.pages.application import application
+from serving.pages.desk import Desk
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "docs/_ext"))
@@ -40,6 +42,8 @@ class Seen(HTMLParser):
 
     rows: dict[str, str] = field(default_factory=dict)
     """Last cell of each table row by its first one."""
+    sections: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The same of the rows below each heading."""
     headings: list[str] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
@@ -71,7 +75,9 @@ class Seen(HTMLParser):
         if self._in and self._in[-1] == tag:
             self._in.pop()
         if tag == "tr" and self._cells:
-            self.rows[self._cells[0].strip()] = self._cells[-1].strip()
+            row = {self._cells[0].strip(): self._cells[-1].strip()}
+            self.rows |= row
+            self.sections.setdefault(self.headings[-1], {}).update(row)
 
     def handle_data(self, data):
         if "svg" in self._in:
@@ -99,10 +105,11 @@ def seen(path: Path) -> Seen:
     return found
 
 
-def require_rows(page: Seen, names, where):
-    """Each name has a row, and something stands in its last cell."""
+def require_rows(page: Seen, names, where, below=""):
+    """Each name has a row, below a heading if one is named, with something in its last cell."""
+    rows = page.sections.get(below, {}) if below else page.rows
     for name in names:
-        assert page.rows.get(name), f"{where} does not describe {name}"
+        assert rows.get(name), f"{where} does not describe {below} {name}"
 
 
 # --- everything is there
@@ -116,7 +123,8 @@ def test_every_command_and_its_arguments_are_described(site):
             continue
         assert f"baton {name}" in page.headings
         for argument in app[name].assemble_argument_collection():
-            require_rows(page, [", ".join(argument.names)], "reference/commands")
+            named = ", ".join(argument.names)
+            require_rows(page, [named], "reference/commands", f"baton {name}")
 
 
 def test_every_setting_is_described(site):
@@ -154,8 +162,8 @@ def test_every_event_and_every_field_of_its_payload_is_described(site):
     for kind in kinds:
         assert kind.event.value in page.headings
         for model in models_below(kind):
-            assert {kind.event.value, model.__name__} & set(page.headings)
-            require_rows(page, model.model_fields, "reference/events")
+            below = model.event.value if model in kinds else model.__name__
+            require_rows(page, model.model_fields, "reference/events", below)
 
 
 def test_every_key_of_prefect_yaml_is_described(site):
@@ -166,8 +174,18 @@ def test_every_key_of_prefect_yaml_is_described(site):
     for model in models:
         assert model.__name__ in page.headings
         keys = [field.alias or name for name, field in model.model_fields.items()]
-        require_rows(page, keys, "reference/prefect-yaml")
+        require_rows(page, keys, "reference/prefect-yaml", model.__name__)
     require_rows(page, [d.name for d in CHAIN.deployments], "reference/prefect-yaml")
+
+
+def test_every_address_of_the_pages_is_described(site, tmp_path):
+    """By its method and path, as the application answers them."""
+    app = application(Desk(Settings(home=tmp_path), CHAIN, tmp_path))
+    paths = app.openapi()["paths"]
+    asked = {f"{method.upper()} {path}" for path, ways in paths.items() for method in ways}
+    beside = {"GET /health", "GET /static/{name}", "GET /favicon.ico"}
+    assert asked >= beside and len(asked) > 25
+    require_rows(seen(site / "reference/pages.html"), asked - beside, "reference/pages")
 
 
 def test_every_option_is_described(site):
@@ -196,7 +214,7 @@ def test_every_family_of_models_is_described(site):
         assert name in page.headings
         for kind in family.kinds:
             for key in [*family.defaults(kind, 1000), *family.space(kind)]:
-                assert key in page.rows, f"{name}.{key}"
+                assert key in page.sections[name], f"{name}.{key}"
 
 
 def test_every_metric_is_described(site):

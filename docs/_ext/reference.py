@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 import docstring_parser
+from fastapi.routing import APIRoute
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 from typenames import code, default, label, limits, type_name
@@ -24,6 +25,7 @@ from baton.models.space import Categorical, Float, Int
 from baton.relational.primitives import AGGREGATIONS, TRANSFORMS
 from baton.settings import Settings
 from baton.terms import Options
+from serving.pages.application import PAGES
 from tasks.platform.places import MANIFEST
 
 _FEW, _MANY = 1_000, 100_000
@@ -320,6 +322,18 @@ def primitives() -> str:
     return table(["primitive", "made", "from a", "gives a"], rows)
 
 
+def pages() -> str:
+    """Every address of Baton's own pages."""
+    rows = [
+        [code(f"{method} {route.path}"), described(route.description, f"page {route.path}")]
+        for module in PAGES
+        for route in module.ROUTER.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods)
+    ]
+    return table(["address", "what it does"], rows)
+
+
 PARTS: Mapping[str, Any] = {
     "commands": commands,
     "events": events,
@@ -331,5 +345,6 @@ PARTS: Mapping[str, Any] = {
     "models": models,
     "metrics": metric_names,
     "primitives": primitives,
+    "pages": pages,
 }
 """Parts by the name that a page asks for."""
