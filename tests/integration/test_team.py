@@ -48,8 +48,16 @@ def standing(team, tmp_path_factory, answering):
     if team:
         yield team
         return
-    with answering(services.team(tmp_path_factory.mktemp("team"))) as found:
+    with answering(services.team(tmp_path_factory.mktemp("team"), mlflow=False)) as found:
         yield found
+
+
+@pytest.fixture
+def tracked(standing):
+    """These servers with MLflow, which nothing but chains wants."""
+    if standing.mlflow.process is None:
+        standing.mlflow.start()
+    return standing
 
 
 @pytest.fixture
@@ -148,7 +156,7 @@ def _recovered(standing, homes):
 
 
 @pytest.fixture
-def serving(standing, tmp_path):
+def serving(tracked, tmp_path):
     """Two serve processes of one home, each of a server of its own, which began at once."""
     home, ready = tmp_path / "home", [tmp_path / f"ready-{n}" for n in range(2)]
     with ExitStack() as stack:
@@ -158,7 +166,7 @@ def serving(standing, tmp_path):
             process = subprocess.Popen(
                 [sys.executable, "-m", "serving", "--ready", str(ready[n])],
                 cwd=ROOT,
-                env=standing.environment(server=n, BATON_HOME=str(home)),
+                env=tracked.environment(server=n, BATON_HOME=str(home)),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
