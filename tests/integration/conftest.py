@@ -17,9 +17,9 @@ from serving.embedded import run_embedded
 from tests import services
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prefect(team, tmp_path_factory):
-    """A Prefect server of the session's own.
+    """A Prefect server of these tests' own; it ends with them, for it takes time when it is idle.
 
     Not the harness of Prefect's own, whose writers on SQLite can wait a minute for each other.
     """
