@@ -13,8 +13,10 @@ import pytest
 os.environ["BATON_HOME"] = tempfile.mkdtemp(prefix="baton-tests-")
 atexit.register(shutil.rmtree, os.environ["BATON_HOME"], ignore_errors=True)
 os.environ.pop("PREFECT_API_URL", None)
-# The tests share the cores between two workers; threads that wait by spinning would not.
+# The tests share the cores between two workers; threads that wait by spinning would not. LightGBM
+# sets their number itself, and what is started from here has all cores: these are to sleep.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).parent.parent
