@@ -78,17 +78,18 @@ def test_a_second_identical_run_is_cached(up, toured):
 
 
 @pytest.mark.usefixtures("toured")
-@pytest.mark.parametrize("command", [("run", "iris"), ("train",)])
-def test_an_unknown_notebook_is_refused_before_the_chain_begins(up, command):
+def test_an_unknown_notebook_is_refused_before_the_chain_begins(up):
     """One line that names those there are, exit code 2, and no run."""
     before = len(up.runs("train"))
-    answer = up.baton(*command, "-p", "notebook=tuor")
-    assert answer.code == 2
-    assert answer.out == ""
-    said = [line for line in answer.err.splitlines() if line]
-    assert len(said) == 1
-    assert "unknown notebook 'tuor'" in said[0]
-    assert "explain" in said[0]
+    for answer in up.baton_each(
+        [[*c, "-p", "notebook=tuor"] for c in (("run", "iris"), ("train",))]
+    ):
+        assert answer.code == 2
+        assert answer.out == ""
+        said = [line for line in answer.err.splitlines() if line]
+        assert len(said) == 1
+        assert "unknown notebook 'tuor'" in said[0]
+        assert "explain" in said[0]
     assert len(up.runs("train")) == before
 
 
