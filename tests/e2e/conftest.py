@@ -183,6 +183,27 @@ class Home:
         wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": conditions or None}
         return self.post("flow_runs/filter", {k: v for k, v in wanted.items() if v})
 
+    def runs_of(self, chain):
+        """Runs of a chain."""
+        return self.post("flow_runs/filter", {"flow_runs": {"tags": {"all_": [f"chain:{chain}"]}}})
+
+    def ended(self, chain):
+        """Wait until a chain has ended, and return what `baton status` says of it then.
+
+        The server is asked meanwhile: the command would be started anew for each look.
+        """
+
+        def is_over():
+            found = [(run["state_type"], run["name"]) for run in self.runs_of(chain)]
+            return any(
+                state in {"FAILED", "CRASHED", "CANCELLED"}
+                or (state == "COMPLETED" and name.startswith("promote "))
+                for state, name in found
+            )
+
+        wait_for(is_over)
+        return self.baton("status", chain, "--json").json
+
     def wait_until_empty(self, seconds=60):
         """Wait until no process of this home is left; name those that are."""
         try:
@@ -319,9 +340,9 @@ def site(tmp_path_factory, written):
     return site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(tmp_path_factory, prepared, site):
-    """A home in which `baton up` is running."""
+    """A home in which `baton up` is running; it ends with these tests: idle, it takes time, too."""
     with fresh_home(_furnished(tmp_path_factory.mktemp("up"), prepared)) as found:
         found.site = str(site)
         found.start()

@@ -12,17 +12,6 @@ pytestmark = pytest.mark.e2e
 FEW = ["-p", "model=decision_tree", *BRIEFLY]
 
 
-def _ended(up, chain):
-    """A chain, once it has ended."""
-
-    def seen():
-        answer = up.baton("status", chain, "--json")
-        found = answer.json if answer.code == 0 else {"state": "RUNNING"}
-        return found if found["state"] != "RUNNING" else None
-
-    return wait_for(seen)
-
-
 def _runs_of(up, flow, chain):
     return [one for one in up.runs(flow) if f"chain:{chain}" in one["tags"]]
 
@@ -36,7 +25,7 @@ def test_data_that_arrives_is_learnt_from_and_then_predicted(up, tmp_path):
     first, again = (up.baton(*asked).json for _ in range(2))
     assert (first["known"], again["known"]) == (False, True)
     assert first["chain"] == again["chain"]
-    made = _ended(up, first["chain"])
+    made = up.ended(first["chain"])
     assert made["state"] == "COMPLETED", made
     assert len(_runs_of(up, "generate", first["chain"])) == 1
     wait_for(lambda: up.baton("arrivals", "table", "--json").json[-1]["state"] == "taken")
