@@ -39,6 +39,9 @@ def mine(home, monkeypatch):
     settings.cache_clear()
 
 
+# a start of its own: tests/unit/test_beside.py has what is asked for, test_child.py who is begun
+# again, tests/integration/test_answers.py that it waits for its first champion and hears of it
+@pytest.mark.long
 def test_baton_up_keeps_up_what_answers(mine):
     """It outlives kill -9, waits for its first champion, hears of it, and ends with `baton up`.
 

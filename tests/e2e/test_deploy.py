@@ -18,7 +18,9 @@ from tests.e2e.conftest import BATON, declared_automations
 from tests.e2e.team import AUTH, BIN, environment_of, plain_server, prefect
 from tests.stalling import stalling
 
-pytestmark = pytest.mark.e2e
+# a server of its own, deploys by two commands, one of them killed: the claims are those of
+# tests/integration/test_deploying.py and, of a run that nobody takes, tests/unit/test_following.py
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,6 @@ WORKERS = {
 }
 
 
-@pytest.mark.long  # a process for every stage, each with all imports
 @pytest.mark.parametrize("of", WORKERS)
 def test_a_worker_runs_the_chain(deployed, tmp_path, of):
     """Prefect's or Baton's, wherever it is; files of its home are named as its own."""

@@ -57,6 +57,8 @@ def _state(home, run_id):
     return home.ask("GET", f"flow_runs/{run_id}").json()["state_type"]
 
 
+# a start of its own; who is told of what, and when: the two modules that are named above
+@pytest.mark.long
 def test_what_is_late_and_what_failed_is_one_message_each(standing, told):
     """And none again when the serve process was killed and is back."""
     wait_for(lambda: told.messages, 300, 0.1)
@@ -73,6 +75,7 @@ def test_what_is_late_and_what_failed_is_one_message_each(standing, told):
     assert failed.endswith(f"`baton status {chain}` shows it, mend the cause and run it again")
 
 
+@pytest.mark.long  # tests/integration/test_notifying.py looks into the answers and events
 def test_the_address_is_in_no_file_no_command_line_and_no_answer(standing):
     """It is encrypted where it is kept; logs, results, events and parameters do not have it."""
     for path in standing.path.rglob("*"):

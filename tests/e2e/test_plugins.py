@@ -83,6 +83,8 @@ def test_its_rows_are_predicted_by_baton_and_by_mlflow_alike(up, chain):
     assert done.stdout.split() == [",".join(map(str, found["predicted"]))]
 
 
+# tests/unit/test_tuning.py searches several; `baton train` with a comparison: test_problems.py
+@pytest.mark.long
 def test_it_is_searched_and_compared_beside_batons_own(up, chain):
     """In one study with another family, and then by what each answers out of fold."""
     search = ("-p", "tune=true", "-p", "compare=bags,decision_tree", "-p", "n_trials=3")

@@ -94,7 +94,7 @@ def _schema(path):
     return pq.read_schema(path)
 
 
-@pytest.mark.long  # test_golden_churn.py learns it; another database is learnt below
+@pytest.mark.long  # test_golden_churn.py learns it
 def test_churn_is_learnt_from_a_database(up, shared):
     """With the tables it was made from kept, and later orders predicted."""
     url = shared("adventureworks") / "adventureworks.sqlite"
@@ -112,6 +112,7 @@ def test_churn_is_learnt_from_a_database(up, shared):
     assert table["SalesOrderID"].is_unique
 
 
+@pytest.mark.long  # tests/unit/test_related.py warns of the keys, draws them and predicts
 def test_a_table_among_others_is_learnt_and_its_open_rows_are_predicted(up, tmp_path):
     """By name, with the broken key warned of and the tables drawn in the report."""
     shop = make_shop(tmp_path / "shop.sqlite", orders=400)
@@ -186,6 +187,7 @@ def test_bad_input_is_refused_in_one_line(refusals, place):
     assert "hush" not in answer.err + answer.out
 
 
+@pytest.mark.long  # test_plugins.py runs one that `baton new` wrote
 def test_a_problem_of_another_package_is_found_and_runs(up):
     """A small package with an entry point, installed beside Baton, is all it takes."""
     assert "moons" in up.baton("problems").out
