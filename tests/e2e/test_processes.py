@@ -141,6 +141,7 @@ def test_looking_in_a_wrong_folder_makes_no_home(empty_home):
     assert list(empty_home.path.iterdir()) == []
 
 
+@pytest.mark.long  # test_loop.py: the demo brings a server of its own, too, and leaves nothing
 def test_a_run_without_a_standing_baton_leaves_nothing_running(home):
     """The embedded server, the serve process and the runs end with the command."""
     answer = home.baton("run", "spheres", "-p", "rows=500", *BRIEFLY, "--json")

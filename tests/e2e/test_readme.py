@@ -75,7 +75,7 @@ ELSEWHERE = {
         "test_operate.py",
     ),
     ".venv/bin/baton clean --older-than 7d --models --yes": "test_clean.py",
-    ".venv/bin/baton run iris -p approve=true": "test_periods.py",
+    ".venv/bin/baton run iris -p approve=true": "test_operate.py",
     '.venv/bin/baton approve 3f9c1a --reason "agreed with the clinic"': "the same",
     ".venv/bin/baton serve wine-target": "test_answers.py",
     ".venv/bin/python -m serving.pages": "test_pages.py, at another port",
@@ -107,8 +107,14 @@ LONG = {
     ".venv/bin/baton train -p compare=xgboost,decision_tree",
     ".venv/bin/baton run iris",
     ".venv/bin/baton run spheres -p fresh=true",
+    "make run",
+    ".venv/bin/baton announce table -p path=wine.csv -p name=wine-target --predict",
+    ".venv/bin/baton run table -p path=wine.csv -p target=alcohol"
+    """ -p 'predict={"path": "wine.csv"}' -p 'retrain={}'""",
+    ".venv/bin/baton predict table -p path=wine.csv -p name=wine-target --out answers.csv",
 }
-"""Chains that others on the same pages, or in test_problems.py, are much like."""
+"""Chains that others on the same pages, in test_problems.py, test_run.py (`make run`) or
+test_arrivals.py (`--predict`) are much like; what `predict` and `retrain` begin: test_loop.py."""
 
 
 @pytest.fixture(scope="module")
