@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 from tests.e2e.conftest import fresh_home, wait_for
 from tests.services import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]  # ten chains, each stage started cold
+pytestmark = [pytest.mark.e2e, pytest.mark.long]  # ten chains on two workers, and three servers
 BIN = Path(sys.executable).parent
 N_CHAINS = 10
 LOGIN = "team:only-for-the-test"
@@ -102,8 +102,8 @@ def team(tmp_path_factory):
         assert found.begin(homes["asking"], "prefect", *pool).wait(120) == 0
         assert found.begin(homes["asking"], "baton", "deploy").wait(300) == 0
         for name in ("first", "second"):
-            options = ["--pool", "baton", "--type", "process", "--name", name, "--limit", "2"]
-            found.begin(homes[name], "prefect", "worker", "start", *options)
+            options = ["--pool", "baton", "--name", name, "--limit", "2"]
+            found.begin(homes[name], "baton", "worker", *options)
         yield found
 
 

@@ -9,19 +9,15 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.conftest import ROOT
-from tests.e2e.conftest import fresh_home, wait_for
-from tests.services import free_port
+from tests.e2e.conftest import wait_for
+from tests.e2e.team import BIN, environment_of, plain_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]  # a worker starts each stage cold
-BIN = Path(sys.executable).parent
 PAGE = (ROOT / "docs/how-to/why.md").read_text("utf-8").partition("on a team's server")[2]
 COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
@@ -38,13 +34,8 @@ class Walk:
         self.chain = ""
 
     def environment(self):
-        return self.home.environment(
-            PREFECT_API_URL=self.home.api,
-            PREFECT_HOME=str(self.home.path / "prefect"),
-            PREFECT_SERVER_ANALYTICS_ENABLED="false",
-            PREFECT_WORKER_QUERY_SECONDS="1",
-            PYTHONPATH=f"{self.folder}:{self.folder / 'src'}",
-        )
+        of_copy = f"{self.folder}:{self.folder / 'src'}"
+        return environment_of(self.home, PREFECT_WORKER_QUERY_SECONDS="1", PYTHONPATH=of_copy)
 
     def begin(self, said):
         """Type the page's next command, which is the one that is meant."""
@@ -90,25 +81,8 @@ def walk(tmp_path):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "prefect.yaml", folder)
     (tmp_path / "home").mkdir()
-    with fresh_home(tmp_path / "home") as home:
-        port = free_port()
-        home.api = f"http://127.0.0.1:{port}/api"
-        found = Walk(home, folder)
-        home.process = subprocess.Popen(
-            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env=found.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(lambda: _answers(home.api))
-        yield found
-
-
-def _answers(api):
-    try:
-        return httpx.get(f"{api}/health").is_success
-    except httpx.HTTPError:
-        return False
+    with plain_server(tmp_path / "home") as home:
+        yield Walk(home, folder)
 
 
 @contextmanager
