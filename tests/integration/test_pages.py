@@ -5,6 +5,8 @@ What they show of chains is in ``tests/e2e/test_pages.py``, in a browser.
 
 import re
 from io import BytesIO
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +17,7 @@ from starlette.testclient import TestClient
 
 from baton.chain import manifest
 from baton.lineage import with_lineage
-from baton.settings import Settings
+from baton.settings import Settings, settings
 from serving.guard import link
 from serving.pages import results
 from serving.pages.application import application, guarded
@@ -82,6 +84,20 @@ def test_nobody_else_is_let_in(stranger, path):
     stranger.get(link("/", SECRET))
     assert stranger.get(path, headers={"host": f"evil.example:{PORT}"}).status_code == 403
     assert stranger.get(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+def test_a_file_is_kept_where_every_machine_reads_it(client, home, tmp_path, monkeypatch):
+    """Where machines share results, the chain is told of the shelf and not of this disk."""
+    monkeypatch.setenv("BATON_HOME", str(home.home))
+    monkeypatch.setenv("BATON_RESULTS", str(tmp_path / "shared"))
+    settings.cache_clear()
+    answer = _sent(client, "wine #3?.csv", _csv())
+    (path,) = parse_qs(urlsplit(answer.headers["location"]).query)["path"]
+    assert Path(path).is_relative_to(tmp_path / "shared" / "uploads")
+    assert Path(path).read_bytes() == _csv()
+    assert "alcohol" in _said(client.get(answer.headers["location"]))
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 @pytest.mark.parametrize("path", ["/uploads", "/table", "/problems/iris"])
