@@ -1,7 +1,8 @@
 // What makes the pages of models livelier; all of them work without it.
 "use strict";
 
-// The page on which a model is tried: the answer is asked for anew as values change.
+// The page on which a model is tried: the answer is asked for anew as values change. What cannot be
+// answered is that part of the page, too, and says why; a whole page is something else.
 function keepAnswered(form) {
   const place = form.querySelector("[data-answer]");
   const said = form.querySelector("[data-said]");
@@ -14,7 +15,6 @@ function keepAnswered(form) {
     try {
       const body = new URLSearchParams(new FormData(form));
       const answer = await fetch(form.dataset.answered, { method: "POST", body, signal: own.signal });
-      // What cannot be answered is that part of the page, too, and says why; whatever else is not.
       const html = await answer.text();
       const isPart = answer.ok || ([422, 503].includes(answer.status) && !html.startsWith("<!"));
       if (!isPart) throw new Error(`the page answered ${answer.status}`);
