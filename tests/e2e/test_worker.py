@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, wait_for
-from tests.e2e.team import AUTH, LOGIN, environment_of, plain_server, prefect
+from tests.e2e.team import LOGIN, environment_of, plain_server, prefect
 from tests.processes import is_alive
 
 pytestmark = [
@@ -165,6 +165,14 @@ def test_nothing_of_a_worker_that_ended_is_left(server, tmp_path, how):
     assert code == expected
     assert line in _said(tmp_path)
     assert "Traceback" not in _said(tmp_path)
+    _forget(server)
+
+
+def _forget(server):
+    """Have nobody begin again what the worker has left."""
+    going = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+    for run in server.post("flow_runs/filter", {"flow_runs": {"state": going}}):
+        server.ask("DELETE", f"flow_runs/{run['id']}")
 
 
 OTHER = """import os, time
@@ -199,14 +207,23 @@ def test_code_of_another_folder_starts_cold(server, tmp_path):
     assert _said(tmp_path).count("runs of other start cold: its code is not taken from") == 1
 
 
-def test_a_run_after_a_changed_source_has_the_code_as_it_is_now(server, tmp_path):
-    """The template is renewed; a run that comes before starts cold."""
-    touched = ROOT / "flows" / "reconcile.py"
+def _template(server):
+    """Process that forks runs, for as long as there is no run."""
+    found = [pid for pid, one in server.commands().items() if "-m serving.warm " in one]
+    return found[0] if len(found) == 1 else None
+
+
+def test_the_template_is_renewed_and_started_again(server, tmp_path):
+    """When a source has changed, and when it was killed; runs that come meanwhile complete."""
     with _working(server, tmp_path):
         prefect(server, "deployment", "run", "reconcile/reconcile", "--watch")
-        (before,) = [pid for pid, one in server.commands().items() if "-m serving.warm " in one]
-        touched.touch()
+        before = wait_for(lambda: _template(server))
+        (ROOT / "flows" / "reconcile.py").touch()
+        for _ in range(2):
+            prefect(server, "deployment", "run", "reconcile/reconcile", "--watch")
+        assert wait_for(lambda: _template(server)) == before  # the same, with the code as it is now
+        os.kill(before, signal.SIGKILL)
         prefect(server, "deployment", "run", "reconcile/reconcile", "--watch")
-        prefect(server, "deployment", "run", "reconcile/reconcile", "--watch")
-        assert before in server.commands()  # the same process, with the code as it is now
-    assert AUTH not in _said(tmp_path)
+        assert wait_for(lambda: _template(server)) != before
+    assert "the template of runs ended with code -9" in _said(tmp_path)
+    assert "start cold" not in _said(tmp_path)

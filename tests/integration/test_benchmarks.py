@@ -118,3 +118,12 @@ def test_false_alarms_and_what_is_seen_of_drift_are_counted():
     heading, *lines = said("drift.py", "--power", "--tables", "5")
     assert heading.split()[-1] == "1.5"
     assert all(line.split()[-1] == "1.00" for line in lines[1:])
+
+
+@pytest.mark.long  # it starts what tests/e2e/test_worker.py and test_deploy.py start
+def test_what_takes_runs_is_measured_in_turn():
+    """One small chain of each, and what it took beside the serve process's."""
+    lines = said("workers.py", "--rows", "400", "--repeats", "1")
+    figures = {line[:21].strip(): line for line in lines[2:]}
+    assert set(figures) == {"prefect worker start", "baton worker", "python -m serving"}
+    assert "ratio  1.00" in figures["python -m serving"]
