@@ -213,6 +213,7 @@ def _template(server):
     return found[0] if len(found) == 1 else None
 
 
+@pytest.mark.long  # tests/unit/test_child.py kills a template, too
 def test_the_template_is_renewed_and_started_again(server, tmp_path):
     """When a source has changed, and when it was killed; runs that come meanwhile complete."""
     with _working(server, tmp_path):
