@@ -97,6 +97,7 @@ def test_the_model_is_registered_and_tracked(up, spheres):
     assert stored & {".pkl", ".pickle", ".joblib", ".cloudpickle"} == set()
 
 
+@pytest.mark.long  # tests/integration/test_answers.py has another guide's `mlflow models serve`
 def test_the_model_answers_over_http(up, spheres, tmp_path, tmp_path_factory):
     """The README's `mlflow models serve`, as it stands but for version and port, serves it."""
     import socket
@@ -319,34 +320,55 @@ def _emit(up, payload, name="baton.dataset.ready", resource="baton.dataset.spher
     up.ask("POST", "events", [event]).raise_for_status()
 
 
-@pytest.mark.parametrize("fault", ["extra field", "key", "digest", "empty"])
-def test_a_hostile_event_fails_its_stage_and_starts_nothing(up, spheres, fault):
-    """Wrong fields, a key with `..` and a digest of another file: one failed run, no more."""
+FAULTS = ("extra field", "key", "digest", "empty")
+
+
+def _chain_of(fault):
+    """One that no other test takes for a chain that is not there."""
+    return f"{FAULTS.index(fault) + 1}" * 12
+
+
+def _hostile(payload, fault):
+    """A payload that was announced, with something wrong about it and a chain of its own."""
+    features = payload["features"]
+    given = payload | {"chain": _chain_of(fault), "seed": 99}  # not cached
+    return {
+        "extra field": given | {"command": "rm -rf /"},
+        "key": given | {"features": features | {"key": "spheres/../../mlflow/mlflow.db"}},
+        "digest": given | {"features": features | {"digest": "0" * 64}},
+        "empty": {},
+    }[fault]
+
+
+@pytest.fixture(scope="module")
+def hostile(up, spheres):
+    """The runs that such events began, by the chain of their parameters; they come together."""
     payload = _announced(up, spheres["chain"], "baton.dataset.ready")["payload"]
-    payload["chain"] = f"{abs(hash(fault)):012x}"[:12]
-    payload["seed"] = 99  # not cached
-    match fault:
-        case "extra field":
-            payload["command"] = "rm -rf /"
-        case "key":
-            payload["features"]["key"] = "spheres/../../mlflow/mlflow.db"
-        case "digest":
-            payload["features"]["digest"] = "0" * 64
-        case "empty":
-            payload = {}
     before = {run["id"] for run in up.runs("train")}
     evaluated = len(up.runs("evaluate"))
-    _emit(up, payload)
+    for fault in FAULTS:
+        _emit(up, _hostile(payload, fault))
 
-    def ended():
-        fresh = [run for run in up.runs("train") if run["id"] not in before]
-        return fresh[0] if fresh and fresh[0]["state_type"] in {"FAILED", "CRASHED"} else None
+    def fresh():
+        return [run for run in up.runs("train") if run["id"] not in before]
 
-    run = wait_for(ended, seconds=60)
-    said = {"digest": "SHA-256 differs"}.get(fault, "invalid parameters")
-    assert said in run["state"]["message"]
+    def all_have_failed():
+        states = [run["state_type"] for run in fresh()]
+        return len(states) == len(FAULTS) and set(states) <= {"FAILED", "CRASHED"}
+
+    wait_for(all_have_failed, seconds=60)
     time.sleep(2)
     assert len(up.runs("evaluate")) == evaluated
+    assert len(fresh()) == len(FAULTS)
+    return {run["parameters"].get("data", {}).get("chain"): run for run in fresh()}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_hostile_event_fails_its_stage_and_starts_nothing(hostile, spheres, fault):
+    """Wrong fields, a key with `..` and a digest of another file: one failed run, no more."""
+    chain = None if fault == "empty" else _chain_of(fault)
+    said = {"digest": "SHA-256 differs"}.get(fault, "invalid parameters")
+    assert said in hostile[chain]["state"]["message"]
 
 
 def _csv(name, path):
