@@ -14,6 +14,8 @@ pytestmark = pytest.mark.e2e
 
 CHAOS = [sys.executable, ROOT / "benchmarks" / "chaos.py"]
 KILLED = ["run", "template", "serve", "server", "up"]
+FEW, EACH = ["run", "serve", "server"], [*KILLED, "disk slow"]
+"""What the seeds below make one fault of each of."""
 
 
 def _said(*arguments, timeout, **environment):
@@ -39,13 +41,17 @@ def _check(*arguments, timeout):
     return found
 
 
-def test_a_fault_of_each_kind_loses_doubles_and_holds_up_no_chain(tmp_path):
+@pytest.mark.parametrize(
+    ("kinds", "seed", "n_chains"),
+    [(FEW, 14, 1), pytest.param(EACH, 41, 2, marks=pytest.mark.long)],
+)
+def test_a_fault_of_each_kind_loses_doubles_and_holds_up_no_chain(tmp_path, kinds, seed, n_chains):
     """Each process is killed once, the disk is slow once; each chain ends, once."""
-    kinds = ",".join([*KILLED, "disk slow"])
-    arguments = ["--faults", "6", "--seed", "41", "--chains", "2", "--kinds", kinds]
-    found = _check(*arguments, "--folder", str(tmp_path), timeout=880)
+    chains = ["--seed", str(seed), "--chains", str(n_chains), "--kinds", ",".join(kinds)]
+    asked = ["--faults", str(len(kinds)), *chains, "--folder", str(tmp_path)]
+    found = _check(*asked, timeout=880)
     assert found["given up"] == "0"
-    assert len(re.findall(r" 1\b", found["faults"])) == 6, found["faults"]
+    assert len(re.findall(r" 1\b", found["faults"])) == len(kinds), found["faults"]
 
 
 @pytest.mark.long
