@@ -32,6 +32,8 @@ def chain(up, wine):
     answer = up.baton("run", "table", *asked, "-p", "approve=true", *BRIEFLY, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["state"] == "PAUSED"
+    assert answer.json["decision"] is None
+    assert f"`baton approve {answer.json['chain']}`" in answer.err
     return answer.json
 
 
@@ -43,12 +45,9 @@ def refused(up, tmp_path_factory):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     answer = up.baton("announce", "table", "-p", f"path={path}", "-p", "target=y", "--json")
     assert answer.code == 0, answer.err
-
-    def has_failed():
-        seen = up.baton("status", answer.json["chain"], "--json")
-        return seen.code == 0 and seen.json["state"] == "FAILED" and seen.json
-
-    return wait_for(has_failed)
+    found = up.ended(answer.json["chain"])
+    assert found["state"] == "FAILED"
+    return found
 
 
 def test_status_says_what_a_chain_is_about_and_what_it_waits_for(up, chain):
@@ -137,7 +136,7 @@ def test_a_log_is_followed_while_its_chain_runs_and_ctrl_c_ends_only_the_look(up
     """The chain goes on, and who follows it to its end sees its last line."""
     asked = ["-p", f"path={wine}", "-p", "target=alcohol", "-p", "model=lasso", *BRIEFLY]
     chain = up.baton("announce", "table", *asked, "--json").json["chain"]
-    wait_for(lambda: up.baton("status", chain, "--json").code == 0)
+    wait_for(lambda: up.runs_of(chain))
     whole, left = _followed(up, chain), _followed(up, chain)
     assert "generate" in left.stdout.readline()
     left.send_signal(signal.SIGINT)
@@ -202,6 +201,7 @@ def test_a_stage_of_an_ended_chain_begins_again_with_other_options(up, ended):
     assert same["results"] == ended["results"]
 
 
+@pytest.mark.long  # from later ones above; what is asked for then: tests/unit/test_replay.py
 def test_a_chain_begins_again_from_its_first_stage(up, ended):
     """With another parameter of the problem; the others are as they were."""
     whole = up.baton("replay", ended["chain"], "--from", "generate", "-p", "seed=3", "--json")
@@ -249,3 +249,25 @@ def test_a_report_is_opened_where_there_is_a_browser(up, ended, tmp_path):
     nowhere = up.baton("report", ended["chain"], "--open", PATH="/nowhere", DISPLAY="")
     assert (nowhere.code, nowhere.out.strip()) == (2, path)
     assert "there is no browser here" in nowhere.err
+
+
+def test_a_chain_waits_for_a_person_and_goes_on(up, chain):
+    """No process waits; the answer is in the history. Who is not asked cannot answer.
+
+    The last test of these: the others look at a chain that waits.
+    """
+    (run,) = (one for one in up.runs("promote") if f"chain:{chain['chain']}" in one["tags"])
+    assert run["state_type"] == "PAUSED"
+    assert up.process_of(run["id"]) is None
+
+    asked = ["approve", chain["chain"][:6], "--reason", "agreed with the clinic", "--json"]
+    answer = up.baton(*asked)
+    assert answer.code == 0, answer.err
+    assert answer.json["decision"]["promoted"]
+    assert "agreed with the clinic" in answer.json["decision"]["reason"]
+    entry = up.baton("history", "cellar-target", "--json").json["decisions"][-1]
+    assert entry["by"] != "gate"
+    late = up.baton("approve", chain["chain"])
+    assert (late.code, "does not wait for approval" in late.err) == (2, True)
+    nobody = up.baton("approve", "0" * 12)
+    assert (nobody.code, "there is no chain" in nobody.err) == (2, True)

@@ -1,4 +1,4 @@
-"""Periods that are made up for, and a person who approves: commands against a standing Baton."""
+"""Periods that are made up for: commands against a standing Baton."""
 
 import re
 import signal
@@ -6,7 +6,6 @@ import subprocess
 
 import pandas as pd
 import pytest
-from sklearn.datasets import load_wine
 
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, BRIEFLY, wait_for
@@ -52,6 +51,7 @@ def test_a_backfill_predicts_each_period_once(up, months):
     assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} == before
 
 
+@pytest.mark.long  # tests/integration/test_monitoring.py joins, scores and refuses them
 def test_labels_that_come_late_are_joined_and_scored(up, months):
     """By an id of the rows, to what was predicted; wrong ids are a line, with exit code 2."""
     rows = pd.DataFrame({"a": range(60), "b": [n % 7 for n in range(60)]})
@@ -72,6 +72,8 @@ def test_labels_that_come_late_are_joined_and_scored(up, months):
     assert (wrong.code, "none of 1 id, such as 'x1'" in wrong.err) == (2, True)
 
 
+# what it waits for and predicts is above, who is promoted in tests/integration/test_promotion.py
+@pytest.mark.long
 def test_a_backfill_trains_on_each_period_once(up, months):
     """The gate decides about each; twice registers nothing; a month that is missing is said."""
     for month, factor in (("2021-01", 1.0), ("2021-02", 2.0)):
@@ -131,49 +133,18 @@ def test_ctrl_c_cancels_what_a_backfill_has_begun_and_says_which(up, months):
         assert up.baton("status", chain, "--json").json["state"] == "CANCELLED"
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (["--start", "2021-02", "--end", "2021-01"], "--end 2021-01 is before --start 2021-02"),
-        (["--start", "May", "--end", "2021-01"], "'May' is no period"),
-        (
-            ["--start", "2021-01", "--end", "2021-02", "-p", "month=2021-01"],
-            "stands in no parameter",
-        ),
-        (["--start", "2021-01", "--end", "2021-02", "--parallel", "0"], "parallel"),
-    ],
-)
-def test_a_backfill_that_makes_no_sense_is_refused(up, given, said):
+BY_MONTH = ["-p", "month={period}"]
+BAD = [
+    ([*BY_MONTH, "--start", "2021-02", "--end", "2021-01"], "--end 2021-01 is before --start"),
+    ([*BY_MONTH, "--start", "May", "--end", "2021-01"], "'May' is no period"),
+    (["-p", "month=2021-01", "--start", "2021-01", "--end", "2021-02"], "stands in no parameter"),
+    ([*BY_MONTH, "--start", "2021-01", "--end", "2021-02", "--parallel", "0"], "parallel"),
+]
+
+
+def test_a_backfill_that_makes_no_sense_is_refused(up):
     """In a line, with exit code 2, before anything begins."""
-    place = [] if "month=2021-01" in given else ["-p", "month={period}"]
-    answer = up.baton("backfill", "predict", "taxi", *given, *place)
-    assert answer.code == 2
-    assert said in answer.err
-    assert "Traceback" not in answer.err
-
-
-def test_a_chain_waits_for_a_person_and_goes_on(up, tmp_path):
-    """No process waits; the answer is in the history. Who is not asked cannot answer."""
-    load_wine(as_frame=True).frame.to_csv(tmp_path / "wine.csv", index=False)
-    table = ["-p", f"path={tmp_path / 'wine.csv'}", "-p", "target=target", "-p", "name=asked"]
-    of = [*table, "-p", "model=decision_tree"]
-    asked = up.baton("run", "table", *of, "-p", "approve=true", "--json")
-    assert asked.code == 0, asked.err
-    chain = asked.json["chain"]
-    assert asked.json["state"] == "PAUSED"
-    assert f"`baton approve {chain}`" in asked.err
-    assert asked.json["decision"] is None
-    (run,) = (one for one in up.runs("promote") if f"chain:{chain}" in one["tags"])
-    assert run["state_type"] == "PAUSED"
-    assert up.process_of(run["id"]) is None
-
-    answer = up.baton("approve", chain[:6], "--reason", "agreed with the clinic", "--json")
-    assert answer.code == 0, answer.err
-    assert answer.json["decision"]["promoted"]
-    assert "agreed with the clinic" in answer.json["decision"]["reason"]
-    entry = up.baton("history", "asked", "--json").json["decisions"][-1]
-    assert entry["by"] != "gate"
-    late = up.baton("approve", chain)
-    assert (late.code, "does not wait for approval" in late.err) == (2, True)
-    nobody = up.baton("approve", "0" * 12)
-    assert (nobody.code, "there is no chain" in nobody.err) == (2, True)
+    answers = up.baton_each([["backfill", "predict", "taxi", *given] for given, _ in BAD])
+    for answer, (_, said) in zip(answers, BAD, strict=True):
+        assert (answer.code, said in answer.err) == (2, True), answer.err
+        assert "Traceback" not in answer.err
