@@ -126,7 +126,7 @@ def test_ten_chains_complete(chains):
         assert answer.code == 0, answer.err
         made = answer.json
         assert made["state"] == "COMPLETED", made["error"]
-        assert Path(made["report"]).read_text("utf-8").startswith("<!doctype html>"), made["report"]
+        assert Path(made["report"]).read_text("utf-8").startswith("<!DOCTYPE html>"), made["report"]
     assert len({answer.json["chain"] for answer in chains}) == N_CHAINS
 
 
