@@ -16,6 +16,7 @@ def _runs_of(up, flow, chain):
     return [one for one in up.runs(flow) if f"chain:{chain}" in one["tags"]]
 
 
+@pytest.mark.long  # tests/integration/test_arrivals.py begins one chain; test_loop.py predicts
 def test_data_that_arrives_is_learnt_from_and_then_predicted(up, tmp_path):
     """Announced twice it begins one chain; new rows begin another, by Baton's own address."""
     table = pd.DataFrame({"x": range(300), "y": [number % 2 for number in range(300)]})

@@ -14,6 +14,7 @@ FILES = [
 ]
 
 
+@pytest.mark.long  # tests/integration/test_cleaning.py removes it, and all comes again
 def test_what_is_left_over_goes_once_it_is_asked_for(home):
     """In a pipe it is only said; what is young stays, and so do links with what they lead to."""
     places = [made(home.path / name) for name in FILES]

@@ -106,6 +106,11 @@ EXAMPLES = {
         (NOBODY, "-p", "rows=5"): "no chain",
     },
     "why-not": {("tain",): "tain"},
+    "worker": {
+        ("--pool", "baton"): "PREFECT_API_URL is not set",
+        ("--pool", "baton", "--limit", "1.5"): "1.5",
+        ("--pool", "baton", "--name", "a/b"): "PREFECT_API_URL is not set",
+    },
 }
 """Words after a command that it refuses before it asks anybody, and what its line names."""
 

@@ -44,6 +44,7 @@ def test_both_are_listed_with_their_packages(up):
     assert "bags (of baton-bags 0.1.0)" in said
 
 
+@pytest.mark.long  # its own tests, below, fit and explain it; test_plugins.py of unit finds it
 def test_a_model_of_another_package_is_trained_explained_and_registered(up, chain):
     """Its own hyperparameters, its package among what the model requires and the report names."""
     assert chain["metrics"]["accuracy"] > 0.7
@@ -64,6 +65,7 @@ def _row_of(chain):
     return int(pd.read_parquet(chain["results"]["predictions"])["_row"].iloc[0])
 
 
+@pytest.mark.long
 def test_its_rows_are_predicted_by_baton_and_by_mlflow_alike(up, chain):
     """By whoever finds the package installed."""
     answer = up.baton("predict", "halves", "--json")

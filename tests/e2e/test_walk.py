@@ -102,7 +102,7 @@ def test_the_walk_of_the_page(walk):
     walk.trigger(RIGHT, WRONG)
     walk.type("prefect work-pool create baton --type process")
     assert " 0 changed, 0 removed" in walk.type("baton deploy")
-    with _going(walk.begin("prefect worker start --pool baton")):
+    with _going(walk.begin("baton worker --pool baton")):
         run = walk.begin("baton run iris")
         walk.chain = wait_for(walk.evaluated, 600)[:6]
         told = walk.type("baton why-not promote --chain 3f9c1a")

@@ -21,6 +21,7 @@ from tests.processes import is_alive
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.long,  # test_cold.py of unit decides who starts warm, test_child.py has a template
     pytest.mark.skipif(sys.platform != "linux", reason="warm runs are forked, as Linux can"),
 ]
 FEW = {"importance_rows": 50, "n_repeats": 1, "explain_rows": 5}
@@ -213,7 +214,6 @@ def _template(server):
     return found[0] if len(found) == 1 else None
 
 
-@pytest.mark.long  # tests/unit/test_child.py kills a template, too
 def test_the_template_is_renewed_and_started_again(server, tmp_path):
     """When a source has changed, and when it was killed; runs that come meanwhile complete."""
     with _working(server, tmp_path):

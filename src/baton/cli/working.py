@@ -11,14 +11,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from baton.chain.deploying import missing_pool
-from baton.cli.app import ERR, app
+from baton.cli.app import ERR, Whole, app
 from baton.cli.connection import access_to, connected
 from baton.errors import InputError
 from baton.settings import settings
 from serving import working
 from tasks.platform.api import Client
 
-Limit = Annotated[int | None, Parameter(validator=Number(gte=1))]
+Limit = Annotated[int | None, Whole, Parameter(validator=Number(gte=1))]
 
 
 @app.command
