@@ -107,9 +107,9 @@ EXAMPLES = {
     },
     "why-not": {("tain",): "tain"},
     "worker": {
-        ("--pool", "baton"): "PREFECT_API_URL is not set",
+        ("--pool", "baton"): "no Prefect server answers",
         ("--pool", "baton", "--limit", "1.5"): "1.5",
-        ("--pool", "baton", "--name", "a/b"): "PREFECT_API_URL is not set",
+        ("--pool", "baton", "--name", "a/b"): "--name takes neither / nor %",
     },
 }
 """Words after a command that it refuses before it asks anybody, and what its line names."""
