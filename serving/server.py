@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from baton.settings import settings
 from serving.databases import bound_page_caches
 from serving.guard import HOST, Guard
-from serving.memory import give_back
+from serving.memory import collect_aside, give_back
 from tasks.platform.prefect_internals import keep_application, make_writers_wait
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     """Serve Prefect's API and pages to those who have the secret."""
     make_writers_wait()
     bound_page_caches(Engine)
+    collect_aside()
     give_back()
     keep_application()
     from prefect.server.api.server import create_app

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from serving.memory import give_back
+from serving.memory import _generation, give_back
+from tests.conftest import ROOT
 
 FREED = """
 import random, sys, time
@@ -45,3 +46,63 @@ def test_what_is_freed_between_what_is_used_goes_back(gives_back):
     freed, later = map(float, said.stdout.split())
     assert freed > 0.8
     assert (later < 0.5) is gives_back
+
+
+WRITERS = """
+import asyncio, gc, sys
+import aiosqlite
+from serving.memory import collect_aside
+
+async def opened(path):
+    return await aiosqlite.connect(path, timeout=4, isolation_level=None)
+
+async def left_behind(connection):
+    cursor = await connection.execute("select 1")     # and nobody reads the answer
+    around = [cursor._cursor]                         # as the frames of an error hold each other
+    around.append(around)
+
+async def main(path, is_aside):
+    one, other = await opened(path), await opened(path)
+    await one.execute("create table t (x unique)")
+    await one.execute("insert into t values (1)")
+    gc.disable()
+    await left_behind(other)
+    await other.commit()                 # or its thread would still hold what it did last
+    await one.execute("begin immediate")
+    waiting = asyncio.create_task(other.execute("begin immediate"))
+    await asyncio.sleep(0.5)
+    if is_aside:
+        collect_aside(0.05)
+        await asyncio.sleep(0.5)
+    else:
+        gc.collect()
+    await one.execute("commit")
+    try:
+        await waiting
+    except aiosqlite.OperationalError as error:
+        print(error, end="")
+    else:
+        print("its turn", end="")
+    await one.close(), await other.close()
+
+asyncio.run(main(sys.argv[1], sys.argv[2] == "aside"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "said"), [("aside", "its turn"), ("in the loop", "database is locked")]
+)
+def test_garbage_does_not_keep_a_writer_from_going_on(tmp_path, where, said):
+    """Freed in the loop's thread, a cursor waits for who waits for that thread's writer."""
+    command = [sys.executable, "-c", WRITERS, tmp_path / "some.db", where]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.returncode) == (said, 0), done.stderr
+
+
+def test_garbage_of_every_age_is_collected():
+    """The youngest most often, the oldest at last."""
+    found = [_generation(n_rounds) for n_rounds in range(1, 61)]
+    assert (found[:10], found[-1]) == ([0] * 9 + [1], 2)
+    assert found.count(2) == 1
