@@ -60,8 +60,12 @@ class _Line:
             number, self.last = next(self.numbers), time.monotonic()
             self.asked[number] = found
             line = json.dumps({"number": number, "what": what, "given": given})
-            with suppress(OSError):  # the other end is closed: whoever reads it will say so
+            try:
                 self.place.sendall(line.encode() + b"\n")
+            except OSError:  # the other end is closed, and has not heard it
+                self.asked.pop(number, None)
+                self.is_open = False
+                return None
         return found
 
     def read(self) -> None:
