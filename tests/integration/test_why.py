@@ -378,12 +378,17 @@ def test_what_schedules_have_ahead_does_not_hide_a_chain(world, monkeypatch):
 
 def test_data_that_arrived_and_began_nothing(world):
     """A chain without any run is known by what arrived."""
-    chain = uuid4().hex[:12]
-    order = {"generate": {"chain": chain, "problem": "iris"}}
     labels = {"baton.begins": "generate"}
-    with world.changed("generate", EventName.DATA_ARRIVED, enabled=False):
+
+    def arrived():
+        chain = uuid4().hex[:12]
+        order = {"generate": {"chain": chain, "problem": "iris"}}
         world.tell(EventName.DATA_ARRIVED, chain, "", labels=labels, **order)
         found = world.why_not("evaluate", chain)
+        return found if found.cause is not Cause.NO_SERVE else None
+
+    with world.changed("generate", EventName.DATA_ARRIVED, enabled=False):
+        found = wait_for(arrived, 30)  # a server's triggers hear of a change a moment after it
     _is(found, Cause.AUTOMATION_OFF, "`baton announce` it again")
 
 
