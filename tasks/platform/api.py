@@ -28,6 +28,7 @@ WAITS = (0.25, 0.5, 1.0, 2.0)
 """Seconds between attempts at a server whose database is busy."""
 
 _SECONDS = 30.0
+_SECONDS_TO_CONNECT = 5.0
 _LEAST_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 60.0
 _PASSING = {408, 429, 500, 502, 503, 504}
@@ -138,10 +139,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def is_healthy(self) -> bool:
-        """Tell whether a server answers, asked once."""
+    def is_healthy(self, seconds: float = 2.0) -> bool:
+        """Tell whether a server answers, asked once; one that is there may take so many seconds."""
+        patience = httpx.Timeout(seconds, connect=min(seconds, _SECONDS_TO_CONNECT))
         try:
-            return self._http.get("health", timeout=2).is_success
+            return self._http.get("health", timeout=patience).is_success
         except httpx.RequestError:
             return False
 

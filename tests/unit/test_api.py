@@ -1,13 +1,17 @@
 """Baton's own client of the Prefect API: what it asks again, and what it says of a failure."""
 
+import socket
 import ssl
 import subprocess
 import sys
+from threading import Thread
 
 import certifi
 import httpx
 import pytest
 
+from baton.cli import connection
+from baton.errors import InputError
 from baton.settings import Settings
 from tasks.platform import api
 
@@ -146,6 +150,27 @@ def test_health_is_asked_once():
         server = _Server(answer)
         assert _client(server).is_healthy() is healthy
         assert len(server.requests) == 1
+
+
+def test_a_server_that_stands_still_for_a_while_is_there(monkeypatch):
+    """It is asked once more, and given the time; where nobody listens there is none at once."""
+    monkeypatch.setattr(connection, "_SECONDS_OF_SILENCE", 20.0)
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        address = f"http://127.0.0.1:{place.getsockname()[1]}/api"
+
+        def answer_late():
+            first, _ = place.accept()
+            second, _ = place.accept()  # whoever asked has given the first one up
+            second.recv(4096)
+            second.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ntrue")
+            first.close(), second.close()
+
+        late = Thread(target=answer_late)
+        late.start()
+        assert connection._given(address).prefect == address
+        late.join()
+    with pytest.raises(InputError, match="no Prefect server answers"):
+        connection._given(address)
 
 
 def test_certificates_are_looked_at_where_there_is_tls(monkeypatch):

@@ -21,6 +21,10 @@ from tasks.platform.api import WAITS, Access, Client
 from tasks.platform.places import MANIFEST
 from tasks.platform.server import Server
 
+_SECONDS_OF_SILENCE = 65.0
+"""For which a server that somebody else started may stand still: on SQLite its writers wait for
+each other for up to 60."""
+
 
 def server_at(
     addresses: Addresses, waits: Sequence[float] = WAITS, until: float = math.inf
@@ -183,7 +187,7 @@ def noticed(console: Console) -> Callable[[str], None]:
 
 def _given(address: str) -> Addresses:
     with Client(Access.of(settings(), address)) as client:
-        if not client.is_healthy():
+        if not client.is_healthy() and not client.is_healthy(_SECONDS_OF_SILENCE):
             raise InputError(
                 f"no Prefect server answers at PREFECT_API_URL={address};"
                 " start it or unset the variable"
