@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from baton import atomic, disk
 from baton.errors import InputError
 from baton.settings import Settings
+from baton.stores import shelf
 from serving import holder
 from serving.child import (
     NOT_FOR_OTHERS,
@@ -307,7 +308,15 @@ def run_embedded(
     Yields
     ------
     Processes, Addresses
+
+    Raises
+    ------
+    InputError
+        If BATON_RESULTS is no place for results.
+    StorageError
+        If that place does not answer.
     """
+    shelf.require()
     with ExitStack() as stack:
         running = Processes(settings)
         stack.callback(running.stop)

@@ -63,7 +63,8 @@ class Period:
                 results.checked(table)
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid, InputError):
             return None
-        if not shelf.has(self.path):  # an end came between the disk and the shelf
+        # An end may have come between the disk and the shelf.
+        if shelf.is_used() and not shelf.has(self.path):
             shelf.put(self.path)
         return ready
 

@@ -16,6 +16,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from baton import disk, tuning
+from baton.atomic import write_bytes
 from baton.chain import records
 from baton.chain.events import Coverage, DatasetReady, DecisionThreshold, ModelEvaluated
 from baton.choice import fallen_back
@@ -96,7 +97,7 @@ class ReportPlan(Plan):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and not self._is_written() and self.path.read_bytes() != content:
             disk.put_aside(self.path)
-        shelf.write(self.path, content)
+        write_bytes(self.path, content)
 
 
 def show(plan: ReportPlan, bench: Bench) -> None:

@@ -251,9 +251,7 @@ def _lines(results: Path, table: TableRef) -> tuple[list[dict[str, Any]], str]:
 
 
 def _page_of(results: Path, table: TableRef) -> str:
-    return (
-        table_path(table.key) if shelf.is_used() or stored.path_of(results, table).is_file() else ""
-    )
+    return table_path(table.key) if stored.is_there(results, table) else ""
 
 
 def drift_page(settings: Settings, look: Look | None) -> str:

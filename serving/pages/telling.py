@@ -20,7 +20,6 @@ from baton.chain.manifest import EMITTED_BY, Manifest
 from baton.chain.runs import Begun, ChainRun, Json, StageRun
 from baton.errors import InputError
 from baton.sources import places
-from baton.stores import shelf
 from baton.warning import DataWarning, of_table
 
 WORDS = {
@@ -260,7 +259,7 @@ def _warnings(
     """What a chain warns of: its evaluation says more than its data set does."""
     said = [one.warnings for one in (evaluated, chain.predicted, chain.ready) if one]
     table = next((one for one in said if one), None)
-    if table is None or not table.n_rows or not _is_here(table, results):
+    if table is None or not table.n_rows or not stored.is_there(results, table):
         return ()
     with suppress(InputError):  # altered since: `baton status` says so
         return of_table(stored.read_table(results, table))
@@ -306,16 +305,12 @@ def _pages(chain: ChainRun, evaluated: ModelEvaluated | None, results: Path) -> 
     }
     for title, page in found.items():
         if page:
-            yield File(title, result_path(page.key) if _is_here(page, results) else "")
+            yield File(title, result_path(page.key) if stored.is_there(results, page) else "")
 
 
 def _table(name: str, table: TableRef, results: Path) -> File:
-    path = table_path(table.key) if _is_here(table, results) else ""
+    path = table_path(table.key) if stored.is_there(results, table) else ""
     return File(name.replace("_", " "), path, table.n_rows)
-
-
-def _is_here(reference: TableRef | PageRef, results: Path) -> bool:
-    return shelf.is_used() or stored.path_of(results, reference).is_file()
 
 
 def result_path(key: str) -> str:

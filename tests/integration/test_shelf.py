@@ -24,6 +24,7 @@ from baton.errors import InputError, StorageError
 from baton.lineage import folder
 from baton.settings import settings
 from baton.stores import objects, queue, shelf
+from serving.embedded import run_embedded
 from tasks.platform import results
 from tests import buckets
 from tests.buckets import BUCKET
@@ -175,8 +176,8 @@ def test_an_address_that_is_none_is_refused(monkeypatch, place):
     """In one line, which does not repeat a password."""
     monkeypatch.setenv("BATON_RESULTS", place)
     settings.cache_clear()
-    with pytest.raises(InputError) as error:
-        shelf.require()
+    with pytest.raises(InputError) as error, run_embedded(settings(), print):
+        pytest.fail("nothing is started before it is known where results go")
     assert "word" not in str(error.value).replace("password", "")
     monkeypatch.undo()
     settings.cache_clear()

@@ -149,13 +149,12 @@ def intend(settings: Settings, decision: Decision) -> None:
     """
     folder = place(settings, decision.model)
     folder.mkdir(parents=True, exist_ok=True)
-    if shelf.is_used():
-        queue.require()
-        if shelf.has(folder / _entry(decision)):
-            raise StorageError(
-                f"decision {decision.number} about {decision.model} was taken by another machine"
-                " meanwhile: repeat the chain, which weighs anew"
-            )
+    queue.require()
+    if shelf.has(folder / _entry(decision)):
+        raise StorageError(
+            f"decision {decision.number} about {decision.model} was taken by another machine"
+            " meanwhile: repeat the chain, which weighs anew"
+        )
     with disk.told(settings.results):
         shelf.write(folder / _INTENT, _bytes(decision))
 

@@ -28,6 +28,18 @@ def path_of(results: Path, reference: TableRef | PageRef) -> Path:
     return results / reference.key
 
 
+def is_there(results: Path, reference: TableRef | PageRef) -> bool:
+    """Tell whether a table or a page may be asked for: it is here, or machines share results.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    reference : TableRef or PageRef
+    """
+    return shelf.is_used() or path_of(results, reference).is_file()
+
+
 def brought(results: Path, reference: TableRef | PageRef) -> Path:
     """File of a table or a page; where machines share results, it is fetched if it is not here.
 

@@ -150,7 +150,7 @@ def _require_there(begun: Begun, content: Json) -> None:
     for key, _ in replay.files_of(content):
         is_elsewhere = settings().prefect_api_url and not settings().results.exists()
         path = settings().results / key
-        is_there = path.is_file() or (shelf.is_used() and shelf.has(path))
+        is_there = path.is_file() or shelf.has(path)
         if not is_elsewhere and not is_there:
             raise InputError(
                 f"chain {begun.chain_id}: result {key} was cleaned away, or is on another machine;"

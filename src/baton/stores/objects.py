@@ -74,6 +74,25 @@ def listed(place: Address) -> dict[str, Version]:
     NoAccessError, NoStoreError, ConnectionError
         As :func:`look` does.
     """
+    files = (one for one in _within(place) if one.is_file)
+    return {one.base_name: _version(one) for one in files if not _is_partial(place, one)}
+
+
+def folders(place: Address) -> set[str]:
+    """Names of the folders that stand in a folder.
+
+    Raises
+    ------
+    NoAccessError, NoStoreError, ConnectionError
+        As :func:`look` does.
+    """
+    from pyarrow.fs import FileType
+
+    return {one.base_name for one in _within(place) if one.type is FileType.Directory}
+
+
+def _within(place: Address) -> list[FileInfo]:
+    """What stands together in a folder; nothing where the folder is not there."""
     from pyarrow.fs import FileSelector
 
     store = _store(place)
@@ -86,24 +105,7 @@ def listed(place: Address) -> dict[str, Version]:
             infos = []  # nothing is below it, or the bucket is not there
         if not infos:
             require_bucket(place)
-        files = (one for one in infos if one.is_file)
-        return {one.base_name: _version(one) for one in files if not _is_partial(place, one)}
-
-
-def folders(place: Address) -> set[str]:
-    """Names of the folders that stand in a folder.
-
-    Raises
-    ------
-    NoAccessError, NoStoreError, ConnectionError
-        As :func:`look` does.
-    """
-    from pyarrow.fs import FileSelector, FileType
-
-    selected = FileSelector(_path(place, place.folder), allow_not_found=True)
-    with _told(place):
-        infos: list[FileInfo] = _store(place).get_file_info(selected)
-        return {info.base_name for info in infos if info.type is FileType.Directory}
+        return infos
 
 
 def _is_partial(place: Address, info: FileInfo) -> bool:

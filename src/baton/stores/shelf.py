@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import uuid4
 
@@ -115,8 +114,7 @@ def require() -> None:
     mark = place().of(f"{PASSING}{uuid4().hex}")
     patiently(lambda: objects.put(mark, b"1"))
     patiently(lambda: objects.listed(mark))
-    with TemporaryDirectory() as folder:
-        patiently(lambda: _bring(mark, Path(folder) / "mark", None))
+    patiently(lambda: _content(mark))
     patiently(lambda: objects.remove(mark))
 
 
@@ -136,14 +134,13 @@ def write(path: Path, content: bytes) -> None:
     StorageError
         If the shelf does not.
     """
-    there = _there(path)
-    if there is not None and path.name.startswith(PASSING):  # or it would not be here for long
-        patiently(lambda: objects.put(there, content))
+    is_first_there = path.name.startswith(PASSING)  # or it would not be here for long
+    if not is_first_there:
         write_bytes(path, content)
-        return
-    write_bytes(path, content)
-    if there is not None:  # by its content: what is on the disk may have been brought meanwhile
+    if (there := _there(path)) is not None:  # by its content: the disk may have another by now
         patiently(lambda: objects.put(there, content))
+    if is_first_there:
+        write_bytes(path, content)
 
 
 def put(*paths: Path) -> None:
@@ -160,15 +157,14 @@ def put(*paths: Path) -> None:
 
 
 def has(path: Path) -> bool:
-    """Tell whether a file of the home is on the shelf, too; true where there is none.
+    """Tell whether there is a shelf, and a file of the home is on it.
 
     Raises
     ------
     StorageError
         If the shelf does not answer.
     """
-    there = _there(path)
-    return there is None or patiently(lambda: objects.look(there)) is not None
+    return _found(path) is not None
 
 
 def take(path: Path) -> Path:
@@ -188,9 +184,8 @@ def take(path: Path) -> Path:
     StorageError
         If the shelf does not answer.
     """
-    there = None if path.exists() else _there(path)
-    if there is not None and (found := patiently(lambda: objects.look(there))) is not None:
-        patiently(lambda: _bring(there, path, found))
+    if not path.exists() and (found := _found(path)) is not None:
+        patiently(lambda: _bring(*found, path))
     return path
 
 
@@ -202,10 +197,9 @@ def read(path: Path) -> bytes | None:
     StorageError
         If the shelf does not answer.
     """
-    there = _there(path)
-    if there is None or patiently(lambda: objects.look(there)) is None:
+    if (found := _found(path)) is None:
         return None
-    return patiently(lambda: _content(there))
+    return patiently(lambda: _content(found[0]))
 
 
 def _content(there: Address) -> bytes:
@@ -232,13 +226,10 @@ def take_passing(path: Path) -> Path:
     StorageError
         If the shelf does not answer.
     """
-    there = _there(path)
-    if there is None:
-        return path
-    if (found := patiently(lambda: objects.look(there))) is None:
+    if (found := _found(path)) is not None:
+        patiently(lambda: _bring(*found, path))
+    elif is_used():
         path.unlink(missing_ok=True)
-    else:
-        patiently(lambda: _bring(there, path, found))
     return path
 
 
@@ -271,7 +262,7 @@ def take_all(folder: Path, *, within: float = 0.0) -> Path:
     wanted = [one for one in found if one[0] not in "._" and not _is(folder / one, found[one])]
 
     def bring(name: str) -> None:
-        _bring_listed(there.of(name), folder / name, found[name])
+        _bring_listed(there.of(name), found[name], folder / name)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         list(threads.map(bring, wanted))
@@ -322,12 +313,11 @@ def renew(path: Path, digest: str) -> bool:
     StorageError
         If the shelf does not answer.
     """
-    there = _there(path)
-    if there is None or (found := patiently(lambda: objects.look(there))) is None:
+    if (found := _found(path)) is None:
         return False
-    new = path.with_name(f".{uuid4().hex}.new")
+    new = path.with_name(f".{uuid4().hex}.partial")
     try:
-        patiently(lambda: _bring(there, new, found))
+        patiently(lambda: _bring(*found, new))
         if digest_of_file(new) != digest:
             return False
         if path.exists():
@@ -385,6 +375,13 @@ def _there(path: Path) -> Address | None:
     return place().of(name) if name else None
 
 
+def _found(path: Path) -> tuple[Address, Version] | None:
+    """Place on the shelf, and what stands there; None if nothing does."""
+    there = _there(path)
+    version = None if there is None else patiently(lambda: objects.look(there))
+    return None if there is None or version is None else (there, version)
+
+
 def _name(path: Path) -> str:
     """Name below the home, also of a file whose folder of results is a link to another disk."""
     found = settings()
@@ -405,26 +402,24 @@ def _put(there: Address, path: Path) -> None:
         patiently(lambda: objects.put(there, content))
 
 
-def _bring(there: Address, path: Path, found: Version | None) -> None:
+def _bring(there: Address, found: Version, path: Path) -> None:
     """Write what stands on the shelf to the disk, as old as it is, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid4().hex}.partial")
     with disk.told(path):
-        if found:
-            disk.require_room(settings().home, found.size)
+        disk.require_room(settings().home, found.size)
         try:
             with objects.opened(there) as stream, partial.open("xb") as file:
                 while block := stream.read(_BLOCK):
                     file.write(block)
-            if found:
-                os.utime(partial, (found.changed, found.changed))
+            os.utime(partial, (found.changed, found.changed))
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
 
-def _bring_listed(there: Address, path: Path, found: Version) -> None:
+def _bring_listed(there: Address, found: Version, path: Path) -> None:
     try:
-        patiently(lambda: _bring(there, path, found))
+        patiently(lambda: _bring(there, found, path))
     except InputError as error:  # it is gone since the list was made
         log.info("%s", error)
