@@ -68,9 +68,17 @@ class Walk:
 
     def evaluated(self):
         """Chain whose evaluation was announced."""
-        wanted = {"filter": {"event": {"name": ["baton.model.evaluated"]}}}
-        found = self.home.post("events/filter", wanted)["events"]
-        return found[0]["payload"]["chain"] if found else None
+        return next(iter(self.told("baton.model.evaluated")), None)
+
+    def is_over(self):
+        """Whether promotion was decided about, or nothing more comes."""
+        ends = ("baton.model.promoted", "baton.model.rejected", "baton.chain.failed")
+        return any(one.startswith(self.chain) for one in self.told(*ends))
+
+    def told(self, *names):
+        """Chains of which one of these events told."""
+        found = self.home.post("events/filter", {"filter": {"event": {"name": names}}})
+        return [one["payload"]["chain"] for one in found["events"]]
 
 
 @pytest.fixture
@@ -103,7 +111,7 @@ def test_the_walk_of_the_page(walk):
     walk.type("prefect work-pool create baton --type process")
     assert " 0 changed, 0 removed" in walk.type("baton deploy")
     with _going(walk.begin("baton worker --pool baton")):
-        run = walk.begin("baton run iris")
+        walk.type("baton run iris")
         walk.chain = wait_for(walk.evaluated, 600)[:6]
         told = walk.type("baton why-not promote --chain 3f9c1a")
         assert "resource.id is 'baton.modell.*', the event has 'baton.model.iris'" in told
@@ -111,7 +119,8 @@ def test_the_walk_of_the_page(walk):
         change = walk.type("baton deploy --check", code=1)
         assert "0 to make, 1 to change, 0 to remove" in change
         assert "0 made, 1 changed, 0 removed" in walk.type("baton deploy")
-        run.communicate(timeout=600)
+        wait_for(walk.is_over, 600)
+        assert "waits for" not in walk.type("baton status 3f9c1a")
         walk.type("baton replay 3f9c1a --from promote")
         assert "promote completed" in walk.type("baton why")
     assert next(walk.commands, None) is None

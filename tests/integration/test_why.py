@@ -24,10 +24,13 @@ from baton.chain.recovery import UNHEARD
 from baton.chain.runs import INPUT_ERROR_LABEL, announcement
 from baton.chain.why_not import of_stage
 from baton.cli import main
+from baton.cli.replaying import _began
+from baton.errors import InputError
 from baton.settings import settings
 from tasks.platform import api, reading
 from tasks.platform.events import access, deliver
 from tasks.platform.reading import Reader
+from tasks.platform.server import Server
 from tests.conftest import ROOT
 from tests.integration.stages import forget_runs
 from tests.processes import wait_for
@@ -390,6 +393,20 @@ def test_data_that_arrived_and_began_nothing(world):
     with world.changed("generate", EventName.DATA_ARRIVED, enabled=False):
         found = wait_for(arrived, 30)  # a server's triggers hear of a change a moment after it
     _is(found, Cause.AUTOMATION_OFF, "`baton announce` it again")
+
+
+def test_a_stage_that_nobody_began_is_replayed_by_the_event_that_nobody_heard(world):
+    """Where none is to begin it, the line says what the chain has."""
+    with world.changed("promote", EventName.MODEL_EVALUATED, enabled=False):
+        chain = world.until(Stage.PROMOTE)
+        server = Server(world.client)
+        (begun,) = server.known(chain)
+        made = _began(server, CHAIN, begun, Stage.PROMOTE)
+    assert made["evaluated"]["chain"] == chain
+    with pytest.raises(
+        InputError, match=r"stage tune never ran .* no event that begins it is known"
+    ):
+        _began(server, CHAIN, begun, Stage.TUNE)
 
 
 def test_a_model_that_waits_for_a_person(world):
