@@ -36,13 +36,14 @@ def plain_server(path):
             stderr=subprocess.DEVNULL,
         )
         home.api = f"http://127.0.0.1:{port}/api"
-        wait_for(lambda: _answers(home.api))
+        wait_for(lambda: answers(f"{home.api}/health"))
         yield home
 
 
-def _answers(api):
+def answers(address):
+    """Whether a server answers there."""
     try:
-        return httpx.get(f"{api}/health", verify=False).is_success
+        return httpx.get(address, verify=False).is_success
     except httpx.HTTPError:
         return False
 

@@ -7,15 +7,12 @@ import re
 from html import unescape
 
 import pytest
-from starlette.testclient import TestClient
 
-from baton.chain import decisions, manifest
+from baton.chain import decisions
 from baton.settings import settings
-from serving.pages.application import application
-from serving.pages.desk import Desk
 from tasks.platform import tracking
 from tasks.promotion import by_hand
-from tests.conftest import ROOT
+from tests.integration.test_pages_of_models import client  # noqa: F401
 from tests.registered import two_versions
 
 FORMS = {
@@ -90,15 +87,6 @@ def table(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def client():
-    """A browser on the pages of this home; no Prefect server stands in it."""
-    desk = Desk(settings(), manifest.read(ROOT / "prefect.yaml"), ROOT)
-    with TestClient(application(desk), follow_redirects=False) as found:
-        yield found
-    desk.clerk.end()
-
-
 def lines_of(answer):
     """What is said to be wrong: above the form, at a field, or by a page that says nothing else."""
     parts = (
@@ -126,7 +114,7 @@ def state(name):
     return tracking.aliases_of(name), decisions.read(settings(), name), files - {kept / "uploads"}
 
 
-def test_every_form_has_a_mistake(client):
+def test_every_form_has_a_mistake(client):  # noqa: F811
     """A new one is not finished before somebody has thought of what is sent to it in error."""
     paths = client.app.openapi()["paths"]
     assert set(FORMS) == {path for path, ways in paths.items() if "post" in ways}
@@ -140,7 +128,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("place", "typed", "said"), CASES)
-def test_a_mistake_is_one_line_and_changes_nothing(client, model, table, place, typed, said):
+def test_a_mistake_is_one_line_and_changes_nothing(client, model, table, place, typed, said):  # noqa: F811
     """The line names what is wrong, in the pages' own frame, and no traceback."""
     before = state(model)
     given = {name: value.format(table=table) for name, value in typed.items()}
@@ -155,7 +143,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(client, model, table, place, 
 
 @pytest.mark.parametrize("content", [TOO_LONG, b"\xff\xfe=\xff", b"&".join([b"a=b"] * 2000)])
 @pytest.mark.parametrize("path", sorted(set(FORMS) - {"/uploads"}))
-def test_what_is_no_form_is_one_line(client, model, path, content):
+def test_what_is_no_form_is_one_line(client, model, path, content):  # noqa: F811
     """Too long, no text, or too many fields; the address is otherwise right."""
     before = state(model)
     place = path.format(name="iris" if "problems" in path else model, version=1, chain_id="0" * 12)
