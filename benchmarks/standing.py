@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,15 +188,20 @@ class Standing:
     def of_kind(self, kind: str) -> list[int]:
         """Processes of a kind: run, template, serve, server, mlflow or worker."""
         living = self.processes()
-        warm = {pid for pid, command in living.items() if "-m serving.warm " in command}
-        forked = {pid for pid in warm if parent_of(pid) in warm}
-        cold = {pid for pid, command in living.items() if "-m serving.engine" in command}
-        groups = {
-            "run": forked | cold,
-            "template": warm - forked,
-        }
         named = {pid for pid, command in living.items() if NAMES.get(kind, "-") in command}
-        return sorted(groups.get(kind, named))
+        return sorted(_of_runs(living).get(kind, named))
+
+
+def _of_runs(living: Mapping[int, str]) -> dict[str, set[int]]:
+    """Serve processes, templates and runs: who was forked has the command line of who forked it."""
+    warm = {pid for pid, command in living.items() if "-m serving.warm " in command}
+    served = {pid for pid, command in living.items() if NAMES["serve"] in command}
+    serve = {pid for pid in served if parent_of(pid) not in served}
+    template = {pid for pid in served - serve if parent_of(pid) in serve}
+    template |= {pid for pid in warm if parent_of(pid) not in warm | template}
+    forked = {pid for pid in served | warm if parent_of(pid) in template}
+    cold = {pid for pid, command in living.items() if "-m serving.engine" in command}
+    return {"serve": serve, "template": template, "run": forked | cold}
 
 
 def _status(pid: int) -> list[str]:

@@ -38,9 +38,14 @@ from serving.databases import put_damaged_aside
 from serving.entrance import FREED_SECONDS
 from serving.guard import HOST, link, new_secret
 from serving.restarts import Restarts
+from tasks.platform import mlflow_store
 from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
+_SECONDS_BETWEEN_LOOKS = 0.05
+_POLL_SECONDS_OF_ONE_CHAIN = 0.2
+"""Between two looks for runs where somebody waits for a chain, and the processes end with it."""
+
 _HERE = re.compile(rf"http://{re.escape(HOST)}:\d{{1,5}}(/api)?")
 """Addresses of a server of this machine."""
 
@@ -172,7 +177,7 @@ class Processes:
                 child.check()
             if time.monotonic() > end:
                 raise ProcessError(self.children[-1].lateness())
-            time.sleep(0.1)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def tend(self, say: Callable[[str], None]) -> None:
         """Start again what has died.
@@ -323,12 +328,12 @@ def run_embedded(
         port = _port(settings.prefect_port if standing else 0)
         running.api = f"http://{HOST}:{port}/api"
         stack.enter_context(running.keep(_secret_place(settings), running.secret.encode()))
-        if serving:
+        if serving and not mlflow_store.prepare():
             running.start("store", guarded("tasks.platform.tracking"), is_brief=True)
         server = _start_server(running, port, schedules=standing)
         # Their imports take as long as the server's start: all at once.
         beside = [_start_pages(running)] if standing and serving else []
-        beside += [_start_serve(running)] if serving else []
+        beside += [_start_serve(running, standing=standing)] if serving else []
         running.wait(server.is_ready)
         holder.record(settings, running.api)
         arriving = _start_arriving(running) if standing and serving else ""
@@ -381,14 +386,18 @@ def _start_server(running: Processes, port: int, *, schedules: bool) -> Child:
     )
 
 
-def _start_serve(running: Processes) -> Child:
+def _start_serve(running: Processes, *, standing: bool) -> Child:
     ready = running.settings.home / "serving"
+    is_own = "poll_seconds" in running.settings.model_fields_set
+    is_eager = running.settings.fast and not standing and not is_own
+    often = _POLL_SECONDS_OF_ONE_CHAIN if is_eager else running.settings.poll_seconds
     options = ["--ready", str(ready), "--wait", str(START_SECONDS), "--no-answers"]
     return running.start(
         "serve",
         [sys.executable, "-m", "serving", *options],
         is_ready=ready.exists,
         prepare=lambda: ready.unlink(missing_ok=True),
+        BATON_POLL_SECONDS=str(often),
     )
 
 
@@ -427,8 +436,9 @@ def _given_mlflow(settings: Settings) -> str:
 def _start_mlflow(running: Processes) -> str:
     if running.settings.mlflow_tracking_uri:
         return _given_mlflow(running.settings)
-    store_made = running.children[0].process  # until then nobody else may open the database
-    running.wait(lambda: store_made.poll() is not None)
+    # Until then nobody else may open the database.
+    making = [one.process for one in running.children if one.is_brief]
+    running.wait(lambda: all(one.poll() is not None for one in making))
     port = _port(running.settings.mlflow_port)
     store = running.settings.tracking_uri
     where = ["--host", HOST, "--port", str(port)]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -38,20 +40,26 @@ from baton.errors import InputError, import_fault
 from baton.parent import die_with
 from baton.settings import settings
 from baton.stores import shelf
-from serving import beside, door
+from serving import beside, door, told
 from serving.beside import Asked, Place
 from serving.child import Child, end
 from serving.embedded import private
 from serving.ending import ending_in_a_line
 from serving.entrance import token_of
-from serving.template import keep_template, warm_command
+from serving.template import Forked, fork_template, keep_template, warm_command
+from serving.told import Told
 from tasks.platform.api import Access, ApiError, Client
 from tasks.platform.arrivals import tell_untold
 from tasks.platform.cluster import cores
-from tasks.platform.deployments import trigger_of
+from tasks.platform.deployments import full_name, trigger_of
 from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
-from tasks.platform.prefect_internals import share_certificates, start_runs_by, take_turns
+from tasks.platform.prefect_internals import (
+    serve_standing,
+    share_certificates,
+    start_runs_by,
+    take_turns,
+)
 from tasks.platform.recovery import recover
 from tasks.platform.upkeep import drop_twins
 
@@ -158,16 +166,19 @@ class StageRunner(Runner):
     ----------
     most : int
         Runs at once.
+    warmed : Warmed, optional
+        A template that stands already.
     **options
         Of Prefect's.
     """
 
-    def __init__(self, most: int, **options: Any) -> None:
+    def __init__(self, most: int, warmed: Warmed | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._most = most
+        self._template = warmed.template if warmed else None
         self._flow_of: dict[UUID | None, str] = {}
         self._let_in: dict[UUID, str] = {}
-        self._door = door.new_door()
+        self._door = warmed.door if warmed else door.new_door()
         self._keeping: asyncio.Task[None] | None = None
         self.beside: list[Child] = []
         """Processes that end with this one, in order."""
@@ -180,9 +191,16 @@ class StageRunner(Runner):
         take_turns(self, self._has_room, self._chosen)
         return self
 
-    async def add(self, deployment: RunnerDeployment, flow: str) -> None:
-        """Serve a deployment of the flow of this name."""
-        self._flow_of[await self.aadd_deployment(deployment)] = flow
+    async def add(self, deployment: RunnerDeployment, flow: str) -> UUID:
+        """Serve a deployment of the flow of this name; returns its id."""
+        made = await self.aadd_deployment(deployment)
+        self._flow_of[made] = flow
+        return made
+
+    def take(self, deployment: UUID, name: str, flow: str) -> bool:
+        """Serve a deployment that stands already; tell whether it can be."""
+        self._flow_of[deployment] = flow
+        return bool(serve_standing(self, deployment, name))
 
     def _has_room(self, going: set[UUID]) -> bool:
         self._let_in = {run: flow for run, flow in self._let_in.items() if run in going}
@@ -198,7 +216,7 @@ class StageRunner(Runner):
         return chosen
 
     def _warm_command(self) -> str:
-        self._keeping = asyncio.create_task(keep_template(self._door))
+        self._keeping = asyncio.create_task(keep_template(self._door, self._template))
         return shlex.join(warm_command(self._door))
 
     def handle_sigterm(self, *_: Any) -> None:
@@ -212,6 +230,54 @@ def _due(run: FlowRun) -> datetime:
     return run.next_scheduled_start_time or run.expected_start_time or datetime.now(UTC)
 
 
+@dataclass
+class Telling:
+    """How a server comes to have the deployments: told, or known to have them from before."""
+
+    declared: Manifest
+    by: str
+    """Digest of what decides them; empty where the server is not the home's own."""
+    before: Told | None
+    """What was told by the same, the last time."""
+    made: list[RunnerDeployment] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, declared: Manifest, loaded: float | None) -> Self:
+        """Make ready what can be made ready before the server answers."""
+        is_own = settings().fast and settings().parent_pid and loaded is not None
+        by = told.decides(loaded) if is_own and loaded is not None else ""
+        telling = cls(declared, by, Told.before(by) if by else None)
+        if telling.before is None:
+            asyncio.run(telling.make())
+        return telling
+
+    async def have_served(self, runner: StageRunner) -> dict[str, UUID]:
+        """Have a runner serve all; returns the ids of those that were told anew, by their names."""
+        entries = self.declared.deployments
+        stands = await asyncio.to_thread(self.before.stands) if self.before else False
+        if self.before and stands:
+            ids = [self.before.id_of.get(full_name(one)) for one in entries]
+            pairs = zip(ids, entries, strict=True)
+            if all(one and runner.take(one, e.name, e.flow_name) for one, e in pairs):
+                return {}
+        if not self.made:
+            await self.make()
+        flows = [one.flow_name for one in entries]
+        # Side by side: the server writes down the one while the next is being said.
+        made = await asyncio.gather(*map(runner.add, self.made, flows))
+        return dict(zip(map(full_name, entries), made, strict=True))
+
+    def keep(self, ids: dict[str, UUID]) -> None:
+        """Keep what was told for the next start, where there is a use for it."""
+        if self.by:
+            Told(self.by, id_of=ids).keep()
+
+    async def make(self) -> None:
+        """Make the deployments as they are to be told."""
+        mark = self.declared.mark
+        self.made = [await to_deployment(one, mark) for one in self.declared.deployments]
+
+
 def wait_for_server(seconds: float) -> None:
     """Wait until the Prefect server answers, or the time is up: what then fails says why."""
     api = settings().prefect_api_url
@@ -221,31 +287,65 @@ def wait_for_server(seconds: float) -> None:
             time.sleep(0.1)
 
 
+@dataclass(frozen=True)
+class Warmed:
+    """A template that was started before the runner."""
+
+    door: Path
+    """Where it listens."""
+    template: Forked
+
+
+def _warmed(declared: Manifest, loaded: float | None) -> Warmed | None:
+    """Fork the template while this process has no thread, socket or event loop of its own.
+
+    It imports on while the server begins, and has what this process has imported.
+    """
+    may = sys.platform == "linux" and settings().fast and settings().internals
+    if loaded is None or not may:
+        return None
+    for entry in declared.deployments:
+        flow_of(entry)
+    place = door.new_door()
+    forked = fork_template(place, loaded)
+    return Warmed(place, forked) if forked else None
+
+
 async def serve(
-    declared: Manifest, ready: Path | None = None, places: Sequence[Place] = ()
+    declared: Manifest,
+    telling: Telling,
+    ready: Path | None = None,
+    places: Sequence[Place] = (),
+    warmed: Warmed | None = None,
 ) -> None:
     """Serve every deployment of the manifest until the process ends.
 
     Parameters
     ----------
     declared : Manifest
+    telling : Telling
+        How the server comes to have its deployments.
     ready : Path, optional
         File to create once every deployment and automation stands.
     places : sequence of Place
         Where champions are to answer beside it.
+    warmed : Warmed, optional
+        A template that stands already.
     """
-    deployments = [await to_deployment(one, declared.mark) for one in declared.deployments]
     most = settings().runs_at_once or max(_LEAST_AT_ONCE, 2 * cores())
-    runner = StageRunner(most, name="baton", query_seconds=settings().poll_seconds, limit=None)
-    for entry, deployment in zip(declared.deployments, deployments, strict=True):
-        await runner.add(deployment, entry.flow_name)
+    every = settings().poll_seconds
+    runner = StageRunner(most, warmed, name="baton", query_seconds=every, limit=None)
+    is_told = await telling.have_served(runner)
     await asyncio.to_thread(_settle_messages, declared)
-    await asyncio.to_thread(drop_twins)
+    if is_told:
+        await asyncio.to_thread(drop_twins)
     runner.beside = [beside.started(one, _told(), settings()) for one in places]
     resuming = asyncio.create_task(_keep_recovering(declared))
     answering = asyncio.create_task(_keep_answering(runner.beside))
     if ready:
         ready.touch()
+    if is_told:
+        await asyncio.to_thread(telling.keep, is_told)
     log.info("serving %s", ", ".join(entry.name for entry in declared.deployments))
     try:
         await runner.start()
@@ -292,21 +392,33 @@ async def _keep_recovering(declared: Manifest) -> None:
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def main(arguments: Iterable[str] | None = None) -> None:
-    """Serve what prefect.yaml declares."""
+def main(arguments: Iterable[str] | None = None, loaded: float | None = None) -> None:
+    """Serve what prefect.yaml declares.
+
+    Parameters
+    ----------
+    arguments : iterable of str, optional
+        Those of the command line if not given.
+    loaded : float, optional
+        Time of the latest change of the sources before this process imported any.
+    """
     options = _parser().parse_args(list(arguments) if arguments is not None else None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    die_with(settings().parent_pid)
-    share_certificates()
-    os.environ["BATON_PARENT_PID"] = str(os.getpid())
     with ending_in_a_line():
         declared = manifest.read(MANIFEST)
+        warmed = _warmed(declared, loaded)
+        gc.freeze()  # what was imported stays: it is not looked at again
+        gc.enable()
+        die_with(settings().parent_pid)
+        share_certificates()
+        os.environ["BATON_PARENT_PID"] = str(os.getpid())
         shelf.require()
         with beside.opened(_answering(declared, options), settings()) as places:
             for one in places:
                 log.info("%s answers at %s", one.name, one.address)
+            telling = Telling.of(declared, loaded)
             wait_for_server(options.wait)
-            asyncio.run(serve(declared, options.ready, places))
+            asyncio.run(serve(declared, telling, options.ready, places, warmed))
 
 
 def _parser() -> argparse.ArgumentParser:

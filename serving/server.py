@@ -1,33 +1,57 @@
 """Prefect's server behind the guard, with writers on SQLite that wait for each other.
 
-``python -m serving.server`` is ``prefect server start`` but for that, and for an application at
-hand. See ``docs/adr/0005-writers-wait.md``, ``docs/adr/0009-once-in-a-process.md`` and
-``docs/adr/0014-nobody-in.md``.
+``python -m serving.server`` is ``prefect server start`` but for that, for an application at hand,
+and for a new database that is copied. See ``docs/adr/0005-writers-wait.md``,
+``docs/adr/0009-once-in-a-process.md``, ``docs/adr/0014-nobody-in.md`` and
+``docs/adr/0026-a-start-copies.md``.
 """
+
+import asyncio
+import logging
 
 import uvicorn
 from sqlalchemy import Engine
 
 from baton.settings import settings
+from serving.beginning import Beginning
 from serving.databases import bound_page_caches
 from serving.guard import HOST, Guard
 from serving.memory import collect_aside, give_back
 from tasks.platform.prefect_internals import keep_application, make_writers_wait
 
+_SECONDS_TO_END = 0.5
+"""That requests are given which are being answered when the server is to end; uvicorn waits
+otherwise for the websockets of runs that are gone, for seconds."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the log says more than that a request was cut off at the end."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)
+
 
 def main() -> None:
     """Serve Prefect's API and pages to those who have the secret."""
+    collect_aside()
     make_writers_wait()
     bound_page_caches(Engine)
-    collect_aside()
     give_back()
     keep_application()
     from prefect.server.api.server import create_app
 
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     port, secret = settings().prefect_port, settings().prefect_auth_string.get_secret_value()
-    application = Guard(create_app(final=True), secret, port)
-    # A line for each request would keep the token of the link that logs in.
-    uvicorn.run(application, host=HOST, port=port, log_level="warning", access_log=False)
+    beginning = Beginning.of_this_home()
+    with beginning.shortened():
+        application = Guard(beginning.noticed(create_app(final=True)), secret, port)
+        uvicorn.run(
+            application,
+            host=HOST,
+            port=port,
+            log_level="warning",
+            access_log=False,  # a line for each request would keep the token of the link
+            timeout_graceful_shutdown=_SECONDS_TO_END,  # type: ignore[arg-type]
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ run's exit code, so that to Prefect it is the run's process. Who uses this is de
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -47,15 +48,15 @@ _IMPORTS = (
     "pandera.pandas",
     "pyarrow.dataset",
     "sklearn.datasets",
-    "sklearn.metrics",
-    "sklearn.model_selection",
-    "xgboost",
-    "mlflow",
-    "mlflow.pyfunc",
 )
-"""What stages import; a module that is not there is left to the run that wants it."""
+"""What the first stage imports; a module that is not there is left to the run that wants it."""
 
 _LATER = (
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "mlflow",
+    "mlflow.pyfunc",
+    "xgboost",
     "lightgbm",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
@@ -69,7 +70,7 @@ _LATER = (
     "shap.plots",
     "skops.io",
 )
-"""What some models alone, or the last stage, import: done while no run waits to be forked."""
+"""What later stages import, or some models alone: done while no run waits to be forked."""
 
 _DECIDING = ("tasks.data", "tasks.training", "tasks.evaluation", "tasks.reporting")
 """Modules whose fingerprints the stages ask for: read then too, source by source."""
@@ -276,9 +277,37 @@ def _changed(path: Path) -> float:
 
 def main() -> None:
     """Import everything and fork on demand: ``python -m serving.warm FD PARENT``."""
+    gc.disable()  # nothing of what is imported is garbage, and looking takes a fifth of the time
     listener, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     importlib.import_module("baton")
     loaded = sources()  # before the imports: what is edited meanwhile counts as not loaded
+    _serve(listener, parent, loaded)
+
+
+def become(listener: socket.socket, parent: int, loaded: float) -> NoReturn:
+    """Turn a process that was forked off the serve process into the template.
+
+    Parameters
+    ----------
+    listener : socket
+    parent : int
+        The serve process.
+    loaded : float
+        Time of the latest change of the sources before it imported any.
+    """
+    code = 1
+    try:
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        _serve(listener, parent, loaded)
+        code = 0
+    except BaseException:  # noqa: BLE001  what the serve process would do with it is not for here
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _serve(listener: socket.socket, parent: int, loaded: float) -> None:
     if not _refresh():
         return  # every run starts cold, as its client finds nobody here
     for name in _IMPORTS:
@@ -286,6 +315,8 @@ def main() -> None:
             return  # nobody is left to ask for a run
         _import(name)
     importlib.import_module("tasks.platform.prefect_internals").share_certificates(are_read=True)
+    gc.freeze()  # what is shared with the runs stays shared: they do not look at it either
+    gc.enable()
     Template(listener, parent, loaded).serve()
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_CACHE = Path("~/.cache")
+
 
 class Settings(BaseSettings):
     """Settings of Baton; every one is an environment variable with the prefix ``BATON_``."""
@@ -161,6 +163,17 @@ class Settings(BaseSettings):
         description="Whether Baton reaches behind the public face of its libraries where that is"
         " faster; 0 for the public ways only.",
     )
+    fast: bool = Field(
+        default=True,
+        description="Whether work that was done before, or is not needed now, is left out where"
+        " that is faster; 0 switches every fast path off.",
+    )
+    cache: Path = Field(
+        default=_CACHE,
+        validation_alias=AliasChoices("XDG_CACHE_HOME"),
+        description="Folder of the user's caches, in whose `baton` the empty databases are kept"
+        " that new homes begin with. The system's own variable.",
+    )
     parent_pid: int = Field(
         default=0, description="Process whose end ends this one; 0 for none. Set by Baton itself."
     )
@@ -246,6 +259,15 @@ class Settings(BaseSettings):
     def mlflow(self) -> Path:
         """Folder of MLflow's database and artifacts."""
         return self.home / "mlflow"
+
+    @property
+    def moulds(self) -> Path:
+        """Folder of the empty databases that new homes begin with; in the home for a stranger."""
+        try:
+            own = (self.cache if self.cache.is_absolute() else _CACHE).expanduser()
+        except RuntimeError:  # a user without a home folder
+            return self.home / "cache"
+        return own / "baton"
 
     @property
     def tracking_uri(self) -> str:

@@ -86,6 +86,24 @@ def take_turns(
     return True
 
 
+@reach("Prefect's runner takes no deployment that stands: each is told anew")
+def serve_standing(runner: Runner, deployment: UUID, name: str) -> bool:
+    """Let a runner serve a deployment that the server has already.
+
+    Prefect's runner can only be given one that it writes anew, with its automations, a tenth of a
+    second each. Without: just that.
+
+    Parameters
+    ----------
+    runner : Runner
+    deployment : UUID
+        Its id on the server.
+    name : str
+    """
+    runner._deployment_registry.register_deployment(deployment, name)
+    return True
+
+
 @reach("Prefect starts a run by no command that can be set: runs start cold")
 def _set_command(starter: Any, command: str) -> None:
     if starter._command is None:

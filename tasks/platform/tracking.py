@@ -37,8 +37,8 @@ from baton.problems import Problem
 from baton.relational.database import Database
 from baton.settings import settings
 from baton.words.text import did_you_mean, listed
+from tasks.platform import mlflow_store, results
 from tasks.platform import pages as own_pages
-from tasks.platform import results
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +111,11 @@ def ensure_store() -> None:
     if is_store_ready():
         _require_reachable(settings().mlflow_tracking_uri)
         return
-    settings().mlflow.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings().mlflow / "schema.lock"):
-        if not is_store_ready():
+    with mlflow_store.making() as is_to_do:
+        if is_to_do:
+            is_new = not mlflow_store.database().exists()
             _client().search_experiments(max_results=1)
-            _marker().touch()
+            mlflow_store.made(is_new=is_new)
 
 
 @cache
@@ -151,12 +151,7 @@ def _require_reachable(uri: str) -> None:
 
 def is_store_ready() -> bool:
     """Tell whether there is no schema left to create."""
-    is_made = _marker().exists() and (settings().mlflow / "mlflow.db").exists()
-    return bool(settings().mlflow_tracking_uri) or is_made
-
-
-def _marker() -> Path:
-    return settings().mlflow / f"schema-{version('mlflow')}"
+    return bool(settings().mlflow_tracking_uri) or mlflow_store.is_made()
 
 
 def _client() -> Any:

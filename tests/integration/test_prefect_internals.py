@@ -37,6 +37,7 @@ from tasks.platform.prefect_internals import (
     keep_application,
     make_writers_wait,
     read_settings_again,
+    serve_standing,
     share_certificates,
     start_runs_by,
     take_turns,
@@ -61,6 +62,7 @@ def _warnings(caplog):
 REACHES = {
     "start_runs_by": lambda: start_runs_by(_runner(lambda run: None), lambda: "true"),
     "take_turns": lambda: take_turns(_runner(None), lambda going: True, lambda due, going: due),
+    "serve_standing": lambda: serve_standing(SimpleNamespace(), uuid4(), "generate-iris"),
     "read_settings_again": read_settings_again,
     "share_certificates": share_certificates,
     "make_writers_wait": make_writers_wait,

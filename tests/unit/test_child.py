@@ -12,7 +12,8 @@ import pytest
 
 from serving.child import Child, ProcessError, end
 from serving.restarts import Restarts
-from serving.template import keep_template, start_template
+from serving.template import fork_template, keep_template, start_template
+from tests.processes import is_alive, wait_for
 
 STANDS = "import time; print('here', flush=True); time.sleep(60)"
 
@@ -176,6 +177,45 @@ def test_a_template_that_was_killed_is_started_again(tmp_path):
         return seen
 
     assert len(set(asyncio.run(kill_twice()))) == 3
+
+
+FORKING = """
+import os, sys, time
+from pathlib import Path
+from serving import warm
+from serving.template import fork_template
+
+import baton
+os.environ.pop("BATON_PARENT_PID", None)
+forked = fork_template(Path(sys.argv[1]), warm.sources())
+print(forked.pid, flush=True)
+if sys.argv[2] == "killed":
+    os.kill(forked.pid, 9)
+    while forked.poll() is None:
+        time.sleep(0.01)
+    print(forked.returncode, forked.poll(), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
+def test_a_forked_template_tells_how_it_ended(tmp_path):
+    """As one that was started does."""
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "door"), "killed"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1] == "-9 -9"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
+def test_a_forked_template_ends_with_its_process(tmp_path):
+    """Also while it still imports."""
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "door"), "left"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    wait_for(lambda: not is_alive(int(done.stdout)), 30)
+
+
+def test_what_cannot_be_forked_is_started_in_another_way(tmp_path):
+    """No socket, no template: the runner goes on by the ordinary way, and then cold."""
+    assert fork_template(tmp_path / ("x" * 200), 0.0) is None
 
 
 LONG = """
