@@ -269,7 +269,7 @@ class Telling:
 
     def keep(self, ids: dict[str, UUID]) -> None:
         """Keep what was told for the next start, where there is a use for it."""
-        if self.by:
+        if self.by and ids:
             Told(self.by, id_of=ids).keep()
 
     async def make(self) -> None:
@@ -344,14 +344,13 @@ async def serve(
     answering = asyncio.create_task(_keep_answering(runner.beside))
     if ready:
         ready.touch()
-    if is_told:
-        await asyncio.to_thread(telling.keep, is_told)
+    keeping = asyncio.create_task(asyncio.to_thread(telling.keep, is_told))  # no run waits for it
     log.info("serving %s", ", ".join(entry.name for entry in declared.deployments))
     try:
         await runner.start()
     finally:
-        resuming.cancel()
-        answering.cancel()
+        for one in (resuming, answering, keeping):
+            one.cancel()
         end(runner.beside)
 
 

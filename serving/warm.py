@@ -54,6 +54,7 @@ _IMPORTS = (
 _LATER = (
     "sklearn.metrics",
     "sklearn.model_selection",
+    "skops.io",
     "mlflow",
     "mlflow.pyfunc",
     "xgboost",
@@ -67,10 +68,14 @@ _LATER = (
     "matplotlib.pyplot",
     "PIL.PngImagePlugin",
     "jinja2",
+    "numba",
     "shap.plots",
-    "skops.io",
 )
-"""What later stages import, or some models alone: done while no run waits to be forked."""
+"""What later stages import, or some models alone: done while no run waits to be forked.
+
+The longest come first, before there are runs: one that comes waits for the import that is going on.
+And skops looks through all modules that there are for each of 838 functions: the fewer the better.
+"""
 
 _DECIDING = ("tasks.data", "tasks.training", "tasks.evaluation", "tasks.reporting")
 """Modules whose fingerprints the stages ask for: read then too, source by source."""
