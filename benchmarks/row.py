@@ -38,9 +38,7 @@ class Row:
     @property
     def ratio(self) -> float:
         """How many times better ours is."""
-        better, worse = (
-            (self.ours, self.ordinary) if self.is_rate else (self.ordinary, self.ours)
-        )
+        better, worse = (self.ours, self.ordinary) if self.is_rate else (self.ordinary, self.ours)
         return better / worse if worse else math.inf
 
     def cells(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from baton.evaluation.shapley.boosters import (
 from baton.evaluation.shapley.linear import coefficients_of, linear_values
 from baton.evaluation.shapley.matrices import Groups, feature_names, head, is_numeric, n_rows_of
 from baton.evaluation.shapley.outputs import is_classifier, raw_output, scale_of
+from baton.evaluation.shapley.quickened import quickened
 from baton.evaluation.shapley.trees import trees_of
 from baton.evaluation.shapley.values import Method, Scale, ShapValues
 from baton.models import Ensemble, FittedModel
@@ -89,7 +90,8 @@ def shap_values(
     model                                         scale        method
     ============================================  ===========  ====================================
     XGBoost, LightGBM, CatBoost                   margin       the engine's own TreeSHAP
-                                                               (path-dependent, best iteration)
+                                                               (path-dependent, best iteration),
+                                                               of many rows from tables
     boosters                                      margin       the mean of two of those
     ensemble of margins, or of numbers            as members'  the weighted mean of its members'
     ensemble of probabilities                     probability  background sample
@@ -244,7 +246,7 @@ def _of_plain(
     groups: Groups | None = None,
 ) -> ShapValues:
     result = partial(_result, estimator, features=feature_names(estimator, X))
-    by_engine = _of_engine(estimator, feature_types)
+    by_engine = _of_engine(estimator, feature_types, n_rows_of(X))
     if by_engine is not None:
         explain, scale = by_engine
         return result(*_chunked(_by_user(explain, groups), X, progress), scale, Method.TREE)
@@ -259,10 +261,12 @@ def _of_plain(
     return result(values, base, scale_of(estimator), method)
 
 
-def _of_engine(estimator: Any, feature_types: list[str] | None) -> tuple[Explain, Scale] | None:
+def _of_engine(
+    estimator: Any, feature_types: list[str] | None, n_rows: int
+) -> tuple[Explain, Scale] | None:
     """Explainer and scale of what explains itself exactly."""
     if isinstance(estimator, MeanMargin):
-        of_each = [_of_engine(one, feature_types) for one in estimator.members]
+        of_each = [_of_engine(one, feature_types, n_rows) for one in estimator.members]
         known = [one for one in of_each if one is not None]
         return partial(_mean, [explain for explain, _ in known]), known[0][1]
     if isinstance(estimator, Cat):
@@ -270,10 +274,10 @@ def _of_engine(estimator: Any, feature_types: list[str] | None) -> tuple[Explain
         return partial(catboost_values, estimator), scale
     if is_from(estimator, "xgboost"):
         explain = partial(xgboost_values, estimator, feature_types=feature_types)
-        return explain, xgboost_scale(estimator)
+        return quickened(estimator, explain, n_rows), xgboost_scale(estimator)
     if is_lightgbm(estimator):
         scale = Scale.MARGIN if is_classifier(estimator) else Scale.VALUE
-        return partial(lightgbm_values, estimator), scale
+        return quickened(estimator, partial(lightgbm_values, estimator), n_rows), scale
     return None
 
 
