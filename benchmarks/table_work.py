@@ -82,7 +82,7 @@ def _transform(n_rows: int, repeats: int) -> Row:
         ours,
         plain,
         "M rows/s",
-        "numpy",
+        "numpy's hypot and arctan2",
         "4.5 ×",
         growth(sizes, [one[0] for one in seconds]),
         is_rate=True,
@@ -95,9 +95,17 @@ def _seconds(n_rows: int, repeats: int) -> tuple[float, float]:
 
 
 def _by_numpy(points: pd.DataFrame) -> pd.DataFrame:
+    """The same, as exact for points that are very near or very far."""
     x, y, z = (points[axis].to_numpy() for axis in "xyz")
-    r = np.sqrt(x**2 + y**2 + z**2)
-    return pd.DataFrame({"r": r, "theta": np.arccos(z / r), "phi": np.arctan2(y, x)})
+    in_plane = np.hypot(x, y)
+    phi = np.arctan2(y, x)
+    return pd.DataFrame(
+        {
+            "r": np.hypot(in_plane, z),
+            "theta": np.arctan2(in_plane, z),
+            "phi": np.where(phi == -np.pi, np.pi, phi),
+        }
+    )
 
 
 if __name__ == "__main__":

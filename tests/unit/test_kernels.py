@@ -207,22 +207,16 @@ def test_what_tables_do_not_know_is_explained_by_its_engine(always, counted, sub
     assert place == 6
 
 
-def _in_child(booster_bytes, X, wanted):
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(booster_bytes))
-    found = patterns.tables_of(of_xgboost(booster)).explain(X, N_THREADS)
-    assert np.array_equal(found, wanted)
+def _in_child(tables, X, wanted):
+    assert np.array_equal(tables.explain(X, N_THREADS), wanted)
 
 
 def test_a_forked_process_may_go_on(large):
     """Its parent has used the loops and their threads."""
     X, (xgb, _) = large
-    booster = xgb.get_booster()
-    wanted = patterns.tables_of(of_xgboost(booster)).explain(X[:1200], N_THREADS)
-    content = bytes(booster.save_raw("ubj"))
-    child = multiprocessing.get_context("fork").Process(
-        target=_in_child, args=(content, X[:1200], wanted)
-    )
+    tables = patterns.tables_of(of_xgboost(xgb.get_booster()))
+    wanted = tables.explain(X, N_THREADS)
+    child = multiprocessing.get_context("fork").Process(target=_in_child, args=(tables, X, wanted))
     child.start()
     child.join(120)
     assert child.exitcode == 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 TARGET = "cluster"
 
 AXES = ("x", "y", "z")
@@ -78,17 +80,39 @@ def spherical(cartesian: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    x, y = cartesian["x"].to_numpy(), cartesian["y"].to_numpy()
-    in_plane = np.hypot(x, y)
-    phi = np.arctan2(y, x)
-    phi = np.where(phi == -np.pi, np.pi, phi)  # −0.0 and the like: the interval is half open
-    if "z" not in cartesian:
-        return pd.DataFrame({"r": in_plane, "phi": phi}, index=cartesian.index)
-    z = cartesian["z"].to_numpy()
-    return pd.DataFrame(
-        {"r": np.hypot(in_plane, z), "theta": np.arctan2(in_plane, z), "phi": phi},
-        index=cartesian.index,
-    )
+    places = [cartesian[axis].to_numpy(dtype=np.float64) for axis in AXES if axis in cartesian]
+    names = ("r", "theta", "phi") if len(places) == len(AXES) else ("r", "phi")
+    found = np.empty((len(names), len(cartesian)))
+    for begin in range(0, len(cartesian), _CHUNK):
+        chunk = slice(begin, begin + _CHUNK)
+        with np.errstate(over="ignore", under="ignore"):
+            _transform([one[chunk] for one in places], found[:, chunk])
+    return pd.DataFrame(dict(zip(names, found, strict=True)), index=cartesian.index)
+
+
+_CHUNK = 16_384
+"""Points at once: what is in between stays in a core's own cache."""
+
+_FAR, _NEAR = 1e290, 1e-290
+"""Beyond these, squares have overflown or vanished."""
+
+
+def _transform(places: list[Array], found: Array) -> None:
+    """Write r, theta where there is a z, and phi of points into the rows of `found`."""
+    r, phi, is_solid = found[0], found[-1], len(places) == len(AXES)
+    in_plane = np.multiply(places[0], places[0])
+    in_plane += np.multiply(places[1], places[1], out=phi)
+    np.add(in_plane, np.multiply(places[2], places[2], out=phi) if is_solid else 0, out=r)
+    if r.min() > _NEAR and r.max() < _FAR:
+        np.sqrt(r, out=r), np.sqrt(in_plane, out=in_plane)
+    else:  # numpy's slow and careful way
+        np.hypot(places[0], places[1], out=in_plane)
+        np.hypot(in_plane, places[2] if is_solid else 0, out=r)
+    if is_solid:
+        np.arctan2(in_plane, places[2], out=found[1])
+    np.arctan2(places[1], places[0], out=phi)
+    if phi.min() == -np.pi:  # −0.0 and the like: the interval is half open
+        phi[phi == -np.pi] = np.pi
 
 
 def _directions(params: SpheresParams) -> np.ndarray[Any, Any]:
