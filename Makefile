@@ -108,9 +108,8 @@ ENGINE ?= docker
 image: ## Build the image baton:local with ENGINE; ENGINE=buildah needs nothing but Debian's packages
 	$(if $(filter buildah,$(ENGINE)),deploy/image/engine-free build,$(ENGINE) build --tag baton:local .)
 
-bench: setup ## Measure the chain against a plain script, and trials side by side
-	$(VENV)/bin/python benchmarks/chain.py
-	$(VENV)/bin/python benchmarks/trials.py
+bench: setup ## Measure starts, chains and fast paths beside the ordinary way, as one table
+	$(VENV)/bin/python benchmarks/bench.py
 
 docs: setup ## Build the site into docs/_build/html, warnings as errors, and check the pages
 	$(VENV)/bin/sphinx-build -q -W --keep-going -j 2 -b html docs docs/_build/html

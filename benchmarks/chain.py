@@ -18,26 +18,38 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from row import Row, tell
 
 ROOT = Path(__file__).parent.parent
 BATON = Path(sys.executable).with_name("baton")
 PLAIN = Path(__file__).with_name("plain.py")
 
 
+ROWS = (10_000, 1_000_000)
+_TARGETS = {10_000: "0.77 ×", 1_000_000: "0.95 ×"}
+"""A chain that takes 1.3 and 1.05 times as long as the script."""
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each; medians are printed")
     options = parser.parse_args()
+    print(f"{os.cpu_count()} cores; medians of {options.repeats} runs, A and B in turn")
+    tell(rows(options.rows, options.repeats))
+
+
+def rows(sizes: Sequence[int] = ROWS, repeats: int = 3) -> list[Row]:
+    """Rows of the table of `make bench`."""
     with tempfile.TemporaryDirectory() as home:
         environment = environment_of(home)
         up = start(home, environment)
         try:
-            print(f"{os.cpu_count()} cores; medians of {options.repeats} runs, A and B in turn")
-            for rows in options.rows:
-                _compare(rows, options.repeats, environment)
+            return [_compare(one, repeats, environment) for one in sizes]
         finally:
             up.send_signal(signal.SIGTERM)
             up.wait(60)
@@ -60,7 +72,7 @@ def start(home: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return up
 
 
-def _compare(rows: int, repeats: int, environment: dict[str, str]) -> None:
+def _compare(rows: int, repeats: int, environment: dict[str, str]) -> Row:
     chains, plains, hops = [], [], []
     for seed in range(repeats):  # another seed each time, so that nothing is cached
         seconds, report = _timed(
@@ -73,10 +85,11 @@ def _compare(rows: int, repeats: int, environment: dict[str, str]) -> None:
         hops += [stage["hop_seconds"] for stage in report["stages"] if stage["hop_seconds"]]
         if abs(plain["accuracy"] - report["metrics"]["accuracy"]) > 1e-12:
             raise SystemExit("the two did not do the same work: their accuracies differ")
+    hop = f"hops of {statistics.median(hops):.2f} s, at most {max(hops):.2f}"
+    target = _TARGETS.get(rows, "")
+    what = f"a chain of {rows:,} rows beside `baton up`, {hop}"
     chain, plain_median = statistics.median(chains), statistics.median(plains)
-    print(f"{rows:>9,} rows: chain {chain:6.1f} s, plain {plain_median:6.1f} s,", end=" ")
-    print(f"ratio {chain / plain_median:.2f};", end=" ")
-    print(f"event to first line: median {statistics.median(hops):.2f} s, most {max(hops):.2f} s")
+    return Row(what, chain, plain_median, "s", "a plain script", target)
 
 
 def _timed(command: list[object], environment: dict[str, str]) -> tuple[float, dict]:
