@@ -94,6 +94,7 @@ ELSEWHERE = {
     **dict.fromkeys(CURLS, "test_answers.py and test_arriving.py, at other ports"),
     ".venv/bin/python benchmarks/serving.py": "test_benchmarks.py",
     ".venv/bin/baton why 3f9c1a": "test_run.py",
+    ".venv/bin/baton status 3f9c1a": "test_walk.py",
     ".venv/bin/baton why be1c9609-346c": "the same",
     ".venv/bin/baton why-not promote --chain 3f9c1a": "test_why.py, here and in tests/integration",
     ".venv/bin/prefect flow-run retry be1c9609-346c-400e-9521-df6446f669e9": "test_why.py",

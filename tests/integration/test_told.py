@@ -15,6 +15,7 @@ from serving.told import Told, decides
 from tasks.platform.api import Access, Client
 from tasks.platform.prefect_internals import serve_standing
 from tests.conftest import ROOT
+from tests.integration.stages import forget_runs
 
 CHAIN = manifest.read(ROOT / "prefect.yaml")
 NOW = 1.0
@@ -28,6 +29,8 @@ def kept(prefect, monkeypatch, tmp_path, event_loop_run):
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", PREFECT_API_AUTH_STRING.value())
     settings.cache_clear()
     (tmp_path / "prefect").mkdir()
+    with get_client(sync_client=True) as client:
+        forget_runs(client)  # what waits is told anew
     (entry,) = [one for one in CHAIN.deployments if one.name == "train"]
     found = event_loop_run(_apply(entry))
     Told(decides(NOW), id_of={"train/train": found}).keep()

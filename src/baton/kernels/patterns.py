@@ -278,50 +278,52 @@ def _add_leaf(
 
 
 @compiled
+def _know(pattern, weights, ones, zeros, known, whole):  # type: ignore[no-untyped-def]
+    """Which columns a pattern meets, and the polynomial of all columns' chances.
+
+    Its term of degree s gathers the sets of s known columns.
+    """
+    whole[:] = 0.0
+    whole[0] = 1.0
+    for place in range(len(weights)):
+        known[place] = pattern & ones[place] == ones[place] and pattern & zeros[place] == 0
+        for s in range(place + 1, 0, -1):
+            whole[s] = weights[place] * whole[s] + (whole[s - 1] if known[place] else 0.0)
+        whole[0] *= weights[place]
+
+
+@compiled
+def _share(whole, shares, weight, is_known):  # type: ignore[no-untyped-def]
+    """Chances of the other columns, by Shapley's weights: one is left out by division."""
+    total, rest = 0.0, 0.0
+    for s in range(len(shares) - 1, -1, -1):
+        rest = whole[s + 1] - weight * rest if is_known else whole[s] / weight
+        total += shares[s] * rest
+    return total
+
+
+@compiled
 def _fill(  # type: ignore[no-untyped-def]
     group_bits, n_features, leaf_ends, values, weights, ones, zeros, shares, starts, table
 ):
-    """Contributions of each pattern of each subtree: the sum over its leaves.
-
-    The chances of the other columns are a polynomial, whose term of degree s gathers the sets of
-    s known ones; one column is left out of it by division.
-    """
-    known = np.zeros(16, dtype=np.bool_)
-    whole, rest = np.zeros(17), np.zeros(17)
-    leaf, entry = 0, 0
+    """Contributions of each pattern of each subtree: the sum over its leaves."""
+    known, whole = np.zeros(16, dtype=np.bool_), np.zeros(17)
+    first, entry = 0, 0
     for group in range(len(group_bits)):
         k = n_features[group]
-        first_leaf, first_entry = leaf, entry
-        for pattern in range(1 << group_bits[group]):
-            cell = starts[group] + pattern * k
-            leaf, entry = first_leaf, first_entry
-            while leaf < leaf_ends[group]:
-                whole[: k + 1] = 0.0
-                whole[0] = 1.0
-                for j in range(k):
-                    at = entry + j
-                    known[j] = pattern & ones[at] == ones[at] and pattern & zeros[at] == 0
-                    w = weights[at]
-                    for s in range(j + 1, 0, -1):
-                        whole[s] = w * whole[s] + (whole[s - 1] if known[j] else 0.0)
-                    whole[0] *= w
-                for j in range(k):
-                    w = weights[entry + j]
-                    gain = (1.0 if known[j] else 0.0) - w
-                    if gain == 0.0:
-                        continue
-                    total = 0.0
-                    if known[j]:
-                        rest[k] = 0.0
-                        for s in range(k - 1, -1, -1):
-                            rest[s] = whole[s + 1] - w * rest[s + 1]
-                            total += shares[k, s] * rest[s]
-                    else:
-                        for s in range(k):
-                            total += shares[k, s] * whole[s] / w
-                    table[cell + j] += values[leaf] * gain * total
-                entry += k
-                leaf += 1
+        for leaf in range(first, leaf_ends[group]):
+            own = slice(entry, entry + k)
+            entry += k
+            for pattern in range(1 << group_bits[group]):
+                cell = starts[group] + pattern * k
+                _know(pattern, weights[own], ones[own], zeros[own], known, whole)
+                for place in range(k):
+                    weight = weights[own][place]
+                    gain = (1.0 if known[place] else 0.0) - weight
+                    if gain != 0.0:
+                        share = _share(whole, shares[k, :k], weight, known[place])
+                        table[cell + place] += values[leaf] * gain * share
+        first = leaf_ends[group]
 
 
 @compiled
