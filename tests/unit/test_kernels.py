@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from baton.evaluation import shapley
 from baton.evaluation.shapley import boosters, quickened
-from baton.kernels import patterns
+from baton.kernels import cells, patterns
 from baton.kernels.trees import of_lightgbm, of_xgboost
 from baton.models.boosters import MeanMarginClassifier
 from baton.settings import settings as baton_settings
@@ -67,6 +67,22 @@ SHAPES = st.fixed_dictionaries(
 @given(shape=SHAPES)
 def test_tables_say_what_the_engine_says(fitted, trees_of, leaves, shape):
     """Of any depth, number of classes, missing values, and values that stand on thresholds."""
+    compare(patterns.tables_of, fitted, trees_of, leaves, shape)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "trees_of", "leaves"),
+    [(xgboost_of, of_xgboost, {}), (lightgbm_of, of_lightgbm, {"num_leaves": 24})],
+)
+@settings(max_examples=12, deadline=None)
+@given(shape=SHAPES, n_features=st.integers(1, 3))
+def test_cells_of_few_columns_say_what_the_engine_says(fitted, trees_of, leaves, shape, n_features):
+    """Of one, two and three columns."""
+    compare(cells.cells_of, fitted, trees_of, leaves, shape | {"n_features": n_features})
+
+
+def compare(made_of, fitted, trees_of, leaves, shape):
+    """Compare tables of a random model with its engine, on rows that it knows and on others."""
     random = np.random.default_rng(shape["seed"])
     X = rows_of(random, 300, shape["n_features"], shape["coarse"], shape["missing"])
     y = labels_of(random, X, shape["n_classes"])
@@ -74,7 +90,7 @@ def test_tables_say_what_the_engine_says(fitted, trees_of, leaves, shape):
     depth = {"max_depth": shape["depth"]}
     model, engine = fitted(X, y, n_estimators=6, **depth, **leaves)
     booster = model.get_booster() if trees_of is of_xgboost else model.booster_
-    tables = patterns.tables_of(trees_of(booster))
+    tables = made_of(trees_of(booster))
     asked = np.concatenate([X, rows_of(random, 300, X.shape[1], True, 0.5)])
     wanted, _ = engine(asked)
     assert np.abs(tables.explain(asked, N_THREADS) - wanted).max() < 1e-4
@@ -90,8 +106,45 @@ def test_float32_and_float64_are_compared_as_the_engine_does():
         found = trees_of(model.get_booster() if fitted is xgboost_of else model.booster_)
         at = np.resize(np.concatenate(found.thresholds).astype(np.float64), (400, 2))
         for asked in (at, np.nextafter(at, np.inf), np.nextafter(at, -np.inf), at * (1 + 1e-8)):
-            tables = patterns.tables_of(found)
-            assert np.abs(tables.explain(asked, 1) - engine(asked)[0]).max() < 1e-4
+            for tables in (patterns.tables_of(found), cells.cells_of(found)):
+                assert np.abs(tables.explain(asked, 1) - engine(asked)[0]).max() < 1e-4
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """A model of three columns, and rows of which explaining takes the engine a while."""
+    random = np.random.default_rng(3)
+    X = rows_of(random, 3000, 3, False, 0.05)
+    return X, xgboost_of(X, labels_of(random, X, 3), n_estimators=30, max_depth=6)
+
+
+def test_rows_of_few_columns_are_explained_by_cells(narrow, always, counted):
+    """They are the engine's values, and patterns are not asked."""
+    X, (model, engine) = narrow
+    found = shapley.shap_values(model, X)
+    assert not counted
+    assert np.abs(found.values - engine(X)[0]).max() < 1e-4
+    assert np.any(found.values != engine(X)[0])
+
+
+def test_cells_that_would_be_too_many_are_left_to_patterns(narrow, always, counted, monkeypatch):
+    """So are those of four columns."""
+    X, (model, _) = narrow
+    monkeypatch.setattr(cells, "MOST_CELLS", 1000)
+    shapley.shap_values(model, X)
+    assert sum(counted) >= len(X)
+    wide = np.column_stack([X, X[:, 0]])
+    trees = of_xgboost(xgboost_of(wide, np.arange(len(X)) % 2, n_estimators=2)[0].get_booster())
+    assert cells.cells_of(trees) is None
+
+
+def test_a_row_in_cells_is_as_good_alone_as_among_all(narrow):
+    """To the last bit, however rows are dealt out to threads."""
+    X, (model, _) = narrow
+    tables = cells.cells_of(of_xgboost(model.get_booster()))
+    whole = tables.explain(X, N_THREADS)
+    assert np.array_equal(tables.explain(X[700:701], 1), whole[700:701])
+    assert tables.explain(X[:0], 1).shape == (0, 3, 3)
 
 
 @pytest.fixture(scope="module")
@@ -212,16 +265,17 @@ FORKED = """
 import multiprocessing
 import numpy as np
 import xgboost
-from baton.kernels import patterns
+from baton.kernels import cells, patterns
 from baton.kernels.trees import of_xgboost
 
-X = np.random.default_rng(0).normal(size=(3000, 4))
+X = np.random.default_rng(0).normal(size=(3000, 3))
 booster = xgboost.train({"max_depth": 4}, xgboost.DMatrix(X, X.sum(axis=1)), 5)
-tables = patterns.tables_of(of_xgboost(booster))
-wanted = tables.explain(X, 2)
+both = [make(of_xgboost(booster)) for make in (patterns.tables_of, cells.cells_of)]
+wanted = [tables.explain(X, 2) for tables in both]
 
 def child():
-    assert np.array_equal(tables.explain(X, 2), wanted)
+    for tables, before in zip(both, wanted):
+        assert np.array_equal(tables.explain(X, 2), before)
 
 process = multiprocessing.get_context("fork").Process(target=child)
 process.start()

@@ -17,6 +17,7 @@ from baton.settings import settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from baton.kernels.cells import Cells
     from baton.kernels.patterns import Tables
     from baton.kernels.trees import Trees
 
@@ -64,14 +65,15 @@ class _Quickened:
         return int(wanted) if wanted > 0 else os.cpu_count() or 1
 
     @cached_property
-    def tables(self) -> Tables | None:
+    def tables(self) -> Cells | Tables | None:
         """Tables of the trees; None where they would not pay or cannot be made."""
+        from baton.kernels.cells import cells_of
         from baton.kernels.patterns import tables_of
 
         trees = _trees_of(self.estimator)
         if trees is None or trees.work * self.n_rows < _LEAST_WORK:
             return None
-        return tables_of(trees)
+        return cells_of(trees) or tables_of(trees)
 
     @cached_property
     def base(self) -> Array:
