@@ -73,7 +73,7 @@ def explain(
         options.n_repeats,
         seed,
     )
-    kept = test.sample(min(len(test), options.explain_rows), random_state=seed)
+    kept = test.sample(min(len(test), options.explain_rows or len(test)), random_state=seed)
     features = kept.drop(columns=[ROW, SPLIT, goal.target])
     found = shapley.shap_values(model, features, seed=seed)
     permuted.frame().to_parquet(folder / "permutation_importance.parquet")

@@ -8,6 +8,7 @@ the report are in ``tasks/reporting.py``.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ KEPT = ("profile", "sample")
 
 _BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
+_EXPLAINED_ROWS = 1000
+"""Rows that are explained by default where all of them would take long, or nobody knows."""
 _BY_SAMPLE = models.Explain.ANY
 _SAMPLED_ROWS = 100
 """Most rows that an ensemble is explained for over a background sample: seconds a row."""
@@ -184,9 +187,17 @@ class Bench:
     @property
     def explained(self) -> Any:
         """Rows whose Shapley values are kept."""
-        most = self.data.options.explain_rows
+        most = self.once("most", self._most_explained)
         is_slow = isinstance(self.model, models.Ensemble) and self.model.explain is _BY_SAMPLE
         return self.sample(min(most, _SAMPLED_ROWS) if is_slow else most)
+
+    def _most_explained(self) -> int:
+        """Rows to explain at most: by default all, if a count of the work says that it is quick."""
+        n_rows, asked = len(self.rows), self.data.options.explain_rows
+        if asked is not None or n_rows <= _EXPLAINED_ROWS:
+            return asked or n_rows
+        seconds = shapley.expected_seconds(self.model, features_of(self.rows, self.data))
+        return n_rows if seconds < _LONG_SECONDS else _EXPLAINED_ROWS
 
     @property
     def shap(self) -> shapley.ShapValues:
@@ -197,7 +208,9 @@ class Bench:
         features = features_of(self.explained, self.data)
         is_exact = self.model.explain is models.Explain.TREE
         background = None if is_exact else self.background
-        expected = shapley.estimate_seconds(self.model, features, background=background)
+        expected = shapley.expected_seconds(self.model, features)
+        if math.isinf(expected):
+            expected = shapley.estimate_seconds(self.model, features, background=background)
         log.info("explaining %d rows, about %.0f s", len(features), expected)
         with progress(f"explain {self.data.problem}", expected) as report:
             return shapley.shap_values(

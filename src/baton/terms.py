@@ -274,8 +274,13 @@ class Options(BaseModel):
         int, Field(ge=10, description="held-out rows for permutation importance, at most")
     ] = 10_000
     explain_rows: Annotated[
-        int, Field(ge=1, description="held-out rows whose Shapley values are kept, at most")
-    ] = 1_000
+        int | None,
+        Field(
+            ge=1,
+            description="held-out rows whose Shapley values are kept, at most; by default all"
+            " where they are counted to take less than 10 s, else 1,000",
+        ),
+    ] = None
 
     @property
     def most_trials(self) -> int:

@@ -163,7 +163,7 @@ def large():
 @pytest.fixture
 def always(monkeypatch):
     """Tables also where they would not pay."""
-    monkeypatch.setattr(quickened, "_LEAST_WORK", 0.0)
+    monkeypatch.setattr(quickened, "pays", lambda trees, n_rows: True)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ belong elsewhere.
 """
 
 from baton.evaluation.shapley.background import BACKGROUND_ROWS, N_PERMUTATIONS
+from baton.evaluation.shapley.expected import expected_seconds
 from baton.evaluation.shapley.explain import estimate_seconds, margin, shap_values
 from baton.evaluation.shapley.values import (
     Method,
@@ -23,6 +24,7 @@ __all__ = [
     "Scale",
     "ShapValues",
     "estimate_seconds",
+    "expected_seconds",
     "global_importance",
     "margin",
     "shap_values",

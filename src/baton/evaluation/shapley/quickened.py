@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baton.evaluation.shapley import cost
 from baton.evaluation.shapley.boosters import is_from
 from baton.settings import settings
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     Explain = Callable[[Any], tuple[Array, Array]]
 
 _FEWEST_ROWS = 500
-_LEAST_WORK = 5e9
-"""Rows × leaves × depth² from which tables pay: engines do some 2e9 a second on two cores, and
-tables take a second or two to make, once in a while longer, when the loops are compiled."""
 
 
 def quickened(estimator: Any, engine: Explain, n_rows: int) -> Explain:
@@ -54,7 +52,7 @@ class _Quickened:
         self.estimator, self.engine, self.n_rows = estimator, engine, n_rows
 
     def __call__(self, X: Any) -> tuple[Array, Array]:
-        if not _is_plain(X) or self.tables is None or X.shape[1] != self.tables.trees.n_features:
+        if not is_plain(X) or self.tables is None or X.shape[1] != self.tables.trees.n_features:
             return self.engine(X)
         return self.tables.explain(X, self.n_threads), self.base
 
@@ -70,8 +68,8 @@ class _Quickened:
         from baton.kernels.cells import cells_of
         from baton.kernels.patterns import tables_of
 
-        trees = _trees_of(self.estimator)
-        if trees is None or trees.work * self.n_rows < _LEAST_WORK:
+        trees = trees_of(self.estimator)
+        if trees is None or not pays(trees, self.n_rows):
             return None
         return cells_of(trees) or tables_of(trees)
 
@@ -82,13 +80,19 @@ class _Quickened:
         return self.engine(np.zeros((1, self.tables.trees.n_features), dtype=np.float32))[1]
 
 
-def _is_plain(X: Any) -> bool:
+def pays(trees: Trees, n_rows: int) -> bool:
+    """Whether tables explain so many rows sooner than the engine."""
+    return cost.by_tables(trees, n_rows) < cost.by_engine(trees, n_rows)
+
+
+def is_plain(X: Any) -> bool:
     """Whether it is a matrix of numbers, none of them infinite, of which engines say what."""
     is_matrix = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiub"
     return is_matrix and not np.isinf(X).any()
 
 
-def _trees_of(estimator: Any) -> Trees | None:
+def trees_of(estimator: Any) -> Trees | None:
+    """Trees of a booster of XGBoost's or LightGBM's; None where they are of another kind."""
     from baton.kernels.trees import of_lightgbm, of_xgboost
 
     if not is_from(estimator, "xgboost"):
