@@ -58,6 +58,25 @@ def test_best_stands_beside_good(folder):
     assert re.search(r"[1-9]\d* tried", line)
 
 
+@pytest.mark.long  # some thirty models are registered; what they are: test_registered_models.py
+def test_a_page_gets_the_table(tmp_path):
+    """Between its two marks; the rest of the page stays."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
+    said("bench.py", "--only", "registering", "--write", page)
+    written = page.read_text()
+    assert written.startswith("before\n") and written.endswith("\nafter\n")
+    assert "old" not in written
+    assert "| log, register and promote a model, warm |" in written
+
+
+def test_a_page_without_a_place_is_refused(tmp_path):
+    """Before anything is measured."""
+    done = ran("bench.py", "--write", tmp_path / "none.md")
+    assert done.returncode == 2
+    assert "has no place for a table" in done.stderr
+
+
 def test_a_table_that_there_is_not_is_refused():
     """With those that there are."""
     done = ran("tables.py", "--data", ".", "--only", "mgp")

@@ -86,8 +86,8 @@ def pays(trees: Trees, n_rows: int) -> bool:
 
 
 def is_plain(X: Any) -> bool:
-    """Whether it is a matrix of numbers, none of them infinite, of which engines say what."""
-    is_matrix = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiub"
+    """Whether it is a matrix of fractions, none infinite: of others, engines know more."""
+    is_matrix = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f"
     return is_matrix and not np.isinf(X).any()
 
 
