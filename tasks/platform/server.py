@@ -314,8 +314,9 @@ class Server(Reader):
 
     def _cancel_run(self, run: Json, *, is_asked: bool) -> None:
         if CANCELLED_LABEL not in run["labels"]:  # its runner may yet say that it crashed
-            self.client.patch(f"flow_runs/{run['id']}/labels", {CANCELLED_LABEL: "yes"})
-        if not is_asked or run["state_type"] in {"SCHEDULED", "PENDING", "CRASHED"}:
+            now = datetime.now(UTC).isoformat()
+            self.client.patch(f"flow_runs/{run['id']}/labels", {CANCELLED_LABEL: now})
+        if not is_asked or run["state_type"] in {"SCHEDULED", "CRASHED"}:
             self._set_state(run, "Cancelled")
         elif run["state_type"] != "CANCELLING":
             self._set_state(run, "Cancelling")

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from pydantic import ValidationError
 
 from baton import disk, identity
@@ -31,6 +31,7 @@ from baton.chain.events import ChainFailed, Stage
 from baton.chain.recovery import BEAT, TEMPORARY
 from baton.chain.runs import (
     BEGAN_LABEL,
+    CANCELLED_LABEL,
     INPUT_ERROR_LABEL,
     OPEN_TAG,
     SCHEDULED_TAG,
@@ -138,11 +139,33 @@ def _signs_of_life(run_id: str) -> Iterator[None]:
 
 
 def _beat(run_id: str, is_over: Event) -> None:
+    with suppress(Exception):  # asked in vain: then the run goes on, and is to be cancelled again
+        _leave_if_cancelled(UUID(run_id))
     while not is_over.wait(BEAT.total_seconds()):
         now = datetime.now(UTC).isoformat()
         # One that does not arrive, for whatever reason, is made up for by the next.
         with suppress(Exception), get_client(sync_client=True) as client:
             client.update_flow_run_labels(UUID(run_id), {SEEN_LABEL: now})
+
+
+def _leave_if_cancelled(run_id: UUID) -> None:
+    """End this process if its run was cancelled while it started.
+
+    The server lets it begin all the same: from cancelled to running is a way that it allows.
+    """
+    with get_client(sync_client=True) as client:
+        said = client.read_flow_run(run_id).labels.get(CANCELLED_LABEL)
+        if said and taken_before(client.read_flow_run_states(run_id), str(said)):
+            client.set_flow_run_state(
+                run_id, Cancelled(message="cancelled as it began"), force=True
+            )
+            os._exit(1)
+
+
+def taken_before(states: Iterable[State[Any]], moment: str) -> bool:
+    """Tell whether a run was last taken before a moment: what was said then is about this try."""
+    taken = [state.timestamp for state in states if state.is_pending()]
+    return bool(taken) and max(taken) < datetime.fromisoformat(moment)
 
 
 @contextmanager

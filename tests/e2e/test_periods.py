@@ -3,10 +3,12 @@
 import re
 import signal
 import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
+from baton.chain.runs import CANCELLED_LABEL
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, BRIEFLY, wait_for
 
@@ -131,6 +133,25 @@ def test_ctrl_c_cancels_what_a_backfill_has_begun_and_says_which(up, months):
     assert re.search(r"^baton: \d periods are left; .* the same command goes on$", said, re.M)
     for chain in chains.values():
         assert up.baton("status", chain, "--json").json["state"] == "CANCELLED"
+
+
+def test_a_run_that_was_cancelled_while_it_started_does_not_go_on(up):
+    """Though the server lets it begin: its process sees what was said after the run was taken."""
+    soon, later = (datetime.now(UTC) + timedelta(seconds=n) for n in (2, 600))
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": soon.isoformat()}}
+    deployment = up.ask("GET", "deployments/name/generate/generate-iris").json()["id"]
+    run = up.post(f"deployments/{deployment}/create_flow_run", {"state": state})["id"]
+    up.ask("PATCH", f"flow_runs/{run}/labels", {CANCELLED_LABEL: later.isoformat()})
+
+    def seen():
+        found = up.ask("GET", f"flow_runs/{run}").json()
+        return found if found["run_count"] and found["state_type"] != "RUNNING" else None
+
+    found = wait_for(seen)
+    assert found["state_type"] == "CANCELLED", found["state"]
+    assert found["state"]["message"] == "cancelled as it began"
+    wait_for(lambda: up.process_of(run) is None)
+    assert up.ask("GET", f"flow_runs/{run}").json()["state_type"] == "CANCELLED"
 
 
 BY_MONTH = ["-p", "month={period}"]
