@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.conftest import ROOT
@@ -24,6 +25,7 @@ from tests.services import free_port
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(3600)]
 ENGINE_FREE = ROOT / "deploy/image/engine-free"
 SECRET = "team:secret-of-the-image"
+USER = 10001
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,8 @@ def _engine_free(told, *arguments):
 
 @contextmanager
 def _running(told, log, *command):
-    """A process of the image, which ends with the context."""
+    """A process of the image, which ends with the context, and all that it started with it."""
+    before = _of_user()
     with log.open("wb") as said:
         process = subprocess.Popen(
             [ENGINE_FREE, "run", *command], env=told, stdout=said, stderr=subprocess.STDOUT
@@ -73,6 +76,12 @@ def _running(told, log, *command):
             process.wait(30)
         process.kill()
         process.wait()
+        wait_for(lambda: _of_user() <= before, 10)
+
+
+def _of_user():
+    """Processes of the image's user."""
+    return {one.pid for one in psutil.process_iter(["uids"]) if one.info["uids"].real == USER}
 
 
 def test_a_chain_completes_in_the_image(built, tmp_path):
@@ -84,7 +93,7 @@ def test_a_chain_completes_in_the_image(built, tmp_path):
     assert made["state"] == "COMPLETED"
     assert made["report"].startswith("/data/results/iris/")
     owners = {(one.stat().st_uid, one.stat().st_gid) for one in (tmp_path / "data").rglob("*")}
-    assert owners == {(10001, 10001)}
+    assert owners == {(USER, USER)}
     writes = (
         "id -u; for f in /data /tmp /app /opt/venv /; do touch $f/x 2>/dev/null && echo $f; done"
     )
