@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from prefect import tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
+from prefect.context import SyncClientContext
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
@@ -90,7 +91,12 @@ def stage(name: str, problem: str, chain: str = "") -> Iterator[str]:
     die_with(settings().parent_pid)
     with disk.told(settings().home):
         _hold(run_id)
-    with _temporary_if_away(), logs_to_run(), tags(f"chain:{chain}", f"problem:{problem}"):
+    with (
+        _temporary_if_away(),
+        SyncClientContext.get_or_create(),  # else each task makes a client, and reads certificates
+        logs_to_run(),
+        tags(f"chain:{chain}", f"problem:{problem}"),
+    ):
         use_blocks()
         _introduce(run_id, f"{name} {problem} {chain[:6]}", chain, problem, began)
         openlineage.started(name, problem, chain)
