@@ -8,7 +8,8 @@ from prefect.client.schemas import State
 from baton.chain.events import DatasetOrder, Stage
 from baton.terms import Options
 from tasks.checking import ChecksPlan, check_data, dataset_checked
-from tasks.data import dataset_ready, load_raw, make_features, plan_dataset, read_sources
+from tasks.data import dataset_ready, make_in_whole, plan_dataset
+from tasks.pieces import make_in_pieces
 from tasks.platform.events import announce
 from tasks.platform.stage import stage
 from tasks.platform.threads import in_thread
@@ -32,9 +33,7 @@ async def generate(
         with plan.lock:
             cached = plan.is_done
             if not cached:
-                load = load_raw.with_options(refresh_cache=plan.is_fresh)
-                make = make_features.with_options(refresh_cache=plan.is_fresh)
-                await in_thread(make, plan, load(plan, read_sources(plan)))
+                await in_thread(make_in_pieces if plan.pieces else make_in_whole, plan)
             checks = ChecksPlan(dataset_ready(plan))
             if not checks.is_done:
                 cached = False

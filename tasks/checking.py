@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from prefect import task
 
@@ -19,13 +20,19 @@ from baton.checks.columns import left_out_of
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.relational.account import relations_of
+from baton.terms import ROW
 from baton.warning import as_table, of_table
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
-from tasks.rows import facts_of
+from tasks.rows import facts_of, sample
 
 log = logging.getLogger(__name__)
+
+_MOST_CELLS = 50_000_000
+"""Rows times columns of a table up to which all rows are looked at."""
+
+_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,9 @@ def check_data(plan: ChecksPlan) -> pa.Table:
 
 def read_sides(data: DatasetReady) -> checks.Sides:
     """Feature table in its parts, with what of the raw table the checks look at."""
-    table = results.read(data.features).to_pandas()
-    facts = facts_of(data)
+    table, facts = _read_features(data), facts_of(data)
     left_out = left_out_of(facts.get("schema", {}))
-    raw = _read_raw(data, {*table.columns, *left_out})
+    raw = _read_raw(data, {*table.columns, *left_out}, table[ROW].to_numpy())
     return checks.Sides.of(
         table,
         data.target,
@@ -83,11 +89,27 @@ def read_sides(data: DatasetReady) -> checks.Sides:
     )
 
 
-def _read_raw(data: DatasetReady, wanted: set[str]) -> Any:
-    """Columns of the raw table that are text, or are no features."""
+def _read_features(data: DatasetReady) -> Any:
+    """Feature table, or of a large one some rows by chance."""
+    if data.features.n_rows * len(results.schema(data.features)) <= _MOST_CELLS:
+        return results.read(data.features).to_pandas()
+    found = sample(data, None).to_pandas()
+    log.info("%d of the %d rows are looked at", len(found), data.features.n_rows)
+    return found
+
+
+def _read_raw(data: DatasetReady, wanted: set[str], rows: Any) -> Any:
+    """Columns of the raw table that are text, or are no features; of these rows at least."""
     fields = [field for field in results.schema(data.raw) if field.name in wanted]
     names = [field.name for field in fields if not _is_plain(field.type)]
-    return results.read(data.raw, columns=names).to_pandas()
+    if len(rows) == data.features.n_rows or not names:
+        return results.read(data.raw, columns=names).to_pandas()
+    found, begin = [], 0
+    for table in results.batches(data.raw, _AT_ONCE, names):
+        there = rows[np.searchsorted(rows, begin) : np.searchsorted(rows, begin + len(table))]
+        found.append(table.take(pa.array(there - begin)))
+        begin += len(table)
+    return pa.concat_tables(found).to_pandas().set_index(rows)
 
 
 def _is_plain(kind: pa.DataType) -> bool:

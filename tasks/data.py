@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -68,6 +69,12 @@ class DatasetPlan(Plan):
             words = re.sub(r"[^a-z0-9]+", "_", source.lower()).strip("_")[:40]
             table = f"{_SOURCE}{words}_{digest_of(source)[:8]}"
         return super().key(table)
+
+    @cached_property
+    def pieces(self) -> Iterator[Any] | None:
+        """Raw table piece by piece, where the problem offers that; to be gone through once."""
+        found: Iterator[Any] | None = self.problem.pieces(self.params)
+        return found
 
     @property
     def is_done(self) -> bool:
@@ -157,6 +164,13 @@ def read_sources(plan: DatasetPlan) -> dict[str, pa.Table]:
     return {name: read(plan, name) for name in list_sources(plan)}
 
 
+def make_in_whole(plan: DatasetPlan) -> None:
+    """Make the raw table and the features of it, each if it is not there."""
+    load = load_raw.with_options(refresh_cache=plan.is_fresh)
+    make = make_features.with_options(refresh_cache=plan.is_fresh)
+    make(plan, load(plan, read_sources(plan)))
+
+
 @result_task("raw", name="load raw table")
 def load_raw(plan: DatasetPlan, sources: dict[str, pa.Table]) -> pa.Table:
     """Load the problem's raw table and check it against the problem's contract."""
@@ -165,7 +179,7 @@ def load_raw(plan: DatasetPlan, sources: dict[str, pa.Table]) -> pa.Table:
     check_contract(plan, raw)
     log.info("%s: %d rows, %d columns", plan.problem.name, *raw.shape)
     table = pa.Table.from_pandas(raw, preserve_index=False)
-    return with_lineage(table, plan.lineage | {"goal": _stated(goal)})
+    return with_lineage(table, plan.lineage | {"goal": stated(goal)})
 
 
 def check_contract(plan: DatasetPlan, raw: Any) -> None:
@@ -200,18 +214,18 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
         log.info("%d rows left out: of groups that are on the other side of time", n_neither)
     sides = [features.loc[split == side, goal.target] for side in (Split.TRAIN, Split.TEST)]
     facts = {
-        "goal": _stated(goal),
+        "goal": stated(goal),
         "choice": choice.facts_of(goal.kind, *sides),
         "n_train": int(counts[Split.TRAIN]),
         "n_test": int(counts[Split.TEST]),
         "raw": plan.table("raw").digest,
         "schema": problem.schema(frame, plan.params),
     }
-    whole = features.assign(**_hidden(plan, features, frame, split))
+    whole = features.assign(**hidden(plan, features, frame, split))
     return with_lineage(pa.Table.from_pandas(whole, preserve_index=False), plan.lineage | facts)
 
 
-def _hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str, Any]:
+def hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str, Any]:
     """Columns that nobody is shown who reads one side: it, what rows hang together by, weights."""
     problem = plan.problem
     ways = {GROUP: problem.groups, TIME: problem.times, WEIGHT: problem.weights}
@@ -219,7 +233,8 @@ def _hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str,
     return {SPLIT: split} | {name: one for name, one in found.items() if one is not None}
 
 
-def _stated(goal: Goal) -> dict[str, Any]:
+def stated(goal: Goal) -> dict[str, Any]:
+    """Goal as a table's lineage says it."""
     settled = {"kind": goal.kind.value, "model": goal.model or Quality.GOOD.family}
     return asdict(goal) | settled | {"notes": list(goal.notes)}
 

@@ -174,6 +174,12 @@ class Settings(BaseSettings):
         description="Folder of the user's caches, in whose `baton` the empty databases are kept"
         " that new homes begin with. The system's own variable.",
     )
+    stream_bytes: int = Field(
+        default=2_147_483_648,
+        ge=0,
+        description="Bytes in memory above which a feature table is learnt from and scored part by"
+        " part, and a CSV file is read piece by piece.",
+    )
     parent_pid: int = Field(
         default=0, description="Process whose end ends this one; 0 for none. Set by Baton itself."
     )

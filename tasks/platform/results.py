@@ -124,7 +124,7 @@ class Ledger(LocalFileSystem):
             raise ValueError(f"the ledger of {key} names the serializer {entry['serializer']}")
         if entry["key"] != key:
             raise ValueError(f"the ledger of {key} is that of {entry['key']}")
-        if entry["sha256"] != digest_of_file(shelf.take(data)):
+        if entry["sha256"] != stored.digest_at(shelf.take(data)):
             raise ValueError(f"{key} is not the file that its ledger was written for")
         return json.dumps(entry | {"storage_key": str(data)}).encode()
 
@@ -377,10 +377,16 @@ def head(reference: TableRef, n_rows: int) -> pa.Table:
         return pa.Table.from_batches(batches, file.schema_arrow)
 
 
-def batches(reference: TableRef, n_rows: int | None) -> Iterator[pa.Table]:
-    """Rows of a table, so many at a time, or all at once; the file is checked first."""
+def batches(
+    reference: TableRef, n_rows: int | None, columns: list[str] | None = None
+) -> Iterator[pa.Table]:
+    """Rows of a table, so many at a time, or all at once; the file is checked first.
+
+    Only some of its columns if they are named.
+    """
     with pq.ParquetFile(checked(reference)) as file:
-        for batch in file.iter_batches(n_rows or max(reference.n_rows, 1)):
+        at_once = n_rows or max(reference.n_rows, 1)
+        for batch in file.iter_batches(at_once, columns=columns):
             yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
 
 

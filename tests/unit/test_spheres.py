@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton.problems import get, parse
+from baton.problems import get, parse, spheres
 from baton.problems.spheres import spherical
+from baton.problems.targets import Targets
+from baton.terms import Kind
 
 COORDINATE = st.floats(-1e6, 1e6, allow_subnormal=False)
 
@@ -64,3 +66,31 @@ def test_features_are_the_coordinates_asked_for(dims, features, columns):
     params = parse(problem, {"dims": dims, "features": features, "rows": 30})
     table = problem.features(problem.load(params), params)
     assert list(table.columns) == ["_row", *columns, "cluster"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"modes": 2},
+        {"modes": 7, "dims": 2, "seed": 3, "cluster_std": 0.5},
+        {"draw": 4, "moved": 1.5},
+        {"draw": 1, "modes": 5, "seed": 2**32 - 1},
+    ],
+)
+@pytest.mark.parametrize("rows", [997, 1000])
+def test_pieces_are_the_table(monkeypatch, given, rows):
+    """To the bit, drawn and shuffled some rows at a time; and the same rows are held out."""
+    problem = get("spheres")
+    params = parse(problem, {"rows": rows, **given})
+    assert problem.pieces(params) is None
+    monkeypatch.setattr(spheres, "AT_ONCE", 100)
+    whole, targets = problem.load(params), Targets(Kind.CLASSIFICATION)
+    pieces = list(problem.pieces(params))
+    assert max(map(len, pieces)) == 100
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), whole, check_exact=True)
+    for piece in pieces:
+        targets.add(piece["cluster"])
+    sides = problem.split(problem.features(whole, params), whole, params)
+    held = problem.held_out(targets, params)
+    assert (held == (sides == "test")).all()
+    assert targets.counts(held) == ((~held).sum(), held.sum())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton.errors import InputError
 from baton.lineage import digest_of_file, lineage_of
+from baton.settings import settings
 from baton.stores import shelf
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def checked(results: Path, reference: TableRef | PageRef) -> Path:
         If the file is missing or altered.
     """
     path = _present(results, reference)
-    if digest_of_file(path) != reference.digest:
+    if digest_at(path) != reference.digest:
         _renew(path, reference)
     return path
 
@@ -139,6 +140,22 @@ def _renew(path: Path, reference: TableRef | PageRef) -> None:
             f"result {reference.key} is not the file that was announced (SHA-256 differs):"
             " run its chain again, which puts it aside and makes it anew"
         )
+
+
+_LARGE = 64 * 2**20
+_seen: dict[Path, tuple[tuple[int, ...], str]] = {}
+"""Of large files that this process has read: what the system says of them, and their digest."""
+
+
+def digest_at(path: Path) -> str:
+    """SHA-256 of a file; a large one that nobody has touched since is not read again."""
+    now = path.stat()
+    if now.st_size < _LARGE or not settings().fast:
+        return digest_of_file(path)
+    state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+    if _seen.get(path, ((), ""))[0] != state:
+        _seen[path] = (state, digest_of_file(path))
+    return _seen[path][1]
 
 
 def digest_of_folder(folder: Path, without: str = "") -> str:

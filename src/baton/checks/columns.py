@@ -121,7 +121,7 @@ def _strange(sides: Sides, name: str) -> tuple[int, list[str]] | None:
     assert sides.raw is not None
     if sides.raw[name].dtype.kind in "biufmM":
         return None
-    found = lost(sides.raw[name].iloc[sides.rows], sides.features[name].to_numpy())
+    found = lost(sides.raw[name].loc[sides.rows], sides.features[name].to_numpy())
     return (found.total, [str(one) for one in found.values[:_EXAMPLES]]) if found.total else None
 
 

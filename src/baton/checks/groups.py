@@ -65,7 +65,7 @@ def _columns(sides: Sides) -> Iterator[tuple[str, pd.Series]]:
     if sides.raw is not None:
         for name in sides.left_out:
             if name in sides.raw and sides.raw[name].dtype.kind not in "mM":
-                yield name, sides.raw[name].iloc[sides.rows]
+                yield name, sides.raw[name].loc[sides.rows]
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -47,7 +47,7 @@ class Sides:
     times: Array | None = None
     """When each row was, where held-out rows are the later ones."""
     raw: pd.DataFrame | None = None
-    """The table as it came."""
+    """The table as it came, its index the rows' positions."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns of the raw table that are no features, and why."""
     parameters: Collection[str] = ()

@@ -17,10 +17,12 @@ from baton.terms import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
     from pandera.pandas import DataFrameSchema
 
+    from baton.problems.targets import Targets
     from baton.tables.unread import Unread
 
 
@@ -109,6 +111,43 @@ class Problem(ABC, Generic[P]):
     @abstractmethod
     def load(self, params: P) -> pd.DataFrame:
         """Raw table, as it came."""
+
+    def pieces(self, params: P) -> Iterator[pd.DataFrame] | None:  # noqa: ARG002
+        """Raw table piece by piece, in the order of its rows; None where `load` makes it whole.
+
+        A problem whose tables may be larger than memory offers this. The first piece says the
+        goal and the schema; `features_of_piece` and `held_out` are then asked, not `split`.
+        """
+        return None
+
+    def features_of_piece(
+        self,
+        raw: pd.DataFrame,
+        params: P,
+        schema: dict[str, Any],  # noqa: ARG002
+    ) -> pd.DataFrame:
+        """Features of a piece, target included; `ROW` counts the rows of this piece."""
+        return self.features(raw, params)
+
+    def target_of_piece(
+        self,
+        raw: pd.DataFrame,
+        params: P,
+        schema: dict[str, Any],  # noqa: ARG002
+    ) -> pd.Series:
+        """Target of every row of a piece, of which only its column need be there."""
+        found: pd.Series = raw[self.goal(raw, params).target]
+        return found
+
+    def held_out(self, targets: Targets, params: P) -> np.ndarray:
+        """Which rows of a table in pieces are held out, decided by its targets alone.
+
+        Returns
+        -------
+        ndarray of shape (n,), bool
+            By rows of the raw table; what it says of rows without a target does not count.
+        """
+        raise NotImplementedError(f"problem {self.name!r} offers no pieces")
 
     def sources(self, params: P) -> tuple[str, ...]:  # noqa: ARG002
         """Names of the tables that the raw table is joined from; none for most problems."""

@@ -13,17 +13,25 @@ import numpy as np
 from pydantic import Field
 
 from baton.problems.base import Goal, Params, Problem
+from baton.problems.blobs import Blobs
 from baton.problems.recipes import XGBOOST
 from baton.problems.splits import stratified
 from baton.terms import ROW, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from pandera.pandas import DataFrameSchema
+
+    from baton.problems.targets import Targets
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
 TARGET = "cluster"
+
+AT_ONCE = 1_000_000
+"""Points that are made at once: a table of more is made in pieces."""
 
 AXES = ("x", "y", "z")
 
@@ -39,7 +47,7 @@ class Coordinates(StrEnum):
 class SpheresParams(Params):
     """Parameters of ``spheres``."""
 
-    rows: Annotated[int, Field(ge=20, le=50_000_000, description="points in all")] = 10_000
+    rows: Annotated[int, Field(ge=20, le=200_000_000, description="points in all")] = 10_000
     modes: Annotated[int, Field(ge=2, le=1_000, description="clusters")] = 3
     dims: Annotated[int, Field(ge=2, le=3, description="dimensions")] = 3
     cluster_std: Annotated[
@@ -149,6 +157,23 @@ class Spheres(Problem[SpheresParams]):
         points = points + params.moved * _directions(params)[cluster]
         table = pd.DataFrame(points, columns=list(AXES[: params.dims]))
         return table.assign(**{TARGET: cluster})
+
+    def pieces(self, params: SpheresParams) -> Iterator[pd.DataFrame] | None:
+        """The same points, where they are many."""
+        return self._pieces(params) if params.rows > AT_ONCE else None
+
+    def _pieces(self, params: SpheresParams) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        drawn = Blobs(params.rows, params.modes, params.dims, params.cluster_std, params.seed)
+        moves = params.moved * _directions(params)
+        for points, cluster in drawn.pieces(AT_ONCE, params.draw):
+            table = pd.DataFrame(points + moves[cluster], columns=list(AXES[: params.dims]))
+            yield table.assign(**{TARGET: cluster})
+
+    def held_out(self, targets: Targets, params: SpheresParams) -> Array:
+        """The same rows as `split`."""
+        return targets.held_out(params.test_size, params.seed)
 
     def contract(self, params: SpheresParams) -> DataFrameSchema:
         """Finite coordinates and a cluster id below the number of modes."""
