@@ -5,16 +5,20 @@ after the cut-off is hidden, since it may have been written later; so is what is
 Where a parent is not there all of its features are missing; featuretools says 0 of its counts and
 sums.
 
-Expressions of polars over whole tables; nothing is done row by row.
+Expressions of polars over whole tables; nothing is done row by row. What arrays do
+sooner is done by ``quickened``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
+from baton.relational import quickened
 from baton.relational.entityset import PARENT, ROW, EntitySet
 from baton.relational.planner import Aggregation, Direct, Feature, Identity, Transform
 from baton.relational.primitives import CUTOFF
@@ -127,14 +131,43 @@ def _known(entities: EntitySet, entity: str, instances: pl.DataFrame) -> pl.Data
 def _aggregations(
     entities: EntitySet, path: Path, features: list[Aggregation], instances: pl.DataFrame
 ) -> dict[str, pl.Series]:
-    """Primitives over the children of each pair, in batches."""
+    """Primitives over the children of each pair."""
+    quick = quickened.quick(entities, path, features)
+    found = _quickly(entities, path[0], quick, instances) if quick else {}
+    others = [f for f in features if f.name not in found]
+    found |= _in_batches(entities, path, others, instances) if others else {}
+    return {f.name: _filled(found[f.name], f) for f in features}
+
+
+def _quickly(
+    entities: EntitySet, link: Relationship, features: list[Aggregation], instances: pl.DataFrame
+) -> dict[str, pl.Series]:
+    """By arrays, of the types that expressions give."""
+    seen = quickened.seen_by(entities, link, instances)
+    ends = np.flatnonzero(np.diff(np.cumsum(seen.sizes) // BATCH)) + 1
+    parts = [
+        quickened.Quick(entities.frames[link.child], instances[CUTOFF][begin:end], portion)
+        for begin, end in pairwise([0, *ends.tolist(), len(instances)])
+        for portion in [seen.part(slice(begin, end))]
+    ]
+    found = [part.values(features) for part in parts]
+    nobody = pl.DataFrame(schema={_AT: pl.UInt32, ROW: pl.UInt32, CUTOFF: pl.Datetime("us")})
+    kinds = _aggregated(entities, features, nobody).schema
+    names = [f.name for f in features if all(f.name in one for one in found)]
+    return {name: pl.concat([one[name].cast(kinds[name]) for one in found]) for name in names}
+
+
+def _in_batches(
+    entities: EntitySet, path: Path, features: list[Aggregation], instances: pl.DataFrame
+) -> dict[str, pl.Series]:
+    """By expressions, over the children of each pair side by side."""
     placed = instances.with_row_index(_AT)
     parts = [
         _aggregated(entities, features, _children(entities, path, batch))
         for batch in _batches(entities, path[0], placed)
     ]
     found = placed.select(_AT).join(pl.concat(parts), on=_AT, how="left", maintain_order="left")
-    return {f.name: _filled(found[f.name], f) for f in features}
+    return {f.name: found[f.name] for f in features}
 
 
 def _filled(values: pl.Series, feature: Aggregation) -> pl.Series:

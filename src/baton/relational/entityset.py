@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
 from baton.errors import InputError
+from baton.relational.beginnings import Children
 from baton.relational.schema import Path, RelationalSchema, Relationship
 
 ROW = "_row"
@@ -47,6 +49,18 @@ class EntitySet:
             ordered[entity.name] = frame.sort(by, maintain_order=True)
         links = {link: parents_of(link, ordered) for link in schema.relationships}
         return cls(schema, ordered, links)
+
+    def children(self, link: Relationship) -> Children:
+        """Rows of a relationship's child by their parents; put so when first asked for."""
+        if link not in self._children:
+            times = self.times(link.child)
+            is_known = None if times is None else times.is_not_null()
+            self._children[link] = Children.of(self.links[link], is_known)
+        return self._children[link]
+
+    @cached_property
+    def _children(self) -> dict[Relationship, Children]:
+        return {}
 
     def times(self, entity: str) -> pl.Series | None:
         """From when on each row is known; None if always."""

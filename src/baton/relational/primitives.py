@@ -17,8 +17,8 @@ from baton.terms import ColumnType
 CUTOFF = "_cutoff"
 """Column of the time as of which a row is seen."""
 
-_MICROSECONDS = 1_000_000
-_FLAT = 1e-14
+MICROSECONDS = 1_000_000
+FLAT = 1e-14
 """Sum of squares below which pandas takes values for equal."""
 
 
@@ -40,12 +40,12 @@ class Primitive:
 
 
 def _seconds(duration: pl.Expr) -> pl.Expr:
-    return duration.dt.total_microseconds() / _MICROSECONDS
+    return duration.dt.total_microseconds() / MICROSECONDS
 
 
 def _skew(values: pl.Expr) -> pl.Expr:
     """Bias-corrected; 0 of equal values, missing of fewer than three, as pandas has it."""
-    is_flat = values.var(ddof=0) * values.count() < _FLAT
+    is_flat = values.var(ddof=0) * values.count() < FLAT
     skew = pl.when(is_flat).then(0.0).otherwise(values.skew(bias=False))
     return pl.when(values.count() >= 3).then(skew)
 
