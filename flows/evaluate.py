@@ -11,7 +11,7 @@ from tasks.evaluation import (
     EvaluationPlan,
     bench,
     permutation_table,
-    predict_rows,
+    predict_held_out,
     profile_table,
     sample_table,
     score,
@@ -28,7 +28,7 @@ from tasks.reporting import ReportPlan, model_evaluated, remember, show, write_a
 async def performance(trained: ModelTrained) -> None:
     """Answer how good the model is, and keep what the rows look like that it knows."""
     plan = EvaluationPlan(trained)
-    await in_thread(predict_rows, plan)
+    await in_thread(predict_held_out, plan)
     await in_thread(score, plan)
     await in_thread(profile_table, plan)
     await in_thread(sample_table, plan)

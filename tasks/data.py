@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 from prefect import task
 
-from baton import choice, problems
-from baton.chain.events import DatasetReady
+from baton import choice, models, problems
+from baton.chain.events import DatasetReady, TableRef
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
@@ -257,8 +257,16 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
         seed=getattr(plan.params, "seed", 0),
         name=plan.problem.model_name(plan.params),
         source=plan.problem.source_name(plan.params)[:1024],
-        options=with_model(plan.options, goal["model"], goal["model_params"]),
+        options=with_model(plan.options, *_model_of(goal, features)),
     )
+
+
+def _model_of(goal: dict[str, Any], features: TableRef) -> tuple[str, dict[str, Any]]:
+    """The problem's own model; of a table beyond memory one that can learn from all rows."""
+    name, params = goal["model"], goal["model_params"]
+    if results.is_beyond_memory(features) and not models.family(name).learns_in_parts(params):
+        return models.DEFAULT, {}
+    return name, params
 
 
 def with_model(options: Options, model: str, model_params: dict[str, Any]) -> Options:

@@ -21,24 +21,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelTrained
 from baton.choice import nearest, undefined
-from baton.evaluation import importance, intervals, measured, metrics, shapley, validation
+from baton.evaluation import importance, intervals, measured, metrics, shapley, tally, validation
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.models import prediction_interval
-from baton.models.answers import HIGH, LOW, answer, output_of
+from baton.models.answers import HIGH, LOW, PREDICTED, answer, output_of
 from baton.models.threshold import precision_recall
 from baton.monitoring.profile import SAMPLED_ROWS, profile_of, to_table
-from baton.terms import ROW, Kind, Split
+from baton.terms import ROW, WEIGHT, Kind, Split, visible
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
-from tasks.rows import features_of, read_bonds, read_rows, read_training_rows, read_weights
+from tasks.rows import (
+    features_of,
+    is_beyond_memory,
+    parts,
+    read_bonds,
+    read_rows,
+    read_training_rows,
+    read_weights,
+)
 from tasks.training import code_of, recipe_of
 
 log = logging.getLogger(__name__)
@@ -50,6 +59,7 @@ TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "sh
 KEPT = ("profile", "sample")
 """What it keeps of the training rows, for a look at new ones."""
 
+_AT_ONCE = 500_000
 _BACKGROUND_ROWS = 1000
 _LONG_SECONDS = 10.0
 _EXPLAINED_ROWS = 1000
@@ -80,6 +90,7 @@ class EvaluationPlan(Plan):
             features=trained.data.features.digest,
             options=trained.data.options.model_dump(mode="json", exclude={"notebook"}),
             code=self.code,
+            **({"is_in_parts": True} if is_beyond_memory(trained.data) else {}),
         )
 
     @property
@@ -133,6 +144,11 @@ class Bench:
     def model(self) -> models.FittedModel:
         """The model, checked to be the one that was announced."""
         return self.once("model", lambda: load_model(self.trained.model))  # type: ignore[no-any-return]
+
+    @property
+    def is_in_parts(self) -> bool:
+        """Whether `rows` and `train` are samples, as the table is beyond memory."""
+        return self.once("is_in_parts", lambda: is_beyond_memory(self.data))  # type: ignore[no-any-return]
 
     @property
     def rows(self) -> Any:
@@ -257,31 +273,118 @@ def _silent(_done: int, _total: int) -> None:
     """Report nothing."""
 
 
+def predict_held_out(plan: EvaluationPlan) -> None:
+    """Predict the held-out rows, part by part where the table is beyond memory."""
+    if not _bench.get().is_in_parts:
+        predict_rows(plan)
+    elif not plan.has("predictions"):
+        predict_parts(plan)
+
+
 @result_task("predictions", name="predict held-out rows")
 def predict_rows(plan: EvaluationPlan) -> pa.Table:
     """Predictions of the held-out rows: row id, actual, predicted and class probabilities."""
     bench = _bench.get()
-    columns = {ROW: pa.array(bench.rows[ROW]), ACTUAL: pa.array(bench.rows[bench.data.target])}
-    columns |= answer(bench.model, bench.output)
-    return with_lineage(pa.table(columns), plan.lineage)
+    return with_lineage(_answered(bench, bench.rows, bench.output), plan.lineage)
+
+
+@task(name="predict held-out rows in parts", persist_result=False)
+def predict_parts(plan: EvaluationPlan) -> None:
+    """Predictions of all held-out rows, as `predict_rows` gives them."""
+    bench = _bench.get()
+    with results.Written(plan.key("predictions"), plan.lineage) as kept:
+        for table in parts(bench.data, Split.TEST):
+            rows = table.select(visible(table.column_names)).to_pandas()
+            if len(rows):
+                output = output_of(bench.model, features_of(rows, bench.data))
+                kept.write(_answered(bench, rows, output))
+        log.info("%d held-out rows predicted", kept.n_rows)
+
+
+def _answered(bench: Bench, rows: Any, output: Any) -> pa.Table:
+    columns = {ROW: pa.array(rows[ROW]), ACTUAL: pa.array(rows[bench.data.target])}
+    return pa.table(columns | answer(bench.model, output))
 
 
 @result_task("metrics", name="score predictions")
 def score(plan: EvaluationPlan) -> pa.Table:
-    """Metrics with their 95 % intervals, beside those of a model that ignores every column."""
+    """Metrics with their 95 % intervals, beside those of a model that ignores every column.
+
+    Of a table beyond memory the metrics are of all held-out rows; intervals and the baseline are
+    of a sample, the intervals narrowed as all rows narrow them where rows are independent.
+    """
     bench = _bench.get()
-    found = metrics.evaluate(*bench.answered, **bench.judged)
+    found = of_sample = metrics.evaluate(*bench.answered, **bench.judged)
+    if bench.is_in_parts:
+        found = _tallied(plan)
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
     if metrics.Metric.ACCURACY in found:
         log.info("accuracy %.2f %%", 100 * found[metrics.Metric.ACCURACY])
     units, seed = read_bonds(bench.data, Split.TEST).units(), bench.data.seed
+    ranges = intervals.bootstrap(*bench.answered, **bench.judged, units=units, seed=seed)
     lines = measured.metric_lines(
         found,
-        intervals.bootstrap(*bench.answered, **bench.judged, units=units, seed=seed),
+        _narrowed(ranges, of_sample, found, bench) if units is None else ranges,
         _baseline(bench),
         _cross_validated(bench),
     )
-    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench))
+    return with_lineage(measured.as_table(lines), plan.lineage | _decided(bench) | _told(bench))
+
+
+def _tallied(plan: EvaluationPlan) -> metrics.Scores:
+    """Metrics of all predictions, read back part by part."""
+    bench, reference = _bench.get(), plan.table("predictions")
+    data, model = bench.data, bench.model
+    weights, begin = _all_weights(data), 0
+    found = tally.Tally(data.kind, model.classes)
+    for table in results.batches(reference, _AT_ONCE):
+        output = [table[name].to_numpy() for name in _columns_of_output(table, model)]
+        found.add(
+            table[ACTUAL].to_pandas().to_numpy(),
+            np.stack(output, axis=1) if model.classes else output[0],
+            y_pred=table[PREDICTED].to_pandas().to_numpy() if model.classes else None,
+            weights=None if weights is None else weights[begin : begin + len(table)],
+        )
+        begin += len(table)
+    return found.scores()
+
+
+def _columns_of_output(table: pa.Table, model: models.FittedModel) -> list[str]:
+    """Names of the columns of a predictions table that a model's output stands in."""
+    place = table.column_names.index(PREDICTED) + 1
+    return table.column_names[place : place + len(model.classes)] or [PREDICTED]
+
+
+def _all_weights(data: DatasetReady) -> Any:
+    """How much each held-out row counts, of all of them; None where all count the same."""
+    if WEIGHT not in results.schema(data.features).names:
+        return None
+    return np.concatenate([one[WEIGHT].to_numpy() for one in parts(data, Split.TEST, [WEIGHT])])
+
+
+def _narrowed(
+    ranges: dict[str, tuple[float, float]],
+    of_sample: dict[str, float],
+    found: dict[str, float],
+    bench: Bench,
+) -> dict[str, tuple[float, float]]:
+    """Intervals by those of a sample."""
+    n_sampled, n_rows = len(bench.rows), bench.data.n_test
+    if not bench.is_in_parts:
+        return ranges
+    return {
+        name: intervals.narrowed(one, of_sample[name], found[name], n_sampled, n_rows)
+        for name, one in ranges.items()
+        if name in found
+    }
+
+
+def _told(bench: Bench) -> dict[str, Any]:
+    """What of the metrics is of all rows and what of a sample, where these are not the same."""
+    if not bench.is_in_parts:
+        return {}
+    told = {"n_rows": bench.data.n_test, "n_sampled": len(bench.rows)}
+    return {"parts": told | {"approximate": [name.value for name in tally.APPROXIMATE]}}
 
 
 def _baseline(bench: Bench) -> dict[str, float]:

@@ -11,11 +11,11 @@ from baton.errors import InputError
 from baton.evaluation import shapley
 from baton.models.answers import PREDICTED
 from baton.showing import plots
-from baton.terms import ROW, Split
+from baton.terms import ROW
 from tasks.evaluation import ACTUAL
 from tasks.platform import results
 from tasks.platform.tracking import load_model
-from tasks.rows import background_of, features_of, read_rows
+from tasks.rows import background_of, features_of, read_row
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def explain_row(evaluated: ModelEvaluated, row: int) -> tuple[ExplainedRow, Path
             f" {evaluated.problem}; predictions.parquet lists them in {ROW}"
         )
     line = predictions.to_pylist()[0]
-    rows = read_rows(evaluated.data, Split.TEST)
-    features = features_of(rows[rows[ROW] == row], evaluated.data)
+    features = features_of(read_row(evaluated.data, row), evaluated.data)
     model = load_model.fn(evaluated.model)
     train = background_of(evaluated.data)
     found = shapley.shap_values(model, features, background=train, seed=evaluated.data.seed)

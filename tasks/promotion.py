@@ -42,7 +42,7 @@ from baton.models.answers import output_of
 from baton.settings import settings
 from baton.showing.decided import with_decision
 from baton.stores import queue, shelf
-from baton.terms import SPLIT, Kind, Split
+from baton.terms import Kind, Split
 from baton.warning import WarningKind, of_table
 from baton.weights import weights_of
 from baton.words.text import elide
@@ -61,6 +61,7 @@ from tasks.platform.tracking import (
     tag_version,
     version_of,
 )
+from tasks.rows import read_side
 
 log = logging.getLogger(__name__)
 
@@ -279,8 +280,7 @@ class _HeldOut:
         targets = {data.target, *(model.target for model in pair)}
         if targets != {data.target}:
             raise InputError(f"they predict different columns: {', '.join(sorted(targets))}")
-        table = results.read(data.features, filters=[(SPLIT, "==", Split.TEST.value)])
-        return cls(data, table.to_pandas())
+        return cls(data, read_side(data, Split.TEST).to_pandas())
 
     def compared(self, pair: _Pair, plan: PromotionPlan) -> dict[Metric, Paired]:
         """Compare champion and challenger on them, by the metric that decides and the guard."""

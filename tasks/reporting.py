@@ -42,12 +42,13 @@ from tasks.platform.artifacts import artifact_key, link_page
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import champion_scores, is_log_whole, log_evaluation, log_search
-from tasks.rows import facts_of
+from tasks.rows import facts_of, is_beyond_memory, sample
 from tasks.tuning import SearchPlan, lines_of, said
 
 log = logging.getLogger(__name__)
 
 _SHOWN_TRIALS = 50
+_SHOWN_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,17 @@ def tell_columns(plan: ReportPlan, bench: Bench) -> pa.Table:
 
 
 def _columns(data: DatasetReady, encoder: Encoder) -> list[ColumnLine]:
-    """Lines of all columns; of the raw table only those are read that are no features."""
-    features = results.read(data.features)
+    """Lines of all columns; of the raw table only those are read that are no features.
+
+    Of a table beyond memory a sample is looked at, and its first rows for what is no feature.
+    """
+    is_large = is_beyond_memory(data)
+    features = sample(data, None) if is_large else results.read(data.features)
     others = [n for n in results.schema(data.raw).names if n not in features.column_names]
-    raw = results.read(data.raw, columns=others)
+    if is_large:
+        raw = results.head(data.raw, _SHOWN_ROWS).select(others)
+    else:
+        raw = results.read(data.raw, columns=others)
     return column_lines(features, raw, data.target, facts_of(data), encoder)
 
 

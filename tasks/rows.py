@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from baton import models
 from baton.bonds import NONE, Bonds, bonds_of
 from baton.chain.events import DatasetReady
 from baton.chance import chance_of
 from baton.lineage import lineage_of
-from baton.settings import settings
 from baton.terms import GROUP, ROW, SPLIT, TIME, WEIGHT, Split, visible
 from baton.weights import weights_of
 from tasks.platform import results
@@ -38,25 +38,8 @@ _FEWEST = 1_000
 
 
 def is_beyond_memory(data: DatasetReady) -> bool:
-    """Tell whether a data set's table is taken part by part: by its size, on every machine."""
-    schema = results.schema(data.features)
-    return data.features.n_rows * bytes_of_row(schema) > settings().stream_bytes
-
-
-def bytes_of_row(schema: pa.Schema) -> int:
-    """Bytes that a row of a table takes in memory; of text, a guess.
-
-    Examples
-    --------
-    >>> bytes_of_row(pa.schema([("a", pa.float64()), ("b", pa.string())]))
-    24
-    """
-    return sum(_bytes_of(field.type) for field in schema)
-
-
-def _bytes_of(kind: pa.DataType) -> int:
-    kind = kind.index_type if pa.types.is_dictionary(kind) else kind
-    return -(-kind.bit_width // 8) if pa.types.is_primitive(kind) else 16
+    """Tell whether a data set's table is taken part by part."""
+    return results.is_beyond_memory(data.features)
 
 
 def sampled_rows(n_rows: int, n_columns: int) -> int:
@@ -85,8 +68,21 @@ def sample(data: DatasetReady, side: Split | None, columns: list[str] | None = N
     return pa.concat_tables(found).unify_dictionaries()
 
 
-def _side(data: DatasetReady, side: Split, columns: list[str] | None = None) -> pa.Table:
-    """Rows of one side, all of them where they are held in memory."""
+def training_source(data: DatasetReady) -> models.Source:
+    """Training rows as a model learns from them part by part, whatever their number."""
+
+    def between(low: float, high: float, columns: list[str] | None) -> Iterator[pa.Table]:
+        for table in parts(data, Split.TRAIN, columns):
+            chance = chance_of(table[ROW].to_numpy(), data.seed)
+            chosen = table.filter(pa.array((low <= chance) & (chance < high)))
+            yield chosen.drop_columns([ROW, SPLIT])
+
+    n_columns = len(results.schema(data.features))
+    return models.Source(data.n_train, sampled_rows(data.n_train, n_columns), between)
+
+
+def read_side(data: DatasetReady, side: Split, columns: list[str] | None = None) -> pa.Table:
+    """Rows of one side, hidden columns too: all of them, or a sample of those beyond memory."""
     if is_beyond_memory(data):
         return sample(data, side, columns)
     return results.read(data.features, columns=columns, filters=[(SPLIT, "==", side.value)])
@@ -94,13 +90,19 @@ def _side(data: DatasetReady, side: Split, columns: list[str] | None = None) -> 
 
 def read_rows(data: DatasetReady, side: Split) -> Any:
     """Feature rows of one side, as a DataFrame: `ROW`, the features and the target."""
-    table = _side(data, side)
+    table = read_side(data, side)
+    return table.select(visible(table.column_names)).to_pandas()
+
+
+def read_row(data: DatasetReady, row: int) -> Any:
+    """One row by its id, as `read_rows` has it."""
+    table = results.read(data.features, filters=[(ROW, "==", row)])
     return table.select(visible(table.column_names)).to_pandas()
 
 
 def read_training_rows(data: DatasetReady) -> Any:
     """Rows to learn from, as a model takes them: features, target, what they hang together by."""
-    table = _side(data, Split.TRAIN)
+    table = read_side(data, Split.TRAIN)
     if len(table) < data.n_train:
         log.info("a sample of %d of the %d rows is learnt from", len(table), data.n_train)
     return table.drop_columns([ROW, SPLIT]).to_pandas()
@@ -109,14 +111,14 @@ def read_training_rows(data: DatasetReady) -> Any:
 def read_bonds(data: DatasetReady, side: Split) -> Bonds:
     """What the rows of one side hang together by."""
     there = [name for name in results.schema(data.features).names if name in {GROUP, TIME}]
-    return bonds_of(_side(data, side, there).to_pandas()) if there else NONE
+    return bonds_of(read_side(data, side, there).to_pandas()) if there else NONE
 
 
 def read_weights(data: DatasetReady, side: Split) -> Any:
     """How much each row of one side counts; None where all count the same."""
     if WEIGHT not in results.schema(data.features).names:
         return None
-    return weights_of(_side(data, side, [WEIGHT]).to_pandas())
+    return weights_of(read_side(data, side, [WEIGHT]).to_pandas())
 
 
 def example_of(data: DatasetReady) -> Any:

@@ -21,7 +21,13 @@ from tasks.platform import results
 from tasks.platform.cluster import client, cores
 from tasks.platform.plan import Plan
 from tasks.platform.tracking import find_version, register
-from tasks.rows import example_of, origin_of, read_training_rows
+from tasks.rows import (
+    example_of,
+    is_beyond_memory,
+    origin_of,
+    read_training_rows,
+    training_source,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +71,7 @@ class TrainingPlan(Plan):
             "study": data.study.digest if data.study else None,
             "is_on_cluster": data.options.engine is Engine.DASK,
             "code": fingerprint(__name__, *code_of(data)),
+            **({"is_in_parts": True} if is_beyond_memory(data) else {}),
         }
         return digest_of(decides)[:32]
 
@@ -136,6 +143,8 @@ def fit_model(plan: TrainingPlan) -> models.FittedModel:
     recipe = replace(blend.members[0].recipe, origin=origin_of(data))
     if len(blend.members) == 1 and _is_distributed(data, recipe):
         fitted, rows = _fit_on_cluster(data, recipe), None
+    elif len(blend.members) == 1 and _is_in_parts(data, recipe):
+        fitted, rows = models.fit_in_parts(training_source(data), recipe), None
     else:
         rows = read_training_rows(data)
         fitted = (
@@ -179,6 +188,20 @@ def _is_distributed(data: DatasetReady, recipe: models.Recipe) -> bool:
         return True
     log.info(
         "%s on %d rows is fitted here: the cluster would not help", recipe.family, data.n_train
+    )
+    return False
+
+
+def _is_in_parts(data: DatasetReady, recipe: models.Recipe) -> bool:
+    """Tell whether all rows of a table beyond memory are learnt from, and say so if not."""
+    if not is_beyond_memory(data):
+        return False
+    if models.can_learn(recipe, data.n_train):
+        return True
+    log.warning(
+        "%s, as it is asked for, cannot learn part by part from a table beyond memory: a sample is"
+        " learnt from; model=xgboost learns from all rows",
+        recipe.family,
     )
     return False
 

@@ -390,6 +390,27 @@ def batches(
             yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
 
 
+def is_beyond_memory(reference: TableRef) -> bool:
+    """Tell whether a table is to be taken part by part: by its size, the same on every machine."""
+    return reference.n_rows * bytes_of_row(schema(reference)) > settings().stream_bytes
+
+
+def bytes_of_row(schema: pa.Schema) -> int:
+    """Bytes that a row of a table takes in memory; of text, a guess.
+
+    Examples
+    --------
+    >>> bytes_of_row(pa.schema([("a", pa.float64()), ("b", pa.string())]))
+    24
+    """
+    return sum(_bytes_of(field.type) for field in schema)
+
+
+def _bytes_of(kind: pa.DataType) -> int:
+    kind = kind.index_type if pa.types.is_dictionary(kind) else kind
+    return -(-kind.bit_width // 8) if pa.types.is_primitive(kind) else 16
+
+
 def schema(reference: TableRef) -> pa.Schema:
     """Schema of a table, with its lineage, after checking it."""
     return pq.read_schema(checked(reference))

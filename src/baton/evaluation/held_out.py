@@ -119,6 +119,16 @@ def estimated(y_true: Any, y_pred: Any, weights: Any = None) -> Estimated:
     return Estimated(floats(y_true), floats(y_pred), _weights(weights))
 
 
+def losses(held: Classified) -> Array:
+    """Log loss and Brier score of every row: array of shape (2, n)."""
+    rows = np.arange(len(held.codes))
+    epsilon = np.finfo(np.float64).eps  # scikit-learn's clipping
+    of_true = held.proba[rows, held.codes]
+    squares = (held.proba**2).sum(axis=1) - of_true**2 + (1 - of_true) ** 2
+    halved = 0.5 if held.n_classes == 2 else 1.0
+    return np.stack([-np.log(np.clip(of_true, epsilon, 1 - epsilon)), halved * squares])
+
+
 def _weights(values: Any) -> Array | None:
     return None if values is None else floats(values)
 

@@ -32,6 +32,7 @@ __all__ = [
     "baseline",
     "classification",
     "evaluate",
+    "measure",
     "names",
     "parse",
     "regression",
@@ -152,8 +153,8 @@ def score(
     """
     name = parse(metric)
     if INFO[name].kind is Kind.CLASSIFICATION:
-        return _measure(name, classified(y_true, output, classes, y_pred, weights))
-    return _measure(name, estimated(y_true, output, weights))
+        return measure(name, classified(y_true, output, classes, y_pred, weights))
+    return measure(name, estimated(y_true, output, weights))
 
 
 def baseline(
@@ -188,11 +189,12 @@ def baseline(
 
 
 def _measured(held: Classified | Estimated, kind: Kind) -> dict[str, float]:
-    found = {name.value: _measure(name, held) for name in names(kind)}
+    found = {name.value: measure(name, held) for name in names(kind)}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _measure(name: Metric, held: Any) -> float | None:
+def measure(name: Metric, held: Any) -> float | None:
+    """One metric of held-out rows; None where it is not defined on them."""
     if len(held.predicted) == 0:
         return None
     with warnings.catch_warnings():

@@ -16,6 +16,7 @@ from baton.models.finishing import Wanted, finish, known
 from baton.models.fitted import FittedModel, fit
 from baton.models.interface import Encoding, Explain, Family, FitSpec
 from baton.models.mixing import Mixing
+from baton.models.parts import Source, can_learn, fit_in_parts
 from baton.models.recipe import Recipe
 from baton.models.registry import (
     DEFAULT,
@@ -42,14 +43,17 @@ __all__ = [
     "Member",
     "Mixing",
     "Recipe",
+    "Source",
     "Wanted",
     "bytes_of",
+    "can_learn",
     "check_file",
     "code_of",
     "family",
     "finish",
     "fit",
     "fit_blend",
+    "fit_in_parts",
     "known",
     "load",
     "loaded",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from baton.metric import Metric
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from baton.models.space import Space
@@ -75,6 +76,19 @@ class FitSpec:
         return self.having({one: value for one, value in self.params.items() if one not in names})
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """Encoded rows and what is learnt of them."""
+
+    X: Any
+    y: Any
+    weights: Any = None
+
+
+Part = Callable[[], Matrix]
+"""Rows that are read when they are asked for."""
+
+
 class Family(ABC):
     """One kind of estimator: how it is fitted, written and read."""
 
@@ -104,6 +118,25 @@ class Family(ABC):
     @abstractmethod
     def fit(self, X: Any, y: Any, spec: FitSpec) -> Any:
         """Fit an estimator with the scikit-learn interface."""
+
+    def learns_in_parts(self, params: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Tell whether all rows of a table beyond memory can be learnt from, by `fit_parts`."""
+        return False
+
+    def fit_parts(self, some: Matrix, watched: Matrix, parts: Sequence[Part], spec: FitSpec) -> Any:
+        """Fit an estimator on rows that are in memory part by part.
+
+        Parameters
+        ----------
+        some : Matrix
+            Rows of which quantiles are made; nothing is fitted on them.
+        watched : Matrix
+            Rows that say when to stop, likewise.
+        parts : sequence of Part
+            All other rows, each part a sample of them.
+        spec : FitSpec
+        """
+        raise NotImplementedError
 
     def settled(self, estimator: Any, params: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Hyperparameters that fit the same again, without a search for the number of trees."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from baton.errors import InputError
 from baton.metric import Metric
 from baton.models import stopping
@@ -13,9 +15,10 @@ from baton.models.stopping import FOLDS_ROWS
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from baton.models.interface import Matrix, Part
     from baton.models.space import Space
 
 _FILE = "model.ubj"
@@ -90,6 +93,10 @@ five levels or more learn the training rows by heart, as the tuned weight of a l
 _FEW_CLASSES = {"max_depth": 4, "min_child_weight": 0.01}
 _FEW_NUMBERS = {"max_depth": 3}
 """Smaller trees, for rows that are fewer than the defaults were tuned on."""
+
+
+_GREATER_IS_BETTER = ("auc", "map", "ndcg", "pre")
+"""How XGBoost's names of metrics begin that are no losses."""
 
 
 class XGBoost(Family):
@@ -206,6 +213,29 @@ class XGBoost(Family):
         )
         return int(tried.best_iteration) + 1
 
+    def learns_in_parts(self, params: Mapping[str, Any]) -> bool:
+        """Trees of histograms do, whose bins all parts can share."""
+        return params.get("booster") != "dart" and params.get("tree_method", "hist") == "hist"
+
+    def fit_parts(self, some: Matrix, watched: Matrix, parts: Sequence[Part], spec: FitSpec) -> Any:
+        """Add trees part by part: those before answer its rows, and it is learnt what they lack.
+
+        Every part has the same number of rounds. Bins are those of `some` for all: a tree's
+        thresholds are then edges of bins in every part.
+        """
+        bins = _binned(some, spec)
+        held, params = _binned(watched, spec, bins), self.of_training(spec)
+        most = int(spec.params.get("n_estimators", _TREES_OF_XGBOOST))
+        course = _Course(most, is_stopped=spec.params.get("early_stopping", True))
+        booster: Any = None
+        for n_left in range(len(parts), 0, -1):
+            rows = _binned(parts[-n_left](), spec, bins)
+            n_rounds = -(-(most - course.n_rounds) // n_left)
+            booster = course.follow(booster, params, rows, held, n_rounds)
+            if course.is_over:
+                break
+        return self.of_bytes(bytes(booster[: course.n_best].save_raw("ubj")), spec.kind)
+
     def save(self, estimator: Any, folder: Path) -> None:
         """Write XGBoost's own UBJSON."""
         estimator.save_model(folder / _FILE)
@@ -238,6 +268,60 @@ class XGBoost(Family):
         import xgboost
 
         return xgboost.XGBClassifier if kind is Kind.CLASSIFICATION else xgboost.XGBRegressor  # type: ignore[no-any-return]
+
+
+class _Course:
+    """How the loss of the watched rows went, over all parts."""
+
+    def __init__(self, most: int, *, is_stopped: bool) -> None:
+        self.most, self.is_stopped = most, is_stopped
+        self.losses: list[float] = []
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds that there are."""
+        return len(self.losses)
+
+    @property
+    def n_best(self) -> int:
+        """Rounds that are kept."""
+        return int(np.argmin(self.losses)) + 1 if self.is_stopped else self.n_rounds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more rounds are wanted."""
+        is_idle = self.is_stopped and self.n_rounds - self.n_best >= stopping.PATIENCE
+        return is_idle or self.n_rounds >= self.most
+
+    def follow(
+        self, booster: Any, params: dict[str, Any], rows: Any, held: Any, n_rounds: int
+    ) -> Any:
+        """Add rounds that learn from these rows, until they are there or nothing is gained."""
+        import xgboost
+
+        booster = booster or xgboost.Booster(params, [rows, held])
+        for _ in range(n_rounds):
+            booster.update(rows, self.n_rounds)
+            name, value = booster.eval(held).rsplit(":", 1)
+            is_greater = name.rsplit("-", 1)[-1].startswith(_GREATER_IS_BETTER)
+            self.losses.append(-float(value) if is_greater else float(value))
+            if self.is_over:
+                break
+        return booster
+
+
+def _binned(rows: Matrix, spec: FitSpec, bins: Any = None) -> Any:
+    import xgboost
+
+    return xgboost.QuantileDMatrix(
+        rows.X,
+        rows.y,
+        weight=rows.weights,
+        ref=bins,
+        max_bin=spec.params.get("max_bin"),
+        feature_types=list(spec.feature_types),
+        enable_categorical=bool(spec.categories),
+    )
 
 
 def _watching(spec: FitSpec, metric: Metric | None, settings: Mapping[str, Any]) -> dict[str, str]:

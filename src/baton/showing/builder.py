@@ -62,7 +62,7 @@ def _report(
         data=_data(findings),
         metrics=_metrics(findings),
         command=_command(findings),
-        notes=tuple(findings.facts["goal"]["notes"]),
+        notes=tuple(_notes(findings)),
         warnings=tuple(_warnings(findings)),
         performance=tuple(gallery.performance.values()),
         drivers=tuple(gallery.drivers.values()),
@@ -103,6 +103,18 @@ def _warnings(findings: Findings) -> Iterator[str]:
     for one in findings.warnings:
         if one.kind is not WarningKind.USELESS:
             yield f"{one.kind.value}: {one.message}"
+
+
+def _notes(findings: Findings) -> Iterator[str]:
+    """What was inferred, and what is of a sample where the table is beyond memory."""
+    yield from findings.facts["goal"]["notes"]
+    if not findings.is_sampled:
+        return
+    yield (
+        f"metrics are of all {findings.data.n_test:,} held-out rows, ROC AUC, average precision and"
+        " the median error to some 1e-4; intervals, the baseline, pictures and explanations are of"
+        f" a sample of {len(findings.rows):,}, as the table is taken part by part"
+    )
 
 
 def _model(findings: Findings) -> report.Model:

@@ -35,7 +35,7 @@ class Findings:
     facts: dict[str, Any]
     """What the feature table says of itself: parameters, goal and the rest."""
     rows: pd.DataFrame
-    """Rows held out: row id, features and target."""
+    """Rows held out: row id, features and target; a sample where the table is beyond memory."""
     output: np.ndarray[Any, Any]
     """The model's answer to them, probabilities or numbers, in their order."""
     lines: tuple[MetricLine, ...]
@@ -64,6 +64,11 @@ class Findings:
     def actual(self) -> pd.Series:
         """Target of the rows held out."""
         return self.rows[self.data.target]
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether metrics are of more rows than are here."""
+        return len(self.rows) < self.data.n_test
 
     @cached_property
     def explained(self) -> pd.DataFrame:

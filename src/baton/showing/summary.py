@@ -64,7 +64,7 @@ def _headline(findings: Findings) -> MetricLine | None:
 
 
 def _score(findings: Findings, line: MetricLine) -> str:
-    info, n_rows = INFO[Metric(line.metric)], counted(len(findings.rows), "held-out row")
+    info, n_rows = INFO[Metric(line.metric)], counted(findings.data.n_test, "held-out row")
     ends = line.interval
     sure = f"95 % interval {number(ends[0])} to {number(ends[1])}" if ends else "no interval"
     beside = "" if line.baseline is None else _beside(line)

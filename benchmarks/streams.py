@@ -1,0 +1,206 @@
+"""Tables larger than memory: what each stage of a chain takes of memory and time.
+
+Each stage runs in a process of its own, whose greatest resident memory the system tells; a Prefect
+server of its own records the runs. Points of `spheres`, whose features take 41 bytes a row
+in memory: 10 million are 0.4 GB, 100 million 4.1 GB. Samples and parts are those of a table beyond
+memory, whatever its size, so that sizes can be compared.
+
+    .venv/bin/python benchmarks/streams.py --rows 10000000 100000000
+    .venv/bin/python benchmarks/streams.py --csv --rows 1000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from row import Row, growth, temporary_home
+
+ROWS = (1_500_000, 3_000_000)
+STAGES = ("generate", "train", "evaluate")
+_BYTES_OF_ROW = 41
+_CHAIN = "0123456789ab"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took."""
+
+    seconds: float
+    peak: int
+    """Bytes, its greatest resident memory."""
+
+
+def main() -> None:
+    """Measure and print; or be a stage."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--csv", action="store_true", help="the points from a CSV file")
+    parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
+    parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.stage:
+        _run(options.stage, options.rows[0], is_csv=options.csv, is_whole=options.whole)
+        return
+    for n_rows in options.rows:
+        with _served():
+            for stage in options.stages:
+                cost = _measured(stage, n_rows, is_csv=options.csv)
+                of_table = cost.peak / n_rows / _BYTES_OF_ROW
+                print(
+                    f"{stage}, {n_rows:,} rows: {cost.seconds:.0f} s,"
+                    f" {cost.peak / 2**30:.2f} GiB resident, {of_table:.2f} × the table",
+                    flush=True,
+                )
+
+
+def rows(sizes: Sequence[int] = ROWS) -> list[Row]:
+    """Rows of the table of `make bench`: making the tables, in pieces and in whole."""
+    with _served():
+        imports = _measured("generate", 20)
+        ours = [_measured("generate", size) for size in sizes]
+        whole = _measured("generate", sizes[-1], is_whole=True)
+    what = f"generate, {sizes[-1]:,} points"
+    return [
+        Row(
+            f"{what}: memory above the imports'",
+            (ours[-1].peak - imports.peak) / 2**20,
+            (whole.peak - imports.peak) / 2**20,
+            "MB",
+            "the table in whole",
+            growth=growth(sizes, [cost.peak - imports.peak for cost in ours]),
+        ),
+        Row(
+            f"{what}: time",
+            ours[-1].seconds,
+            whole.seconds,
+            "s",
+            "the table in whole",
+            growth=growth(sizes, [cost.seconds for cost in ours]),
+        ),
+    ]
+
+
+@contextmanager
+def _served() -> Iterator[None]:
+    """A home of its own, with a Prefect server that nothing is served by."""
+    from baton.settings import settings
+    from serving.embedded import run_embedded
+
+    with temporary_home(), run_embedded(settings(), _silent, serving=False) as (home, addresses):
+        told = {
+            "PREFECT_API_URL": addresses.prefect,
+            "PREFECT_API_AUTH_STRING": home.secret,
+            "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
+            "BATON_STREAM_BYTES": "0",
+        }
+        os.environ.update(told)
+        try:
+            yield
+        finally:
+            for name in told:
+                del os.environ[name]
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def _measured(stage: str, n_rows: int, *, is_csv: bool = False, is_whole: bool = False) -> Cost:
+    command = [sys.executable, __file__, "--stage", stage, "--rows", str(n_rows)]
+    command += ["--csv"] * is_csv + ["--whole"] * is_whole
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=sys.stderr)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{stage} of {n_rows:,} rows failed")
+    return Cost(time.perf_counter() - began, usage.ru_maxrss * 1024)
+
+
+def _run(stage: str, n_rows: int, *, is_csv: bool, is_whole: bool) -> None:
+    """Be a stage: what came before is told by a file, as an event would."""
+    from baton.problems import spheres
+
+    if is_whole:
+        spheres.AT_ONCE = n_rows
+    way = {"generate": _generate, "train": _train, "evaluate": _evaluate}[stage]
+    asyncio.run(way(n_rows, is_csv))
+
+
+async def _generate(n_rows: int, is_csv: bool) -> None:
+    from baton.settings import settings
+    from baton.terms import Options
+    from flows.generate import generate
+    from tasks.data import dataset_ready, plan_dataset
+
+    problem, parameters = "spheres", {"rows": n_rows}
+    if is_csv:
+        problem, parameters = "table", {"path": str(_csv(n_rows)), "target": "cluster"}
+    await generate(problem, parameters, Options(), return_state=True)
+    ready = dataset_ready(plan_dataset(problem, parameters, Options(), _CHAIN))
+    (settings().home / "dataset.json").write_text(ready.model_dump_json())
+
+
+async def _train(n_rows: int, is_csv: bool) -> None:  # noqa: ARG001
+    from flows.train import train
+    from tasks.training import TrainingPlan, model_trained
+
+    data = _told()
+    await train(data, return_state=True)
+    trained = model_trained(TrainingPlan(data))
+    _place("trained").write_text(trained.model_dump_json())
+
+
+async def _evaluate(n_rows: int, is_csv: bool) -> None:  # noqa: ARG001
+    from baton.chain.events import ModelTrained
+    from flows.evaluate import evaluate
+    from tasks.evaluation import EvaluationPlan
+
+    trained = ModelTrained.model_validate_json(_place("trained").read_bytes())
+    await evaluate(trained, return_state=True)
+    found = {line.metric: round(line.value, 5) for line in EvaluationPlan(trained).lines}
+    print(json.dumps(found), flush=True)
+
+
+def _told() -> Any:
+    from baton.chain.events import DatasetReady
+
+    return DatasetReady.model_validate_json(_place("dataset").read_bytes())
+
+
+def _place(name: str) -> Path:
+    from baton.settings import settings
+
+    return settings().home / f"{name}.json"
+
+
+def _csv(n_rows: int) -> Path:
+    """Points of `spheres` as a CSV file, which is there already for the second time."""
+    from baton.problems.blobs import Blobs
+    from baton.settings import settings
+
+    path = settings().home / "points.csv"
+    if not path.exists():
+        with path.open("w") as file:
+            file.write("x,y,z,cluster\n")
+            for points, cluster in Blobs(n_rows, 3, 3, 2.0, 0).pieces(500_000):
+                lines = zip(points.tolist(), cluster.tolist(), strict=True)
+                file.writelines(f"{x:.9f},{y:.9f},{z:.9f},{c}\n" for (x, y, z), c in lines)
+    return path
+
+
+if __name__ == "__main__":
+    main()
