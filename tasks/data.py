@@ -190,13 +190,24 @@ def check_contract(plan: DatasetPlan, raw: Any) -> None:
     InputError
         If it breaks the contract, with the first breach.
     """
+    require_contract(plan.problem.name, plan.problem.contract(plan.params), raw)
+
+
+def require_contract(problem: str, contract: Any, raw: Any) -> None:
+    """Check a raw table, or a piece of one, against a contract.
+
+    Raises
+    ------
+    InputError
+        If it breaks the contract, with the first breach.
+    """
     from pandera.errors import SchemaError
 
     try:
-        plan.problem.contract(plan.params).validate(raw)
+        contract.validate(raw)
     except SchemaError as error:
         breach = " ".join(str(error).split())[:300]
-        raise InputError(f"{plan.problem.name}: the table breaks its contract: {breach}") from None
+        raise InputError(f"{problem}: the table breaks its contract: {breach}") from None
 
 
 @result_task("features", name="make features")

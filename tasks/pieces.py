@@ -19,8 +19,8 @@ from baton.chain.events import TableRef
 from baton.lineage import lineage_of
 from baton.problems.splits import marked
 from baton.problems.targets import Targets
-from baton.terms import ROW, Kind
-from tasks.data import DatasetPlan, check_contract, hidden, stated
+from baton.terms import ROW, SPLIT, Kind
+from tasks.data import DatasetPlan, hidden, require_contract, stated
 from tasks.platform import results
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,15 @@ def load_raw_pieces(plan: DatasetPlan) -> None:
     assert plan.pieces is not None
     first = next(plan.pieces)
     problem, params = plan.problem, plan.params
+    telling = problem.telling_rows(first, params)
     facts = {
-        "goal": stated(problem.goal(first, params)),
-        "schema": problem.schema(first, params),
+        "goal": stated(problem.goal(telling, params)),
+        "schema": problem.schema(telling, params),
     }
+    contract = problem.contract_of_piece(params)
     with results.Written(plan.key("raw"), plan.lineage | facts) as kept:
         for piece in chain([first], plan.pieces):
-            check_contract(plan, piece)
+            require_contract(problem.name, contract, piece)
             kept.write(pa.Table.from_pandas(piece, preserve_index=False))
         log.info("%s: %d rows, %d columns", problem.name, kept.n_rows, first.shape[1])
 
@@ -76,7 +78,16 @@ def make_feature_pieces(plan: DatasetPlan) -> None:
         for begin, piece in _read_back(raw):
             features = _features(plan, piece, is_held[begin:], facts["schema"])
             features[ROW] += begin
-            kept.write(pa.Table.from_pandas(features, preserve_index=False))
+            kept.write(_wide(pa.Table.from_pandas(features, preserve_index=False)))
+
+
+def _wide(table: pa.Table) -> pa.Table:
+    """Table whose categories may become more in a later piece."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type) and field.name != SPLIT:
+            wide = pa.dictionary(pa.int32(), field.type.value_type)
+            table = table.set_column(place, field.name, table[field.name].cast(wide))
+    return table
 
 
 def _targets(plan: DatasetPlan, raw: TableRef, facts: dict[str, Any]) -> Targets:

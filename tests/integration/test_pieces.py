@@ -3,12 +3,14 @@
 import asyncio
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from baton.lineage import lineage_of
 from baton.problems import spheres
 from baton.settings import settings
+from baton.tables import streams
 from baton.terms import Options, Split
 from flows.generate import generate
 from tasks import checking, pieces, rows
@@ -20,15 +22,15 @@ pytestmark = pytest.mark.usefixtures("prefect")
 CHAIN = "0123456789ab"
 
 
-def made(params, *, fresh=False):
+def made(params, *, fresh=False, problem="spheres"):
     """Run the stage `generate`; return the name of its state and what it announces."""
 
     async def run():
         asked = Options(fresh=fresh)
-        return await generate("spheres", params, asked, return_state=True)
+        return await generate(problem, params, asked, return_state=True)
 
     name = asyncio.run(run()).name
-    return name, dataset_ready(plan_dataset("spheres", params, Options(), CHAIN))
+    return name, dataset_ready(plan_dataset(problem, params, Options(), CHAIN))
 
 
 def content(reference):
@@ -100,4 +102,32 @@ def test_rows_of_a_table_beyond_memory_are_the_same_sample_everywhere(monkeypatc
     assert some.equals(same)
     parts = pa.concat_tables(rows.parts(data, Split.TRAIN, ["r"]))
     assert parts["r"].to_pylist() == whole["r"].tolist()
+    settings.cache_clear()
+
+
+def test_a_large_csv_file_makes_the_same_tables(tmp_path, monkeypatch):
+    """Rows, the side that each is on, and what is said of them; rows without a target left out."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(6_000, 2)).round(4), columns=["a", "b"])
+    table["word"] = random.choice(["k", "l", "m"], 6_000)
+    table["y"] = np.where(table.a + random.normal(size=6_000) > 0, "up", "down")
+    table.loc[::50, "y"] = None
+    path = tmp_path / "large.csv"
+    table.to_csv(path, index=False)
+    params = {"path": str(path), "target": "y"}
+    _, whole = made(params, problem="table")
+    raw, features = (results.read(one).to_pandas() for one in (whole.raw, whole.features))
+    monkeypatch.setenv("BATON_STREAM_BYTES", "50000")
+    settings.cache_clear()
+    monkeypatch.setattr(streams, "_PIECE", 1 << 14)
+    monkeypatch.setattr(pieces, "AT_ONCE", 1_000)
+    _, pieced = made(params, fresh=True, problem="table")
+    assert results.read(pieced.raw).to_pandas().equals(raw)
+    found = results.read(pieced.features).to_pandas()
+    pd.testing.assert_frame_equal(found, features)
+    assert pieced.options.model == "xgboost"
+    told = pieced.model_dump(exclude={"raw", "features", "options"})
+    assert told == whole.model_dump(exclude={"raw", "features", "options"})
+    notes = lineage_of(results.schema(pieced.features))["goal"]["notes"]
+    assert any("in a sample of" in note for note in notes)
     settings.cache_clear()

@@ -115,10 +115,18 @@ class Problem(ABC, Generic[P]):
     def pieces(self, params: P) -> Iterator[pd.DataFrame] | None:  # noqa: ARG002
         """Raw table piece by piece, in the order of its rows; None where `load` makes it whole.
 
-        A problem whose tables may be larger than memory offers this. The first piece says the
-        goal and the schema; `features_of_piece` and `held_out` are then asked, not `split`.
+        A problem whose tables may be larger than memory offers this. `telling_rows` say the goal
+        and the schema; `features_of_piece` and `held_out` are then asked, not `split`.
         """
         return None
+
+    def telling_rows(self, first: pd.DataFrame, params: P) -> pd.DataFrame:  # noqa: ARG002
+        """Rows that say the goal and the schema of a table in pieces, given the first of them."""
+        return first
+
+    def contract_of_piece(self, params: P) -> DataFrameSchema:
+        """Input contract of each piece."""
+        return self.contract(params)
 
     def features_of_piece(
         self,

@@ -29,10 +29,12 @@ from baton.problems.tabular import (
 )
 from baton.relational.database import Database, checked_url, is_folder
 from baton.relational.folder import SUFFIXES
+from baton.settings import settings
 from baton.sources import places
-from baton.tables.arrow import is_unusable, plain, table_of
+from baton.tables import streams
+from baton.tables.arrow import is_unusable, plain, table_of, without_null_types
 from baton.tables.bonds import group_values, weight_values
-from baton.tables.features import target_values, used_columns
+from baton.tables.features import build, target_values, used_columns
 from baton.tables.formats import Format, Source
 from baton.tables.inference import infer
 from baton.tables.reading import NOTES, attrs_of, new_rows, read
@@ -44,9 +46,12 @@ from baton.terms import ROW, SPLIT, Kind, Split, names_in
 from baton.words.text import quoted
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
     from pandera.pandas import DataFrameSchema
+
+    from baton.problems.targets import Targets
 
 QUERY = "query"
 """Name of the source that holds what a query gives."""
@@ -228,15 +233,59 @@ class TableProblem(TabularProblem[TableParams]):
             return _plain(self.read(params, QUERY))
         return read(*_sources(params), target=params.target)
 
+    def pieces(self, params: TableParams) -> Iterator[pd.DataFrame] | None:
+        """Rows of large CSV files, where neither time nor group parts them, nor a second file."""
+        found = _large(params)
+        if not found:
+            return None
+        types = without_null_types(streams.typed_sample(found)).schema
+        return streams.pieces(found, types)
+
+    def telling_rows(self, first: pd.DataFrame, params: TableParams) -> pd.DataFrame:  # noqa: ARG002
+        """A sample from all parts of the files."""
+        return streams.sample(_large(params))
+
+    def features_of_piece(
+        self,
+        raw: pd.DataFrame,
+        params: TableParams,  # noqa: ARG002
+        schema: dict[str, Any],
+    ) -> pd.DataFrame:
+        """Columns of use, read as those of the sample were."""
+        return build(raw, SCHEMA.validate_python(schema))
+
+    def target_of_piece(
+        self, raw: pd.DataFrame, params: TableParams, schema: dict[str, Any]
+    ) -> pd.Series:
+        """Target of every row, missing where it has none."""
+        known = SCHEMA.validate_python(schema).target
+        assert known is not None
+        return target_values(raw[params.target], known)
+
+    def held_out(self, targets: Targets, params: TableParams) -> np.ndarray:
+        """By chance, as of a table in memory."""
+        return targets.held_out(params.test_size, params.seed)
+
+    def contract_of_piece(self, params: TableParams) -> DataFrameSchema:
+        """The same, but for the target, which may have one value in a piece."""
+        return self._contract(params, [])
+
     def contract(self, params: TableParams) -> DataFrameSchema:
         """Every column of the file's header, numbers finite, and at least two target values."""
+        from pandera.pandas import Check
+
+        return self._contract(
+            params,
+            [Check(lambda values: values.nunique() > 1, error="at least two different values")],
+        )
+
+    def _contract(self, params: TableParams, of_target: list[Any]) -> DataFrameSchema:
         from pandera.pandas import Check, Column, DataFrameSchema
 
         finite = Check(is_finite, error="finite numbers")
-        varied = Check(lambda values: values.nunique() > 1, error="at least two different values")
         columns = {name: Column(checks=finite, nullable=True) for name in _columns(params)}
         ignored = {name: Column(nullable=True, required=False) for name in params.drop}
-        target = {params.target: Column(checks=[finite, varied], nullable=True)}
+        target = {params.target: Column(checks=[finite, *of_target], nullable=True)}
         side = {SPLIT: Column(str, Check.isin([side.value for side in Split]))}
         held_out = side if params.test_path else {}
         return DataFrameSchema(columns | ignored | target | held_out, strict=not params.sql)
@@ -251,8 +300,9 @@ class TableProblem(TabularProblem[TableParams]):
         """By the target's column alone, unless it was given; a query is not asked for it."""
         if params.kind is not None or params.sql:
             return params.kind
-        train, _ = _sources(params)
-        values = read(train, only=[params.target])[params.target]
+        large = _large(params)
+        raw = streams.sample(large) if large else read(_sources(params)[0], only=[params.target])
+        values = raw[params.target]
         known = target_role(values)
         return target_kind(params.target, target_values(values, known), None)[0]
 
@@ -373,6 +423,14 @@ def _sources(params: TableParams) -> tuple[tuple[Source, ...], tuple[Source, ...
     test = describe_all(places.files(params.test_path), params.sheet if is_book else "")
     _require_same_columns(params, train[0], test[0])
     return train, test
+
+
+def _large(params: TableParams) -> tuple[Source, ...]:
+    """CSV files that are to be read piece by piece; none if the table is read in whole."""
+    if params.sql or params.test_path or params.time or params.group:
+        return ()
+    found, _ = _sources(params)
+    return found if streams.size_of(found) > settings().stream_bytes else ()
 
 
 def _columns(params: TableParams) -> tuple[str, ...]:

@@ -138,7 +138,22 @@ def read(
         return arrow_csv.read_csv(stream, **options)
 
 
-def batches(source: Source) -> Iterator[pa.Table]:
+def of_bytes(source: Source, content: bytes) -> pa.Table:
+    """Cells of a part of a file as text: its lines up to the header, and others below them.
+
+    Raises
+    ------
+    InputError
+        If they do not parse.
+    """
+    from pyarrow import csv as arrow_csv
+
+    text = content.decode(source.encoding, errors="replace").encode()
+    with _told(source):
+        return arrow_csv.read_csv(io.BytesIO(text), **_options(source, len(text)))
+
+
+def batches(source: Source, block_size: int = 1 << 22) -> Iterator[pa.Table]:
     """Cells of a file as text, some thousand rows at a time.
 
     Raises
@@ -150,7 +165,7 @@ def batches(source: Source) -> Iterator[pa.Table]:
     from pyarrow import csv as arrow_csv
 
     with _told(source), _utf8(source) as stream:
-        for batch in arrow_csv.open_csv(stream, **_options(source, 1 << 22)):
+        for batch in arrow_csv.open_csv(stream, **_options(source, block_size)):
             yield pa.Table.from_batches([batch])
 
 

@@ -68,7 +68,7 @@ def read(
     tables, named = _with_classes(sources, tables, len(train), target) if target else (tables, ())
     joined = _join(sources, tables, target if named else "")
     raw: pd.DataFrame = without_null_types(joined).to_pandas()
-    notes = dict.fromkeys(note for source in sources for note in _reading_notes(source))
+    notes = dict.fromkeys(note for source in sources for note in reading_notes(source))
     if test:
         lengths = [sum(map(len, tables[: len(train)])), sum(map(len, tables[len(train) :]))]
         raw = raw.assign(**{SPLIT: np.repeat([Split.TRAIN.value, Split.TEST.value], lengths)})
@@ -103,7 +103,7 @@ def first_rows(source: Source, most: int) -> pd.DataFrame:
     if source.format.is_text:
         table = typed_table(table, source.decimal)
     raw: pd.DataFrame = without_null_types(table).to_pandas()
-    raw.attrs[NOTES] = list(_reading_notes(source))
+    raw.attrs[NOTES] = list(reading_notes(source))
     return raw
 
 
@@ -269,7 +269,8 @@ def _disagreement(first: Source, other: Source, schema: pa.Schema, table: pa.Tab
     )
 
 
-def _reading_notes(source: Source) -> Iterator[str]:
+def reading_notes(source: Source) -> Iterator[str]:
+    """What is peculiar about how a file is written, in sentences."""
     if source.encoding != "utf-8":
         yield f"{source.path.name} is not UTF-8: read as {source.encoding}"
     if source.decimal == ",":

@@ -86,7 +86,7 @@ def _strict(text: pa.ChunkedArray[Any], decimal: str) -> pa.ChunkedArray[Any] | 
 
     if text.null_count == len(text):
         return pa.chunked_array([pa.nulls(len(text))])
-    text = _with_points(text) if decimal == "," else text
+    text = with_points(text) if decimal == "," else text
     whole = _cast(text, pa.int64())
     if whole is not None:
         return None if _are_codes(text) else whole
@@ -119,7 +119,7 @@ def _are_codes(digits: pa.ChunkedArray[Any]) -> bool:
     return bool(hexadecimal or width["min"] == width["max"])
 
 
-def _with_points(text: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+def with_points(text: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     """Numbers with decimal commas (1.234,5) with decimal points (1234.5), if all are such."""
     import pyarrow.compute as pc
 
