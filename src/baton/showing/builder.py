@@ -16,7 +16,7 @@ from baton import models, selection, tuning
 from baton.evaluation import metrics
 from baton.lineage import lineage_of
 from baton.showing import report
-from baton.showing.gallery import Gallery, waterfall
+from baton.showing.gallery import Gallery, shown_output
 from baton.terms import ROW
 from baton.warning import WarningKind
 
@@ -37,7 +37,10 @@ class Page:
 
 def page_of(findings: Findings, summary: str = "") -> Page:
     """Draw the pictures and write the report, which begins with a summary."""
-    gallery, explanations = Gallery.of(findings), tuple(_explanations(findings))
+    chosen = tuple(_chosen(findings))
+    gallery = Gallery.of(findings, ((place, code) for place, code, _ in chosen))
+    pictures = zip(chosen, gallery.rows, strict=True)
+    explanations = tuple(_explanation(findings, *one, picture) for one, picture in pictures)
     made = _report(findings, gallery, explanations)
     first = {"summary": summary, "columns": _columns(findings)}
     html = report.render(made.model_copy(update=first))
@@ -240,22 +243,22 @@ def _command(findings: Findings) -> str:
     return shlex.join(["baton", "run", data.problem, *options])
 
 
-def _explanations(findings: Findings) -> Iterator[report.Explanation]:
+def _chosen(findings: Findings) -> Iterator[tuple[int, int, str]]:
+    """Rows worth explaining: place among those explained, of the class that is said, and why."""
     rows, classes = findings.explained, findings.model.classes
     output = findings.output[rows.index]
     actual = rows[findings.data.target]
     said = findings.model.deciding.codes(output) if classes else None
     chosen = report.rows_worth_explaining(findings.data.kind, actual, output, classes, said)
     for place, why in chosen:
-        code = 0 if said is None else int(said[place])
-        yield _explanation(findings, place, code, why)
+        yield place, 0 if said is None else int(said[place]), why
 
 
-def _explanation(findings: Findings, place: int, code: int, why: str) -> report.Explanation:
+def _explanation(
+    findings: Findings, place: int, code: int, why: str, picture: report.Image
+) -> report.Explanation:
     rows, found, classes = findings.explained, findings.shap, findings.model.classes
     line, answer = rows.iloc[place], findings.output[rows.index[place]]
-    shown = code if len(found.classes) > 1 else 0
-    features = findings.features(rows)
     return report.Explanation(
         row=str(int(line[ROW])),
         actual=_plain(line[findings.data.target]),
@@ -263,8 +266,10 @@ def _explanation(findings: Findings, place: int, code: int, why: str) -> report.
         probability=float(answer[code]) if classes else None,
         why=why,
         scale=found.scale.value,
-        contributions=report.contributions(found, features, place, shown),
-        picture=report.Image.of(waterfall(findings, place, shown)),
+        contributions=report.contributions(
+            found, findings.features(rows), place, shown_output(findings, code)
+        ),
+        picture=picture,
     )
 
 

@@ -6,9 +6,10 @@ What is drawn belongs in the modules beside this one.
 from __future__ import annotations
 
 import base64
-import io
+import struct
 import threading
 import warnings
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 DPI = 150
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EFFORT = 5
+"""Of compressing: one more takes an eighth longer and saves a fiftieth."""
+
 MAX_FEATURES = 20
 """Most features that one picture shows."""
 
@@ -67,8 +72,35 @@ _STYLE = {
     "savefig.dpi": DPI,
 }
 
-_LOCK = threading.RLock()
-"""Held while drawing: pyplot, which shap draws with, and matplotlib's style are the process's."""
+
+class _Style:
+    """Baton's style, of one thread at a time.
+
+    pyplot, which shap draws with, and matplotlib's style are the process's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._is_on = False
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Hold the lock, and the style, which is set once where one drawing is part of another."""
+        import matplotlib.style
+
+        with self._lock:
+            if self._is_on:
+                yield
+                return
+            self._is_on = True
+            try:
+                with matplotlib.style.context(["default", _STYLE]):
+                    yield
+            finally:
+                self._is_on = False
+
+
+_style = _Style()
 
 
 @dataclass(frozen=True)
@@ -101,24 +133,34 @@ class Picture:
 def png(figure: Figure) -> bytes:
     """Write a figure as PNG: the same bytes for the same figure, 1200 pixels wide, mostly."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
 
     canvas: Any = FigureCanvasAgg(figure)
     with styled(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # characters that the font lacks, layouts that are tight
         canvas.draw()
-        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    target = io.BytesIO()
-    image.save(target, "PNG")  # 256 colours would halve it, at three times the time
-    return target.getvalue()
+    return _encoded(np.asarray(canvas.buffer_rgba())[:, :, :3])
+
+
+def _encoded(pixels: np.ndarray[Any, Any]) -> bytes:
+    """PNG of red, green and blue, its lines unfiltered.
+
+    Of plain areas and letters that is smaller than what filters make, in half the time.
+    """
+    height, width, _ = pixels.shape
+    lines = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
+    lines[:, 1:] = pixels.reshape(height, -1)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.data, _EFFORT)), (b"IEND", b""))
+    return _SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
 
 
 @contextmanager
 def styled() -> Iterator[None]:
     """Hold the lock, and let no style of the caller's change the picture."""
-    import matplotlib.style
-
-    with _LOCK, matplotlib.style.context(["default", _STYLE]):
+    with _style.on():
         yield
 
 

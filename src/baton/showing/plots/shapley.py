@@ -84,7 +84,6 @@ def _widest(figure: Figure, labels: list[str], fontsize: int = 13) -> float:
 def widen(figure: Figure) -> None:
     """Widen the axis until the numbers beside the bars are in it, and all labels in the figure."""
     ax, *above = figure.axes
-    figure.draw_without_rendering()  # places the labels
     frame, (low, high) = ax.get_window_extent(), ax.get_xlim()
     boxes = [drawn.get_window_extent() for drawn in ax.texts]
     labels = [label.get_window_extent() for one in above for label in one.get_xticklabels()]

@@ -38,6 +38,8 @@ class Image(Part):
     png: bytes
     alt: str
     caption: str = ""
+    name: str = ""
+    """Stem of its file's name."""
 
     @field_validator("png")
     @classmethod
@@ -50,7 +52,11 @@ class Image(Part):
     def of(cls, picture: Picture) -> Image:
         """Draw a picture of ``baton.showing.plots``."""
         return cls(
-            title=picture.title, png=png(picture.figure), alt=picture.alt, caption=picture.caption
+            title=picture.title,
+            png=png(picture.figure),
+            alt=picture.alt,
+            caption=picture.caption,
+            name=picture.name,
         )
 
     @property
