@@ -19,7 +19,7 @@ from pathlib import Path
 
 from row import HEADINGS, Row
 
-SUBJECTS = ("starting", "chain", "painting", "explaining", "table_work", "registering")
+SUBJECTS = ("starting", "chain", "painting", "explaining", "table_work", "registering", "relating")
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
