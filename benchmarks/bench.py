@@ -19,7 +19,17 @@ from pathlib import Path
 
 from row import HEADINGS, Row
 
-SUBJECTS = ("starting", "chain", "painting", "explaining", "table_work", "registering", "relating")
+SUBJECTS = (
+    "starting",
+    "hops",
+    "chain",
+    "painting",
+    "explaining",
+    "table_work",
+    "streams",
+    "relating",
+    "registering",
+)
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 

@@ -157,6 +157,7 @@ class Processes:
             # It is http on the loopback: certificates would be read for nothing, by every client.
             "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
             "PREFECT_HOME": str(self.settings.home / "prefect"),
+            **(_between_ourselves() if self.settings.fast else {}),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -214,6 +215,13 @@ class Processes:
         """End the processes."""
         end(self.children)
         self.children.clear()
+
+
+def _between_ourselves() -> dict[str, str]:
+    """What no client of the server needs to ask first: both are of one installation."""
+    known = {"PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
+    is_asked = any("CSRF_PROTECTION" in name for name in os.environ)
+    return known if is_asked else known | {"PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false"}
 
 
 def _content(place: Path) -> bytes | None:

@@ -41,11 +41,13 @@ from baton.parent import die_with
 from baton.settings import settings
 from baton.stores import shelf
 from serving import beside, door, told
+from serving.asking import Pace
 from serving.beside import Asked, Place
 from serving.child import Child, end
 from serving.embedded import private
 from serving.ending import ending_in_a_line
 from serving.entrance import token_of
+from serving.listening import keep_hearing
 from serving.template import Forked, fork_template, keep_template, warm_command
 from serving.told import Told
 from tasks.platform.api import Access, ApiError, Client
@@ -55,6 +57,7 @@ from tasks.platform.deployments import full_name, trigger_of
 from tasks.platform.notifying import register
 from tasks.platform.places import MANIFEST
 from tasks.platform.prefect_internals import (
+    ask_in_time,
     serve_standing,
     share_certificates,
     start_runs_by,
@@ -156,11 +159,11 @@ def _concurrency(entry: Deployment) -> int | ConcurrencyLimitConfig | None:
 
 
 class StageRunner(Runner):
-    """Prefect's runner, with three differences.
+    """Prefect's runner, with four differences.
 
     Its runs start warm where the system can fork. They begin in turn, as many at once as this
-    machine can do. On SIGTERM it leaves them to be taken up by the next runner, where Prefect's
-    would leave them Running for ever.
+    machine can do, and as soon as the server says that there is one. On SIGTERM it leaves them to
+    be taken up by the next runner, where Prefect's would leave them Running for ever.
 
     Parameters
     ----------
@@ -177,9 +180,12 @@ class StageRunner(Runner):
         self._most = most
         self._template = warmed.template if warmed else None
         self._flow_of: dict[UUID | None, str] = {}
+        self._entrypoint_of: dict[UUID | None, str] = {}
         self._let_in: dict[UUID, str] = {}
         self._door = warmed.door if warmed else door.new_door()
         self._keeping: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._pace = Pace(self.query_seconds)
         self.beside: list[Child] = []
         """Processes that end with this one, in order."""
 
@@ -187,24 +193,37 @@ class StageRunner(Runner):
         """Start the template, and start runs through it."""
         await super().__aenter__()
         if sys.platform == "linux":
-            start_runs_by(self, self._warm_command)
+            start_runs_by(self, self._warm_command, self._entrypoint)
         take_turns(self, self._has_room, self._chosen)
+        if settings().fast and ask_in_time(self, self._pace.due, self._pace.ended):
+            served = [one for one in self._flow_of if one]
+            self._hearing = asyncio.create_task(keep_hearing(self._pace, served))
         return self
 
-    async def add(self, deployment: RunnerDeployment, flow: str) -> UUID:
-        """Serve a deployment of the flow of this name; returns its id."""
+    async def add(self, deployment: RunnerDeployment, entry: Deployment) -> UUID:
+        """Serve a deployment that an entry of prefect.yaml declares; returns its id."""
         made = await self.aadd_deployment(deployment)
-        self._flow_of[made] = flow
+        self._know(made, entry)
         return made
 
-    def take(self, deployment: UUID, name: str, flow: str) -> bool:
+    def take(self, deployment: UUID, entry: Deployment) -> bool:
         """Serve a deployment that stands already; tell whether it can be."""
-        self._flow_of[deployment] = flow
-        return bool(serve_standing(self, deployment, name))
+        self._know(deployment, entry)
+        return bool(serve_standing(self, deployment, entry.name))
+
+    def _know(self, deployment: UUID, entry: Deployment) -> None:
+        self._flow_of[deployment] = entry.flow_name
+        self._entrypoint_of[deployment] = f"{entry.module}.{entry.function}"
+
+    def _entrypoint(self, run: FlowRun) -> str | None:
+        return self._entrypoint_of.get(run.deployment_id) if settings().fast else None
 
     def _has_room(self, going: set[UUID]) -> bool:
         self._let_in = {run: flow for run, flow in self._let_in.items() if run in going}
-        return turns.has_room(self._let_in.values(), self._most)
+        has_room = turns.has_room(self._let_in.values(), self._most)
+        if not has_room:
+            self._pace.full()
+        return has_room
 
     def _chosen(self, due: list[FlowRun], going: set[UUID]) -> list[FlowRun]:
         runs = {str(run.id): run for run in due}
@@ -213,6 +232,8 @@ class StageRunner(Runner):
         at_work = [self._let_in.get(run, "") for run in going]
         chosen = [runs[name] for name in turns.in_turn(waiting, at_work, self._most)]
         self._let_in |= {run.id: flows[str(run.id)] for run in chosen}
+        told = [name for name, run in runs.items() if not run.auto_scheduled]
+        self._pace.answered(runs, told, are_left=len(chosen) < len(runs))
         return chosen
 
     def _warm_command(self) -> str:
@@ -258,13 +279,12 @@ class Telling:
         if self.before and stands:
             ids = [self.before.id_of.get(full_name(one)) for one in entries]
             pairs = zip(ids, entries, strict=True)
-            if all(one and runner.take(one, e.name, e.flow_name) for one, e in pairs):
+            if all(one and runner.take(one, entry) for one, entry in pairs):
                 return {}
         if not self.made:
             await self.make()
-        flows = [one.flow_name for one in entries]
         # Side by side: the server writes down the one while the next is being said.
-        made = await asyncio.gather(*map(runner.add, self.made, flows))
+        made = await asyncio.gather(*map(runner.add, self.made, entries))
         return dict(zip(map(full_name, entries), made, strict=True))
 
     def keep(self, ids: dict[str, UUID]) -> None:

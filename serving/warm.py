@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
+import math
 import os
 import selectors
 import shutil
@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -29,8 +30,11 @@ from typing import NoReturn
 
 from baton.parent import die_with
 from serving import engine
+from serving.changes import Changes
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_LOOKS_AT_SOURCES = 5.0
+"""Where the system says when one has changed: not of a disk that others write to as well."""
 _HEADER = 8
 _FDS = 3
 _UNIT_OF_MAXRSS = 1024  # bytes on Linux, where alone runs are forked
@@ -95,6 +99,12 @@ class Template:
     """Id of each run by its process id."""
     later: list[Callable[[], object]] = field(default_factory=lambda: list(_chores()))
     """What is still to be done before nothing is left to do for a run."""
+    changes: Changes | None = None
+    """What says whether to look at the sources; None where each look is one at all of them."""
+    _looked: float = -math.inf
+    _is_old: bool = False
+    _read_from: dict[str, str] = field(default_factory=dict)
+    """Environment that the settings were read from, which a fork has as well."""
 
     def serve(self) -> None:
         """Fork runs until the parent is gone or a source file has changed."""
@@ -105,7 +115,7 @@ class Template:
             while os.getppid() == self.parent:
                 for key, _ in selector.select(0 if self.later else _SECONDS_BETWEEN_LOOKS):
                     if key.fileobj is self.listener:
-                        self._accept(selector, is_fresh=self.loaded == sources())
+                        self._accept(selector, is_fresh=not self._is_stale())
                     elif key.fileobj is wake:
                         wake.recv(4096)
                     else:
@@ -113,12 +123,27 @@ class Template:
                 self._reap(selector)
                 if self.later:
                     self.later.pop(0)()
-                if self.loaded != sources() and not self.clients:
+                if self._is_stale() and not self.clients:
                     self._renew()
         signalled.close()
         for pid in self.clients:
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(Path(self.listener.getsockname()).parent, ignore_errors=True)
+
+    def _is_stale(self) -> bool:
+        """Tell whether the sources have changed since they were imported."""
+        now = time.monotonic()
+        is_late = now - self._looked > _SECONDS_BETWEEN_LOOKS_AT_SOURCES
+        if self._may_be_changed() or is_late:
+            self._looked, self._is_old = now, self.loaded != sources()
+        return self._is_old
+
+    def _may_be_changed(self) -> bool:
+        try:
+            return self.changes is None or self.changes.came()
+        except OSError:  # a folder is gone
+            self.changes = None
+            return True
 
     def _accept(self, selector: selectors.BaseSelector, *, is_fresh: bool) -> None:
         connection, _ = self.listener.accept()
@@ -129,9 +154,10 @@ class Template:
         except (OSError, ValueError):  # or the client was killed before it had said all
             connection.close()
             return
+        is_read = self._read_from == _of_settings(request)
         pid = os.fork()
         if pid == 0:
-            _become(request, fds)
+            _become(request, fds, is_read=is_read)
         for fd in fds:
             os.close(fd)
         self.clients[pid] = connection
@@ -139,6 +165,17 @@ class Template:
         selector.register(connection, selectors.EVENT_READ, pid)
         with suppress(OSError):
             connection.sendall(f"{pid}\n".encode())
+        if not is_read:
+            self._read(_of_settings(request))
+
+    def _read(self, environment: dict[str, str]) -> None:
+        """Read the settings as the last run did: the next one most likely has the same."""
+        from baton.settings import settings
+
+        if settings().fast:
+            os.environ.clear()
+            os.environ.update(environment)
+            self._read_from = environment if _refresh() else {}
 
     def _hung_up(self, pid: int) -> None:
         """End a run whose client was killed."""
@@ -194,11 +231,16 @@ def _receive(connection: socket.socket) -> tuple[dict[str, str], list[int]]:
         if not part:
             raise ConnectionResetError
         content += part
-    environment: dict[str, str] = json.loads(content)
-    return environment, list(fds)
+    pairs = (os.fsdecode(one).partition("=") for one in content.split(b"\0") if one)
+    return {name: value for name, _, value in pairs}, list(fds)
 
 
-def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
+def _of_settings(environment: dict[str, str]) -> dict[str, str]:
+    """What of the environment of a run is not the run's own, but the same for many."""
+    return {k: v for k, v in environment.items() if not k.startswith("PREFECT__")}
+
+
+def _become(environment: dict[str, str], fds: list[int], *, is_read: bool) -> NoReturn:
     """Turn the forked process into the run's process."""
     code = 1
     try:
@@ -207,7 +249,7 @@ def _become(environment: dict[str, str], fds: list[int]) -> NoReturn:
         template = os.getppid()
         os.environ.update(environment, BATON_PARENT_PID=str(template))
         die_with(template)
-        _refresh()
+        _forget() if is_read else _refresh()
         code = engine.run()
         _send_logs()
     except BaseException:  # noqa: BLE001  the process ends here whatever it was
@@ -228,12 +270,18 @@ def _detach(fds: list[int]) -> None:
     os.closerange(_FDS, 256)
 
 
-def _refresh() -> bool:
-    """Forget settings that were read from another environment; tell whether it can be done."""
+def _forget() -> None:
+    """Forget Baton's settings that were read from another environment."""
     from baton.settings import settings
-    from tasks.platform.prefect_internals import read_settings_again
 
     settings.cache_clear()
+
+
+def _refresh() -> bool:
+    """Forget settings that were read from another environment; tell whether it can be done."""
+    from tasks.platform.prefect_internals import read_settings_again
+
+    _forget()
     return bool(read_settings_again())
 
 
@@ -265,11 +313,32 @@ def sources() -> float:
 
     A package that brings a problem or a model may be found only by a process that starts later.
     """
+    files = [path for folder in _rooms() for path in folder.rglob("*.py")]
+    return max(_changed(path) for path in [*files, *_installed()])
+
+
+def _rooms() -> list[Path]:
+    """Folders of the chain's own source files."""
     beside = [Path(__file__).parents[1] / room for room in ("serving", "flows", "tasks")]
-    folders = [*beside, Path(sys.modules["baton"].__path__[0])]
-    files = [path for folder in folders for path in folder.rglob("*.py")]
-    installed = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
-    return max(_changed(path) for path in [*files, *installed])
+    return [*beside, Path(sys.modules["baton"].__path__[0])]
+
+
+def _installed() -> list[Path]:
+    return [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+
+
+def _changes() -> Changes | None:
+    from baton.settings import settings
+
+    with suppress(OSError):
+        return Changes(_watched) if settings().fast else None
+    return None
+
+
+def _watched() -> list[Path]:
+    """Folders in which a change may be one of the sources."""
+    below = [Path(place) for room in _rooms() for place, *_ in os.walk(room)]
+    return [*(place for place in below if place.name != "__pycache__"), *_installed()]
 
 
 def _changed(path: Path) -> float:
@@ -319,10 +388,20 @@ def _serve(listener: socket.socket, parent: int, loaded: float) -> None:
         if os.getppid() != parent:
             return  # nobody is left to ask for a run
         _import(name)
-    importlib.import_module("tasks.platform.prefect_internals").share_certificates(are_read=True)
+    _prepare()
     gc.freeze()  # what is shared with the runs stays shared: they do not look at it either
     gc.enable()
-    Template(listener, parent, loaded).serve()
+    Template(listener, parent, loaded, changes=_changes()).serve()
+
+
+def _prepare() -> None:
+    """Do once what each run would do."""
+    from baton.settings import settings
+    from tasks.platform.prefect_internals import share_certificates, watch_suspension_aside
+
+    share_certificates(are_read=True)
+    if settings().fast:
+        watch_suspension_aside()
 
 
 if __name__ == "__main__":

@@ -115,7 +115,10 @@ class Settings(BaseSettings):
         default="baton", description="Namespace of the jobs and sources that it is told of."
     )
     poll_seconds: float = Field(
-        default=0.5, gt=0, description="Seconds between two looks for runs to start."
+        default=0.5,
+        gt=0,
+        description="Seconds between two looks for runs to start, where the server is not heard to"
+        " say that there are some.",
     )
     runs_at_once: int = Field(
         default=0,

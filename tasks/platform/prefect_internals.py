@@ -9,14 +9,20 @@ one that is needed no more goes.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
-from functools import cache
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from contextvars import ContextVar, copy_context
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +36,9 @@ if TYPE_CHECKING:
 
 
 @reach("Prefect's runner lets nobody say how a run is started: runs start cold")
-def start_runs_by(runner: Runner, command: Callable[[], str]) -> bool:
+def start_runs_by(
+    runner: Runner, command: Callable[[], str], entrypoint: Callable[[FlowRun], str | None]
+) -> bool:
     """Let a runner that was entered start its runs by another command than its own.
 
     Prefect's runner starts ``python -m prefect.engine`` for each run, which imports for seconds;
@@ -41,6 +49,8 @@ def start_runs_by(runner: Runner, command: Callable[[], str]) -> bool:
     runner : Runner
     command : callable
         Makes ready what the command needs and returns it; called once, where it can be used.
+    entrypoint : callable
+        Says where the flow of a run is, so that the run does not ask the server; None to let it.
     """
     poller: Any = runner._scheduled_run_poller
     stock = poller._resolve_starter
@@ -49,6 +59,8 @@ def start_runs_by(runner: Runner, command: Callable[[], str]) -> bool:
     def resolve(flow_run: FlowRun) -> Any:
         starter = stock(flow_run)
         _set_command(starter, line)
+        if place := entrypoint(flow_run):
+            _set_entrypoint(starter, place)
         return starter
 
     poller._resolve_starter = resolve
@@ -86,6 +98,42 @@ def take_turns(
     return True
 
 
+@reach("Prefect's runner asks for runs at fixed times: each waits for the next one")
+def ask_in_time(
+    runner: Runner, due: Callable[[], Awaitable[None]], ended: Callable[[], None]
+) -> bool:
+    """Let a runner that was entered ask for runs when it is time to, and never otherwise.
+
+    Prefect's runner asks again after so many seconds, whether there is anything or not. Without:
+    just that.
+
+    Parameters
+    ----------
+    runner : Runner
+    due : callable
+        Returns when the server is to be asked.
+    ended : callable
+        Called whenever a run has ended.
+    """
+    poller: Any = runner._scheduled_run_poller
+    ask, submit, _ = poller._get_scheduled_flow_runs, poller._submit_run, poller._query_seconds
+
+    async def asked() -> list[FlowRun]:
+        await due()
+        found: list[FlowRun] = await ask()
+        return found
+
+    async def submitted(*run: Any) -> None:
+        try:
+            await submit(*run)
+        finally:
+            ended()
+
+    poller._get_scheduled_flow_runs, poller._submit_run = asked, submitted
+    poller._query_seconds = 0.0
+    return True
+
+
 @reach("Prefect's runner takes no deployment that stands: each is told anew")
 def serve_standing(runner: Runner, deployment: UUID, name: str) -> bool:
     """Let a runner serve a deployment that the server has already.
@@ -108,6 +156,42 @@ def serve_standing(runner: Runner, deployment: UUID, name: str) -> bool:
 def _set_command(starter: Any, command: str) -> None:
     if starter._command is None:
         starter._command = command
+
+
+@reach("Prefect tells no run where its flow is: each asks the server")
+def _set_entrypoint(starter: Any, entrypoint: str) -> None:
+    if starter._entrypoint is None:
+        starter._entrypoint = entrypoint
+
+
+@reach("Prefect watches for suspensions otherwise: each run begins when it does")
+def watch_suspension_aside() -> bool:
+    """Let runs of this process begin while what watches for their suspension still connects.
+
+    Prefect waits for that connection before the first line of a run, a sixth of a hop, and
+    for its end after the last one. Without: runs wait.
+    """
+    engine: Any = import_module("prefect.flow_engine")
+    engine.observe_flow_run_suspension = partial(_aside, engine.observe_flow_run_suspension)
+    return True
+
+
+@contextmanager
+def _aside(
+    watched: Callable[..., AbstractContextManager[Any]], *args: Any, **options: Any
+) -> Iterator[None]:
+    """Enter a context in a thread of its own, and do not wait for it."""
+    ended = Event()
+
+    def watch() -> None:
+        with watched(*args, **options):
+            ended.wait()
+
+    Thread(target=copy_context().run, args=(watch,), daemon=True, name="suspension").start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @reach("Prefect's settings cannot be read again: runs start cold")

@@ -10,15 +10,17 @@ import ssl
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, suppress
-from inspect import signature
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from inspect import getsource, signature
+from threading import Event
 from types import SimpleNamespace
 from uuid import uuid4
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from prefect import context
+from prefect import context, flow_engine
 from prefect.client import orchestration
 from prefect.client.schemas.objects import FlowRun
 from prefect.runner import Runner
@@ -34,6 +36,7 @@ from prefect.settings import (
 from serving import warm_client
 from tasks.platform import prefect_internals
 from tasks.platform.prefect_internals import (
+    ask_in_time,
     keep_application,
     make_writers_wait,
     read_settings_again,
@@ -41,7 +44,11 @@ from tasks.platform.prefect_internals import (
     share_certificates,
     start_runs_by,
     take_turns,
+    watch_suspension_aside,
 )
+from tests.processes import wait_for
+
+NAME = ContextVar("name")
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +58,8 @@ def _as_prefect_has_it(monkeypatch):
     monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)
     monkeypatch.setattr(server, "create_app", server.create_app)
     monkeypatch.setattr(orchestration, "ssl", ssl)
+    stock = flow_engine.observe_flow_run_suspension
+    monkeypatch.setattr(flow_engine, "observe_flow_run_suspension", stock)
     monkeypatch.setattr(configurations, "ENGINES", {})
 
 
@@ -60,8 +69,10 @@ def _warnings(caplog):
 
 
 REACHES = {
-    "start_runs_by": lambda: start_runs_by(_runner(lambda run: None), lambda: "true"),
+    "start_runs_by": lambda: start_runs_by(_runner(lambda run: None), lambda: "true", _nowhere),
+    "watch_suspension_aside": watch_suspension_aside,
     "take_turns": lambda: take_turns(_runner(None), lambda going: True, lambda due, going: due),
+    "ask_in_time": lambda: ask_in_time(_runner(None), _at_once, lambda: None),
     "serve_standing": lambda: serve_standing(SimpleNamespace(), uuid4(), "generate-iris"),
     "read_settings_again": read_settings_again,
     "share_certificates": share_certificates,
@@ -69,7 +80,18 @@ REACHES = {
     "keep_application": keep_application,
     "migrations": prefect_internals.migrations,
 }
+
+
+async def _at_once():
+    pass
+
+
+def _nowhere(run):
+    return None
+
+
 NAMES = {
+    "watch_suspension_aside": (flow_engine, "observe_flow_run_suspension"),
     "read_settings_again": (context, "refresh_global_settings_context"),
     "share_certificates": (orchestration, "ssl"),
     "make_writers_wait": (configurations, "AioSqliteConfiguration"),
@@ -100,7 +122,8 @@ def test_a_name_that_is_gone_is_said_once(name, caplog, monkeypatch):
 def test_every_reach_is_tested_here():
     """One that is added is tested too."""
     ours = {n for n, f in vars(prefect_internals).items() if hasattr(f, "__wrapped__")}
-    parts = {"_set_command", "_as_writer", "cache", "reach", "asynccontextmanager"}
+    parts = {"_set_command", "_set_entrypoint", "_as_writer", "_aside"}
+    parts |= {"cache", "reach", "asynccontextmanager", "contextmanager"}
     assert ours - parts == set(REACHES)
 
 
@@ -113,18 +136,21 @@ def test_a_run_is_started_by_the_command_that_is_given(prefect, tmp_path, event_
     assert not {"command", "job_variables"} & set(signature(Runner).parameters)
     script, said = tmp_path / "said.py", tmp_path / "said"
     script.write_text(
-        f"import os; open({str(said)!r}, 'w').write(os.environ['PREFECT__FLOW_RUN_ID'])"
+        "import os\n"
+        "told = [os.environ[f'PREFECT__FLOW_{one}'] for one in ('RUN_ID', 'ENTRYPOINT')]\n"
+        f"open({str(said)!r}, 'w').write(' '.join(told))\n"
     )
 
     async def start():
         async with Runner(name="r", pause_on_shutdown=False) as runner:
-            assert start_runs_by(runner, lambda: f"{sys.executable} {script}")
+            line = f"{sys.executable} {script}"
+            assert start_runs_by(runner, lambda: line, lambda run: "flows.train.train")
             run = FlowRun(flow_id=uuid4())
             await runner._scheduled_run_poller._resolve_starter(run).start(run)
             return run
 
     run = event_loop_run(start())
-    assert said.read_text() == str(run.id)
+    assert said.read_text() == f"{run.id} flows.train.train"
 
 
 def test_only_the_runs_that_are_chosen_begin(prefect, event_loop_run):
@@ -150,23 +176,80 @@ def test_only_the_runs_that_are_chosen_begin(prefect, event_loop_run):
     assert told == [(due[1:], {kept})]
 
 
+def test_a_runner_asks_when_it_is_told_to(prefect, event_loop_run):
+    """Prefect's knows a number of seconds alone; here it waits to be told, and tells of an end."""
+    assert "query_seconds" in signature(Runner).parameters
+    said = []
+
+    async def ask():
+        async with Runner(name="r", pause_on_shutdown=False, query_seconds=600) as runner:
+            poller = runner._scheduled_run_poller
+            turns = asyncio.Queue()
+            poller._get_scheduled_flow_runs = lambda: asyncio.sleep(0, said.append("asked") or [])
+            poller._submit_run = lambda *run: asyncio.sleep(0, said.append(run))
+            assert ask_in_time(runner, turns.get, lambda: said.append("ended"))
+            asking = asyncio.create_task(poller.run())
+            for n in (1, 2):
+                turns.put_nowait(None)
+                async with asyncio.timeout(20):
+                    while len(said) < n:
+                        await asyncio.sleep(0.01)
+            await poller._submit_run("run")
+            asking.cancel()
+
+    event_loop_run(ask())
+    assert said == ["asked", "asked", ("run",), "ended"]
+
+
+def test_a_run_begins_while_its_suspension_is_not_watched_yet(monkeypatch):
+    """Prefect's engine waits for the connection; it is made aside, and ended with the run."""
+    assert "ready_event.wait()" in getsource(flow_engine.observe_flow_run_suspension)
+    connects, said = Event(), []
+
+    @contextmanager
+    def watched(run, request):
+        said.append((run, request, NAME.get()))
+        connects.wait(30)
+        said.append("connected")
+        yield
+        said.append("ended")
+
+    monkeypatch.setattr(flow_engine, "observe_flow_run_suspension", watched)
+    assert watch_suspension_aside()
+    NAME.set("of the run")
+    with flow_engine.observe_flow_run_suspension("run", "request"):
+        assert "connected" not in said, "it is at work already"
+        connects.set()
+        wait_for(lambda: "connected" in said, 30, 0.01)
+    wait_for(lambda: "ended" in said, 30, 0.01)
+    assert said[0] == ("run", "request", "of the run")
+
+
+def test_a_runner_that_cannot_be_told_asks_as_prefect_has_it(caplog):
+    """At its fixed times, and nothing of it is replaced."""
+    poller = SimpleNamespace(_get_scheduled_flow_runs=_at_once, _submit_run=_at_once)
+    assert ask_in_time(SimpleNamespace(_scheduled_run_poller=poller), _at_once, print) is None
+    assert poller._get_scheduled_flow_runs is _at_once
+    assert len(_warnings(caplog)) == 1
+
+
 def test_a_runner_that_lets_nobody_in_starts_cold(caplog):
     """Nothing is made ready for a command that nothing would run."""
     for gone in (SimpleNamespace(), SimpleNamespace(_scheduled_run_poller=SimpleNamespace())):
-        assert start_runs_by(gone, lambda: pytest.fail("made ready")) is None
+        assert start_runs_by(gone, lambda: pytest.fail("made ready"), _nowhere) is None
     assert all("runs start cold" in said for said in _warnings(caplog))
     assert len(_warnings(caplog)) == 2, "one for each name"
 
 
 def test_a_starter_without_a_command_starts_as_prefect_has_it(caplog):
-    """The run goes on; one warning for all runs."""
+    """The run goes on, and asks where its flow is; one warning of each for all runs."""
     stock = SimpleNamespace()
     runner = _runner(lambda run: stock)
-    assert start_runs_by(runner, lambda: "true")
+    assert start_runs_by(runner, lambda: "true", lambda run: "flows.train.train")
     resolve = runner._scheduled_run_poller._resolve_starter
     assert [resolve(None), resolve(None)] == [stock, stock]
     assert vars(stock) == {}
-    assert len(_warnings(caplog)) == 1
+    assert len(_warnings(caplog)) == 2
 
 
 SETTINGS = """
