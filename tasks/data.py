@@ -18,7 +18,8 @@ from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
 from baton.problems import Goal, Params, Problem
-from baton.terms import GROUP, SPLIT, TIME, WEIGHT, Options, Quality, Split
+from baton.problems.piecewise import hidden
+from baton.terms import Options, Quality, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -232,16 +233,8 @@ def make_features(plan: DatasetPlan, raw: pa.Table) -> pa.Table:
         "raw": plan.table("raw").digest,
         "schema": problem.schema(frame, plan.params),
     }
-    whole = features.assign(**hidden(plan, features, frame, split))
+    whole = features.assign(**hidden(problem, plan.params, features, frame, split))
     return with_lineage(pa.Table.from_pandas(whole, preserve_index=False), plan.lineage | facts)
-
-
-def hidden(plan: DatasetPlan, features: Any, raw: Any, split: Any) -> dict[str, Any]:
-    """Columns that nobody is shown who reads one side: it, what rows hang together by, weights."""
-    problem = plan.problem
-    ways = {GROUP: problem.groups, TIME: problem.times, WEIGHT: problem.weights}
-    found = {name: way(features, raw, plan.params) for name, way in ways.items()}
-    return {SPLIT: split} | {name: one for name, one in found.items() if one is not None}
 
 
 def stated(goal: Goal) -> dict[str, Any]:

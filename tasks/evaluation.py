@@ -31,11 +31,14 @@ from baton.evaluation import importance, intervals, measured, metrics, shapley, 
 from baton.fingerprint import fingerprint
 from baton.lineage import folder, with_lineage
 from baton.models import prediction_interval
-from baton.models.answers import HIGH, LOW, PREDICTED, answer, output_of
+from baton.models.answering import Answering, answered
+from baton.models.answers import ACTUAL, HIGH, LOW, PREDICTED, answer, output_of
 from baton.models.threshold import precision_recall
 from baton.monitoring.profile import SAMPLED_ROWS, profile_of, to_table
-from baton.terms import ROW, WEIGHT, Kind, Split, visible
+from baton.partitions import partitions_of
+from baton.terms import ROW, WEIGHT, Kind, Split
 from tasks.platform import results
+from tasks.platform.cluster import mapping
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
 from tasks.platform.tracking import load_model
@@ -52,7 +55,6 @@ from tasks.training import code_of, recipe_of
 
 log = logging.getLogger(__name__)
 
-ACTUAL = "actual"
 TABLES = ("predictions", "metrics", "permutation_importance", "shap_global", "shap_local")
 """What an evaluation announces."""
 
@@ -285,25 +287,24 @@ def predict_held_out(plan: EvaluationPlan) -> None:
 def predict_rows(plan: EvaluationPlan) -> pa.Table:
     """Predictions of the held-out rows: row id, actual, predicted and class probabilities."""
     bench = _bench.get()
-    return with_lineage(_answered(bench, bench.rows, bench.output), plan.lineage)
+    table = answered(bench.model, bench.data.target, bench.rows, bench.output)
+    return with_lineage(table, plan.lineage)
 
 
 @task(name="predict held-out rows in parts", persist_result=False)
 def predict_parts(plan: EvaluationPlan) -> None:
     """Predictions of all held-out rows, as `predict_rows` gives them."""
     bench = _bench.get()
-    with results.Written(plan.key("predictions"), plan.lineage) as kept:
-        for table in parts(bench.data, Split.TEST):
-            rows = table.select(visible(table.column_names)).to_pandas()
-            if len(rows):
-                output = output_of(bench.model, features_of(rows, bench.data))
-                kept.write(_answered(bench, rows, output))
+    work = Answering(bench.model, bench.data.target)
+    rows = partitions_of(results.checked(bench.data.features))
+    with (
+        results.Written(plan.key("predictions"), plan.lineage) as kept,
+        mapping(bench.data.options.engine) as mapped,
+    ):
+        for answers in mapped(work, rows):
+            if answers is not None:
+                kept.write(answers)
         log.info("%d held-out rows predicted", kept.n_rows)
-
-
-def _answered(bench: Bench, rows: Any, output: Any) -> pa.Table:
-    columns = {ROW: pa.array(rows[ROW]), ACTUAL: pa.array(rows[bench.data.target])}
-    return pa.table(columns | answer(bench.model, output))
 
 
 @result_task("metrics", name="score predictions")

@@ -9,10 +9,9 @@ from typing import Any
 from baton.chain.events import ModelEvaluated
 from baton.errors import InputError
 from baton.evaluation import shapley
-from baton.models.answers import PREDICTED
+from baton.models.answers import ACTUAL, PREDICTED
 from baton.showing import plots
 from baton.terms import ROW
-from tasks.evaluation import ACTUAL
 from tasks.platform import results
 from tasks.platform.tracking import load_model
 from tasks.rows import background_of, features_of, read_row

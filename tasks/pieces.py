@@ -17,11 +17,13 @@ from prefect import task
 from baton import choice
 from baton.chain.events import TableRef
 from baton.lineage import lineage_of
-from baton.problems.splits import marked
+from baton.partitions import partitions_of
+from baton.problems.piecewise import Featuring, Part
 from baton.problems.targets import Targets
-from baton.terms import ROW, SPLIT, Kind
-from tasks.data import DatasetPlan, hidden, require_contract, stated
+from baton.terms import Kind
+from tasks.data import DatasetPlan, require_contract, stated
 from tasks.platform import results
+from tasks.platform.cluster import mapping
 
 log = logging.getLogger(__name__)
 
@@ -74,41 +76,24 @@ def make_feature_pieces(plan: DatasetPlan) -> None:
         "raw": raw.digest,
         "schema": facts["schema"],
     }
-    with results.Written(plan.key("features"), plan.lineage | told) as kept:
-        for begin, piece in _read_back(raw):
-            features = _features(plan, piece, is_held[begin:], facts["schema"])
-            features[ROW] += begin
-            kept.write(_wide(pa.Table.from_pandas(features, preserve_index=False)))
+    work = Featuring(plan.problem, plan.params, facts["schema"])
+    with (
+        results.Written(plan.key("features"), plan.lineage | told) as kept,
+        mapping(plan.options.engine) as mapped,
+    ):
+        for features in mapped(work, _parts(raw, is_held)):
+            kept.write(features)
 
 
-def _wide(table: pa.Table) -> pa.Table:
-    """Table whose categories may become more in a later piece."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type) and field.name != SPLIT:
-            wide = pa.dictionary(pa.int32(), field.type.value_type)
-            table = table.set_column(place, field.name, table[field.name].cast(wide))
-    return table
+def _parts(raw: TableRef, is_held: np.ndarray[Any, Any]) -> Iterator[Part]:
+    for rows in partitions_of(results.checked(raw)):
+        yield Part(rows, is_held[rows.begin : rows.begin + rows.n_rows])
 
 
 def _targets(plan: DatasetPlan, raw: TableRef, facts: dict[str, Any]) -> Targets:
     goal = facts["goal"]
     found = Targets(Kind(goal["kind"]))
-    for _, piece in _read_back(raw, [goal["target"]]):
+    for table in results.batches(raw, AT_ONCE, [goal["target"]]):
+        piece = table.to_pandas()
         found.add(plan.problem.target_of_piece(piece, plan.params, facts["schema"]))
     return found
-
-
-def _read_back(raw: TableRef, columns: list[str] | None = None) -> Iterator[tuple[int, Any]]:
-    """Rows of the raw table, with the place of the first of them."""
-    begin = 0
-    for table in results.batches(raw, AT_ONCE, columns):
-        yield begin, table.to_pandas()
-        begin += len(table)
-
-
-def _features(
-    plan: DatasetPlan, raw: Any, is_held: np.ndarray[Any, Any], schema: dict[str, Any]
-) -> Any:
-    features = plan.problem.features_of_piece(raw, plan.params, schema)
-    split = marked(features.index, is_held[features[ROW].to_numpy()])
-    return features.assign(**hidden(plan, features, raw, split))

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from baton.distribution import with_extra
 from baton.errors import InputError
 from baton.settings import settings
+from baton.terms import Engine
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
+
+T = TypeVar("T")
+R = TypeVar("R")
+Mapping = Callable[[Callable[[T], R], Iterable[T]], Iterable[R]]
 
 _REACH_SECONDS = 20
+_ON_THEIR_WAY = 2
+"""Parts for each worker: one that is worked on, and one that is there when it is done."""
 
 
 def cores() -> int:
@@ -87,6 +96,41 @@ def task_runner(n_workers: int) -> Iterator[Any]:
         from prefect_dask import DaskTaskRunner
 
         yield DaskTaskRunner(address=address)
+
+
+@contextmanager
+def mapping(engine: Engine) -> Iterator[Mapping[Any, Any]]:
+    """What works on one part after the other: as ``map`` does here, or the workers of a cluster.
+
+    The parts come back in their order, and at most two for each worker are on their way at a time,
+    so that nobody holds them all.
+
+    Raises
+    ------
+    InputError
+        As :func:`cluster`.
+    """
+    if engine is not Engine.DASK:
+        yield map
+        return
+    with client(cores()) as found:
+        yield partial(_in_order, found)
+
+
+def _in_order(found: Client, work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    most = _ON_THEIR_WAY * max(1, len(found.scheduler_info(n_workers=-1)["workers"]))
+    everywhere = found.scatter(work, broadcast=True, hash=False)  # a model is sent once
+    going: deque[Future] = deque()
+    for part in parts:
+        if len(going) == most:
+            yield going.popleft().result()
+        going.append(found.submit(_worked, everywhere, part, pure=False))
+    while going:
+        yield going.popleft().result()
+
+
+def _worked(work: Callable[[T], R], part: T) -> R:
+    return work(part)
 
 
 @contextmanager

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from baton.models.fitted import FittedModel
 
+ACTUAL = "actual"
+"""Column of what a row that was held out really is."""
+
 PREDICTED = "predicted"
 """Column of a prediction: a label or a number."""
 

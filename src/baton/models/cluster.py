@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAME = "xgboost"
-_PARTS_PER_WORKER = 2
+_PARTS_PER_WORKER = 8
+"""Parts that are read and encoded one after the other: what one takes beside its rows is small."""
+
+_IN_BINS = "hist"
+_MAX_BIN = 256
+"""XGBoost's own."""
 
 
 def can_fit(recipe: Recipe, n_rows: int) -> bool:
@@ -63,10 +68,12 @@ class RowsOnDisk:
     @property
     def positions(self) -> Any:
         """Positions of the training rows in the file: array of shape (n,)."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        sides = pq.read_table(self.path, columns=[SPLIT])[SPLIT].to_numpy()
-        return np.flatnonzero(sides == Split.TRAIN.value)
+        sides = pq.read_table(self.path, columns=[SPLIT], read_dictionary=[SPLIT])[SPLIT]
+        return np.flatnonzero(pc.equal(sides, pa.scalar(Split.TRAIN.value)).to_numpy())
 
     def column(self, name: str, positions: Any) -> Any:
         """One column of these rows, a DataFrame."""
@@ -99,6 +106,24 @@ class RowsOnDisk:
 
 
 @dataclass(frozen=True)
+class _Chosen:
+    """Positions of rows, as a worker is told of them: a bit for each row from the first on."""
+
+    first: int
+    bits: Any
+
+    @classmethod
+    def of(cls, positions: Any) -> _Chosen:
+        is_chosen = np.zeros(positions[-1] - positions[0] + 1, dtype=bool)
+        is_chosen[positions - positions[0]] = True
+        return cls(int(positions[0]), np.packbits(is_chosen))
+
+    @property
+    def positions(self) -> Any:
+        return self.first + np.flatnonzero(np.unpackbits(self.bits))
+
+
+@dataclass(frozen=True)
 class _Part:
     """What one worker encodes."""
 
@@ -106,8 +131,8 @@ class _Part:
     encoder: Encoder
     classes: tuple[Any, ...]
 
-    def encode(self, positions: Any) -> tuple[Any, Any]:
-        frame = self.rows.part(positions)
+    def encode(self, chosen: _Chosen) -> tuple[Any, Any]:
+        frame = self.rows.part(chosen.positions)
         values = frame[self.rows.target]
         if self.classes:
             labels = {label: code for code, label in enumerate(self.classes)}
@@ -162,7 +187,7 @@ def _train(client: Any, part: _Part, positions: Any, y: Any, spec: FitSpec) -> A
     most = int(spec.params["n_estimators"])
     stops = spec.params["early_stopping"]
     n_trees = _rounds(client, part, positions, y, spec) if stops else most
-    return _boosted(client, spec, _matrix(client, part, positions), n_trees)
+    return _boosted(client, spec, _matrix(client, part, positions, spec), n_trees)
 
 
 def _rounds(client: Any, part: _Part, positions: Any, y: Any, spec: FitSpec) -> int:
@@ -170,12 +195,13 @@ def _rounds(client: Any, part: _Part, positions: Any, y: Any, spec: FitSpec) -> 
     from xgboost import callback
 
     fitted, watched = (positions[np.sort(places)] for places in stopping.parted(y, spec))
+    rows = _matrix(client, part, fitted, spec)
     found = _boosted(
         client,
         spec,
-        _matrix(client, part, fitted),
+        rows,
         int(spec.params["n_estimators"]),
-        evals=[(_matrix(client, part, watched), "watched")],
+        evals=[(_matrix(client, part, watched, spec, rows), "watched")],
         callbacks=[callback.EarlyStopping(rounds=stopping.PATIENCE)],
     )
     return int(found.best_iteration) + 1
@@ -190,25 +216,31 @@ def _boosted(client: Any, spec: FitSpec, rows: Any, n_trees: int, **watching: An
     )["booster"]
 
 
-def _matrix(client: Any, part: _Part, positions: Any) -> Any:
-    """Matrix whose blocks are read and encoded where they stay."""
+def _matrix(client: Any, part: _Part, positions: Any, spec: FitSpec, fitted: Any = None) -> Any:
+    """Matrix whose blocks are read, encoded and put into bins where they stay.
+
+    Bins are a quarter of the encoded rows; those of rows to watch are the fitted ones'.
+    """
     import dask.array as da
     from dask import delayed
-    from xgboost.dask import DaskDMatrix
 
     n_workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     blocks = np.array_split(positions, min(len(positions), _PARTS_PER_WORKER * n_workers))
     width = len(part.encoder.names)
     X, y = [], []
     for block in blocks:
-        both = delayed(part.encode, nout=2)(block)
+        both = delayed(part.encode, nout=2)(_Chosen.of(block))
         X.append(da.from_delayed(both[0], (len(block), width), np.float32))
         y.append(da.from_delayed(both[1], (len(block),), np.float32))
-    types = part.encoder.feature_types
-    return DaskDMatrix(
-        client,
-        da.concatenate(X),
-        da.concatenate(y),
-        feature_types=types,
-        enable_categorical="c" in types,
-    )
+    return _held(client, da.concatenate(X), da.concatenate(y), part.encoder, spec, fitted)
+
+
+def _held(client: Any, X: Any, y: Any, encoder: Encoder, spec: FitSpec, fitted: Any) -> Any:
+    from xgboost.dask import DaskDMatrix, DaskQuantileDMatrix
+
+    types = encoder.feature_types
+    known = {"feature_types": types, "enable_categorical": "c" in types}
+    if spec.params.get("tree_method", _IN_BINS) != _IN_BINS:
+        return DaskDMatrix(client, X, y, **known)
+    max_bin = spec.params.get("max_bin", _MAX_BIN)
+    return DaskQuantileDMatrix(client, X, y, **known, max_bin=max_bin, ref=fitted)
