@@ -232,7 +232,7 @@ class Options(BaseModel):
         ),
     ] = None
     engine: Annotated[
-        Engine, Field(description="where trials and fits run: local, workers or dask")
+        Engine, Field(description="where trials, fits and parts of large tables run: local, workers, dask")
     ] = Engine.LOCAL
     fresh: Annotated[
         bool, Field(description="read the source again, whatever is kept of it, and make all anew")

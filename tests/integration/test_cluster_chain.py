@@ -1,0 +1,126 @@
+"""A whole chain on a Dask cluster: two workers, each too small for the table."""
+
+import os
+import threading
+import time
+
+import psutil
+import pytest
+
+from baton.settings import settings
+from baton.terms import Options
+from flows.evaluate import evaluate
+from flows.generate import generate
+from flows.train import train
+from tasks.data import dataset_ready, plan_dataset
+from tasks.evaluation import EvaluationPlan
+from tasks.platform import results
+from tasks.platform.tracking import load_model
+from tasks.reporting import ReportPlan, model_evaluated
+from tasks.training import TrainingPlan, model_trained
+from tests.integration.stages import run
+
+pytestmark = pytest.mark.usefixtures("prefect")
+
+CHAIN = "0123456789ae"
+POINTS = {"rows": 1_200_000, "dims": 2, "modes": 2, "seed": 1, "features": "both"}
+BRIEFLY = {"n_repeats": 1, "importance_rows": 50, "explain_rows": 20}
+# Two workers draw other rows for a tree than one process: here none is left out.
+MODEL = {"n_estimators": 8, "max_depth": 3, "early_stopping": False, "subsample": 1.0}
+
+
+@pytest.fixture
+def beyond_memory(monkeypatch):
+    """A table of this size is taken part by part."""
+    monkeypatch.setenv("BATON_STREAM_BYTES", "100000")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Two processes; how much memory each took at most above what its imports take."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        ) as started,
+        Client(started.scheduler_address) as client,
+    ):
+        client.run(_imported)
+        monkeypatch.setenv("BATON_DASK_ADDRESS", started.scheduler_address)
+        settings.cache_clear()
+        yield Watched(list(client.run(os.getpid).values()))
+    settings.cache_clear()
+
+
+def _imported():
+    import sklearn.metrics  # noqa: F401
+    import xgboost.dask  # noqa: F401
+
+    import baton.models.answering
+    import baton.problems.piecewise  # noqa: F401
+
+
+class Watched(threading.Thread):
+    """The memory of processes, looked at all the time."""
+
+    def __init__(self, pids):
+        super().__init__(daemon=True)
+        self.processes = [psutil.Process(pid) for pid in pids]
+        self.before = self.most = [self._own(one) for one in self.processes]
+        self.is_over = threading.Event()
+
+    @staticmethod
+    def _own(process):
+        return process.memory_info().rss
+
+    def run(self):
+        while not self.is_over.is_set():
+            self.most = [
+                max(m, self._own(p)) for m, p in zip(self.most, self.processes, strict=True)
+            ]
+            time.sleep(0.02)
+
+    def above(self):
+        """Bytes that each took more than before."""
+        self.is_over.set()
+        self.join()
+        return [most - before for most, before in zip(self.most, self.before, strict=True)]
+
+
+def ended(**engine):
+    """Event of a chain that ran to its end."""
+    options = Options(**BRIEFLY, **engine, model="xgboost", model_params=MODEL)
+    run(generate, "spheres", POINTS, options)
+    data = dataset_ready(plan_dataset("spheres", POINTS, options, CHAIN))
+    run(train, data)
+    trained = model_trained(TrainingPlan(data))
+    run(evaluate, trained)
+    return model_evaluated(ReportPlan(EvaluationPlan(trained)))
+
+
+def test_two_small_workers_complete_a_chain_with_the_answers_of_one_process(
+    beyond_memory, workers, monkeypatch
+):
+    """Neither takes a third of the table; the tables are the same, the answers but for rounding."""
+    monkeypatch.setattr("baton.problems.spheres.AT_ONCE", 50_000)
+    workers.start()
+    there = ended(engine="dask")
+    above = workers.above()
+    size = results.read(there.data.features).nbytes
+    assert all(0 < one < size / 3 for one in above), (above, size)
+    options = Options(**BRIEFLY, fresh=True)
+    run(generate, "spheres", POINTS, options)
+    here = dataset_ready(plan_dataset("spheres", POINTS, options, CHAIN))
+    assert here.features.digest == there.data.features.digest
+    model = load_model(there.model)
+    said = results.read(there.predictions).to_pandas()
+    assert len(said) == there.data.n_test
+    rows = results.read(there.data.features, filters=[("_split", "==", "test")]).to_pandas()
+    assert said["_row"].tolist() == rows["_row"].tolist()
+    assert (said["predicted"] == model.predict(rows)).all()
+    local = ended()
+    assert there.scores == pytest.approx(local.scores, abs=2e-3)
