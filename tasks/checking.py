@@ -29,8 +29,11 @@ from tasks.rows import facts_of, sample
 
 log = logging.getLogger(__name__)
 
-_MOST_CELLS = 50_000_000
+_MOST_CELLS = 20_000_000
 """Rows times columns of a table up to which all rows are looked at."""
+
+_SAMPLED_ROWS = 250_000
+"""Rows of a larger one that are."""
 
 _AT_ONCE = 500_000
 
@@ -93,7 +96,7 @@ def _read_features(data: DatasetReady) -> Any:
     """Feature table, or of a large one some rows by chance."""
     if data.features.n_rows * len(results.schema(data.features)) <= _MOST_CELLS:
         return results.read(data.features).to_pandas()
-    found = sample(data, None).to_pandas()
+    found = sample(data, None, most=_SAMPLED_ROWS).to_pandas()
     log.info("%d of the %d rows are looked at", len(found), data.features.n_rows)
     return found
 

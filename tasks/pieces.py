@@ -27,7 +27,7 @@ from tasks.platform.cluster import mapping
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 1_000_000
+AT_ONCE = 250_000
 """Rows of the raw table that are read back at once."""
 
 

@@ -56,11 +56,16 @@ def parts(
         yield table if side is None else table.filter(pc.field(SPLIT) == side.value)
 
 
-def sample(data: DatasetReady, side: Split | None, columns: list[str] | None = None) -> pa.Table:
+def sample(
+    data: DatasetReady,
+    side: Split | None,
+    columns: list[str] | None = None,
+    most: int = SAMPLED_ROWS,
+) -> pa.Table:
     """Some rows of one side, or of both, by chance, in their order; as `parts` gives them."""
     n_rows = {None: data.features.n_rows, Split.TRAIN: data.n_train, Split.TEST: data.n_test}[side]
     n_columns = len(results.schema(data.features))
-    share = sampled_rows(n_rows, n_columns) / max(n_rows, 1)
+    share = min(most, sampled_rows(n_rows, n_columns)) / max(n_rows, 1)
     found = [
         table.filter(pa.array(chance_of(table[ROW].to_numpy(), data.seed) < share))
         for table in parts(data, side, columns)

@@ -62,7 +62,7 @@ def test_tables_in_pieces_are_the_same(monkeypatch):
 def test_what_is_half_made_is_made_on(monkeypatch):
     """A raw table that is there is not loaded again."""
     params = {"rows": 1_000, "seed": 5}
-    monkeypatch.setattr(spheres, "AT_ONCE", 300)
+    monkeypatch.setattr(spheres, "AT_ONCE", 200)
     made(params)
     plan = plan_dataset("spheres", params, Options(), CHAIN)
     results.path_of(plan.key("features")).unlink()
@@ -76,7 +76,7 @@ def test_what_is_checked_of_a_large_table_is_a_sample(monkeypatch):
     _, data = made({"rows": 3_000})
     whole = checking.read_sides(data)
     monkeypatch.setattr(checking, "_MOST_CELLS", 1_000)
-    monkeypatch.setattr(rows, "SAMPLED_ROWS", 1_000)
+    monkeypatch.setattr(checking, "_SAMPLED_ROWS", 1_000)
     some = checking.read_sides(data)
     assert 900 < len(some.rows) < 1_100
     assert (np.diff(some.rows) > 0).all()

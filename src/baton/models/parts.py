@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-BYTES_AT_ONCE = 2**30
+BYTES_AT_ONCE = 2**29
 """What the rows of one part may take while trees learn from them."""
 
 _FIELDS = ("X", "y", "weights")

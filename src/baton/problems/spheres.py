@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 TARGET = "cluster"
 
-AT_ONCE = 1_000_000
-"""Points that are made at once: a table of more is made in pieces."""
+AT_ONCE = 250_000
+"""Points of one piece."""
+
+_FEW_PIECES = 4
+"""A table of so many pieces is made in whole."""
 
 AXES = ("x", "y", "z")
 
@@ -160,7 +163,7 @@ class Spheres(Problem[SpheresParams]):
 
     def pieces(self, params: SpheresParams) -> Iterator[pd.DataFrame] | None:
         """The same points, where they are many."""
-        return self._pieces(params) if params.rows > AT_ONCE else None
+        return self._pieces(params) if params.rows > _FEW_PIECES * AT_ONCE else None
 
     def _pieces(self, params: SpheresParams) -> Iterator[pd.DataFrame]:
         import pandas as pd
