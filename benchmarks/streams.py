@@ -37,6 +37,8 @@ class Cost:
     """What a stage took."""
 
     seconds: float
+    busy: float
+    """Seconds of processors, which others on the machine do not change."""
     peak: int
     """Bytes, its greatest resident memory."""
 
@@ -62,6 +64,7 @@ def main() -> None:
                 of_table = cost.peak / n_rows / _BYTES_OF_ROW
                 print(
                     f"{stage}, {n_rows:,} rows: {cost.seconds:.0f} s,"
+                    f" {cost.busy:.0f} s of processors,"
                     f" {cost.peak / 2**30:.2f} GiB resident, {of_table:.2f} × the table",
                     flush=True,
                 )
@@ -84,12 +87,12 @@ def rows(sizes: Sequence[int] = ROWS) -> list[Row]:
             growth=growth(sizes, [cost.peak - imports.peak for cost in ours]),
         ),
         Row(
-            f"{what}: time",
-            ours[-1].seconds,
-            whole.seconds,
+            f"{what}: seconds of processors",
+            ours[-1].busy,
+            whole.busy,
             "s",
             "the table in whole",
-            growth=growth(sizes, [cost.seconds for cost in ours]),
+            growth=growth(sizes, [cost.busy for cost in ours]),
         ),
     ]
 
@@ -127,7 +130,8 @@ def _measured(stage: str, n_rows: int, *, is_csv: bool = False, is_whole: bool =
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"{stage} of {n_rows:,} rows failed")
-    return Cost(time.perf_counter() - began, usage.ru_maxrss * 1024)
+    seconds, busy = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+    return Cost(seconds, busy, usage.ru_maxrss * 1024)
 
 
 def _run(stage: str, n_rows: int, *, is_csv: bool, is_whole: bool) -> None:
