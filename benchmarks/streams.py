@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from row import Row, growth, temporary_home
 
@@ -50,17 +49,18 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--trees", type=int, default=300, help="rounds of XGBoost, at most")
     parser.add_argument("--csv", action="store_true", help="the points from a CSV file")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.stage:
-        _run(options.stage, options.rows[0], is_csv=options.csv, is_whole=options.whole)
+        _run(options)
         return
     for n_rows in options.rows:
         with _served():
             for stage in options.stages:
-                cost = _measured(stage, n_rows, is_csv=options.csv)
+                cost = _measured(stage, n_rows, trees=options.trees, is_csv=options.csv)
                 of_table = cost.peak / n_rows / _BYTES_OF_ROW
                 print(
                     f"{stage}, {n_rows:,} rows: {cost.seconds:.0f} s,"
@@ -122,8 +122,11 @@ def _silent(_: str) -> None:
     """Say nothing."""
 
 
-def _measured(stage: str, n_rows: int, *, is_csv: bool = False, is_whole: bool = False) -> Cost:
+def _measured(
+    stage: str, n_rows: int, *, trees: int = 300, is_csv: bool = False, is_whole: bool = False
+) -> Cost:
     command = [sys.executable, __file__, "--stage", stage, "--rows", str(n_rows)]
+    command += ["--trees", str(trees)]
     command += ["--csv"] * is_csv + ["--whole"] * is_whole
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=sys.stderr)
@@ -134,41 +137,43 @@ def _measured(stage: str, n_rows: int, *, is_csv: bool = False, is_whole: bool =
     return Cost(seconds, busy, usage.ru_maxrss * 1024)
 
 
-def _run(stage: str, n_rows: int, *, is_csv: bool, is_whole: bool) -> None:
+def _run(options: argparse.Namespace) -> None:
     """Be a stage: what came before is told by a file, as an event would."""
     from baton.problems import spheres
 
-    if is_whole:
-        spheres.AT_ONCE = n_rows
-    way = {"generate": _generate, "train": _train, "evaluate": _evaluate}[stage]
-    asyncio.run(way(n_rows, is_csv))
+    if options.whole:
+        spheres.AT_ONCE = options.rows[0]
+    ways = {"generate": _generate, "train": _train, "evaluate": _evaluate}
+    asyncio.run(ways[options.stage](options))
 
 
-async def _generate(n_rows: int, is_csv: bool) -> None:
+async def _generate(options: argparse.Namespace) -> None:
     from baton.settings import settings
     from baton.terms import Options
     from flows.generate import generate
     from tasks.data import dataset_ready, plan_dataset
 
-    problem, parameters = "spheres", {"rows": n_rows}
-    if is_csv:
-        problem, parameters = "table", {"path": str(_csv(n_rows)), "target": "cluster"}
-    await generate(problem, parameters, Options(), return_state=True)
-    ready = dataset_ready(plan_dataset(problem, parameters, Options(), _CHAIN))
+    problem, parameters = "spheres", {"rows": options.rows[0]}
+    if options.csv:
+        problem, parameters = "table", {"path": str(_csv(options.rows[0])), "target": "cluster"}
+    asked = Options(model="xgboost", model_params={"n_estimators": options.trees})
+    await generate(problem, parameters, asked, return_state=True)
+    ready = dataset_ready(plan_dataset(problem, parameters, asked, _CHAIN))
     (settings().home / "dataset.json").write_text(ready.model_dump_json())
 
 
-async def _train(n_rows: int, is_csv: bool) -> None:  # noqa: ARG001
+async def _train(options: argparse.Namespace) -> None:  # noqa: ARG001
+    from baton.chain.events import DatasetReady
     from flows.train import train
     from tasks.training import TrainingPlan, model_trained
 
-    data = _told()
+    data = DatasetReady.model_validate_json(_place("dataset").read_bytes())
     await train(data, return_state=True)
     trained = model_trained(TrainingPlan(data))
     _place("trained").write_text(trained.model_dump_json())
 
 
-async def _evaluate(n_rows: int, is_csv: bool) -> None:  # noqa: ARG001
+async def _evaluate(options: argparse.Namespace) -> None:  # noqa: ARG001
     from baton.chain.events import ModelTrained
     from flows.evaluate import evaluate
     from tasks.evaluation import EvaluationPlan
@@ -177,12 +182,6 @@ async def _evaluate(n_rows: int, is_csv: bool) -> None:  # noqa: ARG001
     await evaluate(trained, return_state=True)
     found = {line.metric: round(line.value, 5) for line in EvaluationPlan(trained).lines}
     print(json.dumps(found), flush=True)
-
-
-def _told() -> Any:
-    from baton.chain.events import DatasetReady
-
-    return DatasetReady.model_validate_json(_place("dataset").read_bytes())
 
 
 def _place(name: str) -> Path:

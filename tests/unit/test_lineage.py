@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from baton.chain import stored
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
 
 
@@ -27,3 +28,17 @@ def test_lineage_survives_in_the_schema_metadata_beside_that_of_others():
     assert lineage_of(found.schema) == {"chain": "x", "ümlaut": [1]}
     assert found.schema.metadata[b"pandas"] == b"{}"
     assert lineage_of(table.schema) == {}
+
+
+def test_a_large_file_is_digested_once_until_it_is_touched(tmp_path, monkeypatch):
+    """A changed one is seen, whatever its size says; small ones are always read."""
+    monkeypatch.setattr(stored, "_LARGE", 10)
+    read = []
+    monkeypatch.setattr(stored, "digest_of_file", lambda path: read.append(path) or str(len(read)))
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(b"0" * 10)
+    small.write_bytes(b"0" * 9)
+    assert [stored.digest_at(large) for _ in range(3)] == ["1", "1", "1"]
+    assert [stored.digest_at(small) for _ in range(2)] == ["2", "3"]
+    large.write_bytes(b"1" * 10)
+    assert stored.digest_at(large) == "4"

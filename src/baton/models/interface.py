@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from baton.metric import Metric
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from baton.models.space import Space
@@ -85,10 +84,6 @@ class Matrix:
     weights: Any = None
 
 
-Part = Callable[[], Matrix]
-"""Rows that are read when they are asked for."""
-
-
 class Family(ABC):
     """One kind of estimator: how it is fitted, written and read."""
 
@@ -123,7 +118,9 @@ class Family(ABC):
         """Tell whether all rows of a table beyond memory can be learnt from, by `fit_parts`."""
         return False
 
-    def fit_parts(self, some: Matrix, watched: Matrix, parts: Sequence[Part], spec: FitSpec) -> Any:
+    def fit_parts(
+        self, some: Matrix, watched: Matrix, parts: Iterable[Matrix], n_parts: int, spec: FitSpec
+    ) -> Any:
         """Fit an estimator on rows that are in memory part by part.
 
         Parameters
@@ -132,8 +129,9 @@ class Family(ABC):
             Rows of which quantiles are made; nothing is fitted on them.
         watched : Matrix
             Rows that say when to stop, likewise.
-        parts : sequence of Part
-            All other rows, each part a sample of them.
+        parts : iterable of Matrix
+            All other rows, each part a sample of them, there when it is asked for.
+        n_parts : int
         spec : FitSpec
         """
         raise NotImplementedError

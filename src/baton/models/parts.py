@@ -20,7 +20,7 @@ from baton.encoding.statistics import averaged_targets
 from baton.errors import InputError
 from baton.models.checks import check, refusals
 from baton.models.fitted import FittedModel, fitted_by, spec_of, targets
-from baton.models.interface import Encoding, Matrix, Part
+from baton.models.interface import Encoding, Matrix
 from baton.models.recipe import Recipe
 from baton.models.registry import family
 from baton.terms import WEIGHT, Kind, visible
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 BYTES_AT_ONCE = 2**29
 """What the rows of one part may take while trees learn from them."""
+
+READ_BYTES = 2**30
+"""What the matrices of several parts may take, which are read in one pass."""
 
 _FIELDS = ("X", "y", "weights")
 
@@ -84,12 +87,11 @@ def _fitted(source: Source, recipe: Recipe, settings: dict[str, Any]) -> FittedM
     spec = spec_of(recipe, settings, encoder, classes)
     n_parts = _n_parts(source.n_rows, len(encoder.names), len(classes))
     reader = _Reader(source, recipe, encoder, classes)
-    first = 2 * source.share
-    ends = np.linspace(first, 1.0, n_parts + 1)
     estimator = family(recipe.family).fit_parts(
         reader.part(0.0, source.share),
-        reader.part(source.share, first),
-        [reader.later(low, high) for low, high in pairwise(ends.tolist())],
+        reader.part(source.share, 2 * source.share),
+        reader.parts(2 * source.share, n_parts),
+        n_parts,
         spec,
     )
     return fitted_by(recipe, settings, encoder, classes, estimator)
@@ -147,19 +149,43 @@ class _Reader:
     encoder: Encoder
     classes: tuple[Any, ...]
 
-    def later(self, low: float, high: float) -> Part:
-        """A part that is read when it is asked for."""
-        return lambda: self.part(low, high)
-
     def part(self, low: float, high: float) -> Matrix:
         """Rows whose chance lies there, encoded as they are read."""
-        found = [self._encoded(rows.to_pandas()) for rows in self.source.between(low, high, None)]
+        return self._joined(list(self._read(low, high)))
+
+    def parts(self, low: float, n_parts: int) -> Iterator[Matrix]:
+        """All rows whose chance lies above, in parts by chance; several are read in one pass."""
+        size = 4 * (len(self.encoder.names) + len(_FIELDS) - 1)
+        n_passes = min(n_parts, math.ceil(self.source.n_rows * size / READ_BYTES))
+        ends = np.linspace(low, 1.0, n_passes + 1).tolist()
+        shares = [len(one) for one in np.array_split(np.arange(n_parts), n_passes)]
+        for (begin, end), n_here in zip(pairwise(ends), shares, strict=True):
+            found = self._dealt(begin, end, n_here)
+            while found:
+                yield self._joined(found.pop())
+
+    def _dealt(self, low: float, high: float, n_parts: int) -> list[list[Matrix]]:
+        """Rows whose chance lies there, dealt out to so many parts."""
+        random = np.random.default_rng([self.recipe.seed, int(low * 2**32)])
+        found: list[list[Matrix]] = [[] for _ in range(n_parts)]
+        for rows in self._read(low, high):
+            places = random.integers(0, n_parts, len(rows.y))
+            for place, part in enumerate(found):
+                part.append(Matrix(*(getattr(rows, n)[places == place] for n in _FIELDS)))
+        return found
+
+    def _read(self, low: float, high: float) -> Iterator[Matrix]:
+        for rows in self.source.between(low, high, None):
+            yield self._encoded(rows.to_pandas())
+
+    def _encoded(self, rows: pd.DataFrame) -> Matrix:
+        y = _coded(rows[self.recipe.target], self.classes).astype(np.float32)
+        zeros = np.zeros(len(y), dtype=np.float32)
+        weights = rows[WEIGHT].to_numpy(dtype=np.float32) if WEIGHT in rows else zeros
+        return Matrix(self.encoder.transform(rows), y, weights)
+
+    def _joined(self, found: list[Matrix]) -> Matrix:
         if not sum(len(one.y) for one in found):
             raise InputError(f"{self.source.n_rows} rows are too few to be learnt from in parts")
         X, y, weights = (np.concatenate([getattr(one, n) for one in found]) for n in _FIELDS)
         return Matrix(X, y, weights / weights.mean() if weights.any() else None)
-
-    def _encoded(self, rows: pd.DataFrame) -> Matrix:
-        y = _coded(rows[self.recipe.target], self.classes).astype(np.float32)
-        weights = rows[WEIGHT].to_numpy(dtype=np.float32) if WEIGHT in rows else np.zeros(len(y))
-        return Matrix(self.encoder.transform(rows), y, weights)

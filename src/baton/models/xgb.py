@@ -15,10 +15,10 @@ from baton.models.stopping import FOLDS_ROWS
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from baton.models.interface import Matrix, Part
+    from baton.models.interface import Matrix
     from baton.models.space import Space
 
 _FILE = "model.ubj"
@@ -217,7 +217,9 @@ class XGBoost(Family):
         """Trees of histograms do, whose bins all parts can share."""
         return params.get("booster") != "dart" and params.get("tree_method", "hist") == "hist"
 
-    def fit_parts(self, some: Matrix, watched: Matrix, parts: Sequence[Part], spec: FitSpec) -> Any:
+    def fit_parts(
+        self, some: Matrix, watched: Matrix, parts: Iterable[Matrix], n_parts: int, spec: FitSpec
+    ) -> Any:
         """Add trees part by part: those before answer its rows, and it is learnt what they lack.
 
         Every part has the same number of rounds. Bins are those of `some` for all: a tree's
@@ -228,9 +230,9 @@ class XGBoost(Family):
         most = int(spec.params.get("n_estimators", _TREES_OF_XGBOOST))
         course = _Course(most, is_stopped=spec.params.get("early_stopping", True))
         booster: Any = None
-        for n_left in range(len(parts), 0, -1):
-            rows = _binned(parts[-n_left](), spec, bins)
-            n_rounds = -(-(most - course.n_rounds) // n_left)
+        for place, part in enumerate(parts):
+            n_rounds = -(-(most - course.n_rounds) // (n_parts - place))
+            rows = _binned(part, spec, bins)
             booster = course.follow(booster, params, rows, held, n_rounds)
             if course.is_over:
                 break

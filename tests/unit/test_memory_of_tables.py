@@ -1,0 +1,49 @@
+"""Memory that a table's making takes, in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+MADE = """
+import resource, sys
+import tasks.pieces as pieces
+from baton.problems import get, parse
+from baton.settings import settings
+from baton.terms import Options
+from tasks.data import DatasetPlan
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+def made(n_rows):
+    problem = get("spheres")
+    params = parse(problem, {"rows": n_rows})
+    plan = DatasetPlan(problem, params, Options(), "0123456789ab", "")
+    pieces.load_raw_pieces.fn(plan)
+    pieces.make_feature_pieces.fn(plan)
+
+settings().results.mkdir(parents=True, exist_ok=True)
+made(1_000_001)
+few = most()
+made(int(sys.argv[1]))
+print((most() - few) / 41 / (int(sys.argv[1]) - 1_000_001))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux")
+def test_a_row_more_takes_less_memory_than_the_table_has(tmp_path, monkeypatch):
+    """28 bytes of 41: points and their order; what is written and split comes after them."""
+    monkeypatch.setenv("BATON_HOME", str(tmp_path))
+    said = subprocess.run(
+        [sys.executable, "-c", MADE, "6000000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        timeout=300,
+    )
+    assert 0.3 < float(said.stdout) < 1.0
