@@ -59,6 +59,8 @@ def main() -> None:
         return
     for n_rows in options.rows:
         with _served():
+            if options.csv:
+                _csv(n_rows)
             for stage in options.stages:
                 cost = _measured(stage, n_rows, trees=options.trees, is_csv=options.csv)
                 of_table = cost.peak / n_rows / _BYTES_OF_ROW

@@ -89,7 +89,7 @@ def pieces(sources: Sequence[Source], types: pa.Schema) -> Iterator[pd.DataFrame
     InputError
         If a file does not parse, or a cell is not of its column's type; with its line.
     """
-    for source in sources:
+    for source in map(csv_file.settled, sources):
         line = source.skipped + 2
         for table in csv_file.batches(source, _PIECE):
             yield _as_typed(table.select(types.names), types, source, line).to_pandas()
