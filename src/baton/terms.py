@@ -232,7 +232,8 @@ class Options(BaseModel):
         ),
     ] = None
     engine: Annotated[
-        Engine, Field(description="where trials, fits and parts of large tables run: local, workers, dask")
+        Engine,
+        Field(description="where trials, fits and parts of large tables run: local, workers, dask"),
     ] = Engine.LOCAL
     fresh: Annotated[
         bool, Field(description="read the source again, whatever is kept of it, and make all anew")
