@@ -15,8 +15,10 @@ from xgboost import XGBClassifier
 
 from baton import models
 from baton.errors import InputError
+from baton.evaluation import reshuffled
 from baton.evaluation.importance import SCORERS, permutation_importance
 from baton.metric import INFO, Metric
+from baton.settings import settings
 from baton.terms import Kind
 
 
@@ -197,3 +199,83 @@ def test_the_rows_are_left_as_they_were(mixed, diabetes):
     permutation_importance(diabetes[1], diabetes[2], diabetes[3], "r2", 1)
     pd.testing.assert_frame_equal(table, before)
     np.testing.assert_array_equal(array, diabetes[2])
+
+
+@pytest.fixture(scope="module")
+def of_boosters():
+    """Many rows of dates, numbers and missing values, and what each booster learnt of them."""
+    random = np.random.default_rng(4)
+    n = 1200
+    table = pd.DataFrame(random.normal(size=(n, 3)), columns=list("abc"))
+    table["when"] = pd.Timestamp("2021-01-01") + pd.to_timedelta(random.integers(0, 9999, n), "h")
+    table["noise"] = random.normal(size=n)
+    signal = table["a"] + table["b"] * (table["when"].dt.hour > 12)
+    table = table.mask(random.random(table.shape) < 0.1)
+    labels = {
+        2: np.where(signal > 0, "yes", "no"),
+        3: np.select([signal > 1, signal < -1], ["high", "low"], "middle"),
+        0: signal + random.normal(0, 0.3, n),
+    }
+
+    def learnt(family, n_classes):
+        kind = Kind.CLASSIFICATION if n_classes else Kind.REGRESSION
+        params = {"n_estimators": 12, "early_stopping": False, "n_jobs": 1}
+        recipe = models.Recipe("label", kind, family=family, params=params)
+        return models.fit(table.assign(label=labels[n_classes]), recipe), table, labels[n_classes]
+
+    return learnt
+
+
+@pytest.mark.parametrize("family", ["xgboost", "lightgbm", "boosters"])
+@pytest.mark.parametrize(("n_classes", "metric"), [(2, "log_loss"), (3, "log_loss"), (0, "rmse")])
+def test_bit_vectors_find_what_the_engine_finds(
+    of_boosters, monkeypatch, family, n_classes, metric
+):
+    """Also with BATON_FAST=0, which asks the engine: the same to rounding."""
+    model, table, y = of_boosters(family, n_classes)
+    asked = []
+    monkeypatch.setattr(reshuffled, "_FEWEST", 0)
+    monkeypatch.setattr(
+        reshuffled.Reshuffled, "outputs", told(asked, reshuffled.Reshuffled.outputs)
+    )
+    found = permutation_importance(model, table, y, metric, 3, 5)
+    assert len(asked) == 1
+    monkeypatch.setenv("BATON_FAST", "0")
+    settings.cache_clear()
+    slow = permutation_importance(model, table, y, metric, 3, 5)
+    monkeypatch.undo()
+    settings.cache_clear()
+    assert len(asked) == 1
+    np.testing.assert_allclose(found.raw, slow.raw, atol=2e-6)
+    assert found.score == pytest.approx(slow.score, abs=2e-6)
+
+
+def told(asked, work):
+    """The same work, whose calls are counted."""
+
+    def done(*args):
+        asked.append(args)
+        return work(*args)
+
+    return done
+
+
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [
+        ("xgboost", {"max_depth": 9, "max_leaves": 200, "min_child_weight": 0.0}),
+        ("linear_regression", {}),
+        ("xgboost", {"objective": "count:poisson"}),
+    ],
+)
+def test_what_bit_vectors_do_not_know_is_left_to_the_engine(monkeypatch, family, params):
+    """Trees of many leaves, no trees, and answers that are no sum of leaves."""
+    monkeypatch.setattr(reshuffled, "_FEWEST", 0)
+    random = np.random.default_rng(6)
+    table = pd.DataFrame(random.normal(size=(1500, 3)), columns=list("abc"))
+    y = np.round(np.exp(table["a"] + np.sin(3 * table["b"])))
+    some = {"n_estimators": 5, "early_stopping": False, "n_jobs": 1} if "x" in family else {}
+    recipe = models.Recipe("y", Kind.REGRESSION, family=family, params=some | params)
+    model = models.fit(table.assign(y=y), recipe)
+    assert reshuffled.reshuffled(model, model.matrix(table), 10) is None
+    permutation_importance(model, table, y, "rmse", 2)

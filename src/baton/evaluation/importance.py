@@ -2,7 +2,8 @@
 
 The numbers are those of ``sklearn.inspection.permutation_importance`` for the same seed. Here a
 table is encoded once, only the shuffled column is written, and a column that no tree splits on
-costs nothing. Shapley values belong in ``baton.evaluation.shapley``.
+costs nothing; of boosters, only trees that have the column are asked again, by bit vectors. Shapley
+values belong in ``baton.evaluation.shapley``.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from baton.errors import InputError
 from baton.evaluation import metrics
+from baton.evaluation.reshuffled import reshuffled
 from baton.lineage import lineage_of
 from baton.metric import Metric
 from baton.models import Ensemble, FittedModel
@@ -24,10 +27,12 @@ from baton.models.lgbm import Boosted
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
     import pyarrow as pa
+
+    from baton.evaluation.reshuffled import Reshuffled
 
     Array = np.ndarray[Any, np.dtype[Any]]
     Progress = Callable[[int, int], None]
@@ -147,8 +152,9 @@ def permutation_importance(
         subject = _fitted_subject(model, X, y, metric, weights)
     else:
         subject = _plain_subject(model, X, y, metric)
-    whole = subject.score(subject.columns.table)
-    raw = whole - _scores(subject, whole, n_repeats, seed, progress or _silent)
+    trees = subject.trees(1 + sum(subject.used) * n_repeats) if subject.trees else None
+    whole = subject.judge(trees.output) if trees else subject.score(subject.columns.table)
+    raw = whole - _scores(subject, trees, whole, n_repeats, seed, progress or _silent)
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", str(metric))
     return Importance(
         mean=raw.mean(axis=1),
@@ -258,23 +264,57 @@ class _Subject:
     features: tuple[str, ...]
     used: tuple[bool, ...]
     score: Callable[[Any], float]
+    """Of rows, whose answers are asked for."""
+    judge: Callable[[Any], float] = float
+    """Of answers, where there are trees."""
+    trees: Callable[[int], Reshuffled | None] | None = None
+    """Tables of the model's trees for so many predictions, where there can be any."""
 
 
 def _scores(
-    subject: _Subject, whole: float, n_repeats: int, seed: int, progress: Progress
+    subject: _Subject,
+    trees: Reshuffled | None,
+    whole: float,
+    n_repeats: int,
+    seed: int,
+    progress: Progress,
 ) -> Array:
     """Score with every column shuffled: array of shape (n_features, n_repeats)."""
     scores = np.full((len(subject.features), n_repeats), whole)
     orders = list(_orders(len(subject.columns), n_repeats, seed))
-    working = subject.columns.copy()
-    for feature, is_used in enumerate(subject.used):
-        for repeat, order in enumerate(orders if is_used else []):
-            working.put(feature, subject.columns.take(feature, order))
-            scores[feature, repeat] = subject.score(working.table)
+    used = [feature for feature, is_used in enumerate(subject.used) if is_used]
+    for feature, of_orders in zip(used, _of_each(subject, trees, used, orders), strict=True):
+        for repeat, score in enumerate(of_orders):
+            scores[feature, repeat] = score
             progress(feature * n_repeats + repeat + 1, scores.size)
-        working.put(feature, subject.columns.take(feature, slice(None)))
     progress(scores.size, scores.size)
     return scores
+
+
+def _of_each(
+    subject: _Subject, trees: Reshuffled | None, used: list[int], orders: list[Array]
+) -> Iterator[Iterable[float]]:
+    """For each column, its score in each order: by the model's trees, or by its engine."""
+    if trees is None:
+        yield from _by_engine(subject, used, orders)
+        return
+    groups = [subject.columns.groups[feature] for feature in used]
+    for outputs in trees.outputs(groups, orders):
+        yield map(subject.judge, outputs)
+
+
+def _by_engine(
+    subject: _Subject, used: list[int], orders: list[Array]
+) -> Iterator[Iterable[float]]:
+    working = subject.columns.copy()
+
+    def shuffled(feature: int, order: Array) -> float:
+        working.put(feature, subject.columns.take(feature, order))
+        return subject.score(working.table)
+
+    for feature in used:
+        yield map(partial(shuffled, feature), orders)
+        working.put(feature, subject.columns.take(feature, slice(None)))
 
 
 def _orders(n_rows: int, n_repeats: int, seed: int) -> Iterator[Array]:
@@ -302,8 +342,8 @@ def _fitted_subject(
     counts = None if weights is None else weights[known]
     classes, sign = range(len(model.classes)), 1 if metrics.GREATER_IS_BETTER[name] else -1
 
-    def score(rows: Any) -> float:
-        output, said = _answer(model, rows)
+    def judge(output: Any) -> float:
+        said = model.deciding.codes(output) if model.classes else None
         value = metrics.score(name, actual, output, classes, y_pred=said, weights=counts)
         if value is None:
             raise InputError(
@@ -311,8 +351,12 @@ def _fitted_subject(
             )
         return sign * value
 
+    def score(rows: Any) -> float:
+        return judge(model.output(rows))
+
     columns, used = _columns_of(model, X, known)
-    return _Subject(columns, tuple(model.encoder.column_names), used, score)
+    trees = partial(reshuffled, model, columns.table) if isinstance(columns, _Matrix) else None
+    return _Subject(columns, tuple(model.encoder.column_names), used, score, judge, trees)
 
 
 def _columns_of(model: FittedModel, X: pd.DataFrame, known: Any) -> tuple[Any, tuple[bool, ...]]:
@@ -326,12 +370,6 @@ def _columns_of(model: FittedModel, X: pd.DataFrame, known: Any) -> tuple[Any, t
     is_dense = isinstance(matrix, np.ndarray)
     columns = _Matrix(matrix, groups) if is_dense else _Sparse([matrix[:, one] for one in groups])
     return columns, tuple(bool(split_on[group].any()) for group in groups)
-
-
-def _answer(model: FittedModel, matrix: Any) -> tuple[Array, Array | None]:
-    """Output for encoded rows, and the codes of the classes that are said."""
-    output = model.output(matrix)
-    return output, model.deciding.codes(output) if model.classes else None
 
 
 def _known_codes(labels: Array, classes: tuple[Any, ...]) -> Array:

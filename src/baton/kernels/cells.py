@@ -33,17 +33,6 @@ _MOST_OF_TREE = 1 << 15
 """Cells of one tree's table: it stays in a core's own cache."""
 
 
-class _Nodes(NamedTuple):
-    """Nodes of all trees, one tree after the other."""
-
-    left: Array
-    right: Array
-    feature: Array
-    bin: Array
-    default_left: Array
-    cover: Array
-
-
 class _Leaves(NamedTuple):
     """Leaves of all trees, and which bins of each column, shape (n_leaves, 3), lead to them."""
 
@@ -136,29 +125,15 @@ def _places(tree: Tree) -> Array:
 
 def _leaves(trees: Trees) -> tuple[_Leaves, Array]:
     """Leaves of all trees, and how many there are up to the end of each."""
-    nodes = _nodes(trees)
+    nodes = trees.nodes
     shape = (len(nodes.left), MOST_COLUMNS)
     low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     high[:] = [len(one) for one in trees.thresholds] + [0] * (MOST_COLUMNS - trees.n_features)
     missing, share = np.ones(shape, dtype=bool), np.ones(shape)
     _descend(nodes, low, high, missing, share)
-    value = np.concatenate([tree.value for tree in trees.trees])
     is_leaf = nodes.left < 0
-    leaves = _Leaves(*(one[is_leaf] for one in (low, high, missing, share, value)))
+    leaves = _Leaves(*(one[is_leaf] for one in (low, high, missing, share, nodes.value)))
     return leaves, np.cumsum([int((tree.left < 0).sum()) for tree in trees.trees])
-
-
-def _nodes(trees: Trees) -> _Nodes:
-    starts = np.cumsum([0, *(len(tree.left) for tree in trees.trees)])[:-1]
-    pairs = list(zip(trees.trees, starts, strict=True))
-    return _Nodes(
-        np.concatenate([np.where(tree.left < 0, -1, tree.left + start) for tree, start in pairs]),
-        np.concatenate([np.where(tree.left < 0, -1, tree.right + start) for tree, start in pairs]),
-        np.concatenate([tree.feature for tree in trees.trees]).astype(np.int64),
-        np.concatenate([trees.bin_of(tree) for tree in trees.trees]).astype(np.int64),
-        np.concatenate([tree.default_left for tree in trees.trees]),
-        np.concatenate([tree.cover for tree in trees.trees]),
-    )
 
 
 # --- loops ---------------------------------------------------------------------------------------

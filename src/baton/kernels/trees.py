@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +44,21 @@ class Tree:
     output: int
 
 
+class Nodes(NamedTuple):
+    """Nodes of all trees, one tree after the other; children are named by their place among all."""
+
+    starts: Array
+    """Where each tree's begin, and where the last one's end."""
+    left: Array
+    right: Array
+    feature: Array
+    bin: Array
+    """Greatest that goes left."""
+    default_left: Array
+    cover: Array
+    value: Array
+
+
 @dataclass(frozen=True)
 class Trees:
     """The trees of a booster, and the columns' thresholds."""
@@ -60,12 +76,11 @@ class Trees:
     """Of each column, ascending."""
 
     def __post_init__(self) -> None:
-        found: list[list[Array]] = [[] for _ in range(self.n_features)]
-        for tree in self.trees:
-            inner = tree.left >= 0
-            for place in np.flatnonzero(inner):
-                found[tree.feature[place]].append(tree.threshold[place])
-        each = (np.unique(np.asarray(one, dtype=self.precision)) for one in found)
+        is_inner = np.concatenate([tree.left >= 0 for tree in self.trees])
+        feature = np.concatenate([tree.feature for tree in self.trees])[is_inner]
+        threshold = np.concatenate([tree.threshold for tree in self.trees])[is_inner]
+        of_each = (threshold[feature == place] for place in range(self.n_features))
+        each = (np.unique(np.asarray(one, dtype=self.precision)) for one in of_each)
         object.__setattr__(self, "thresholds", tuple(each))
 
     @cached_property
@@ -99,6 +114,26 @@ class Trees:
         if self.is_left_closed:
             found = np.where(np.abs(found) <= _ZERO, 0, found)
         return np.where(np.isnan(found), 0, found) if place in self.without_missing else found
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Nodes of all trees, one tree after the other, with their bins."""
+        starts = np.cumsum([0, *(len(tree.left) for tree in self.trees)])
+        pairs = list(zip(self.trees, starts[:-1], strict=True))
+        left, right = (
+            np.concatenate([np.where(tree.left < 0, -1, one(tree) + at) for tree, at in pairs])
+            for one in (attrgetter("left"), attrgetter("right"))
+        )
+        feature, threshold, default_left, cover, value = (
+            np.concatenate([getattr(tree, name) for tree in self.trees])
+            for name in ("feature", "threshold", "default_left", "cover", "value")
+        )
+        bins = np.zeros(len(left), dtype=np.int64)
+        for column, of_column in enumerate(self.thresholds):
+            own = (left >= 0) & (feature == column)
+            bins[own] = np.searchsorted(of_column, threshold[own].astype(of_column.dtype))
+        feature = feature.astype(np.int64)
+        return Nodes(starts, left, right, feature, bins, default_left, cover, value)
 
     def bin_of(self, tree: Tree) -> Array:
         """Greatest bin that goes left at each node of a tree."""

@@ -157,7 +157,8 @@ class Spheres(Problem[SpheresParams]):
             random = np.random.default_rng([params.seed, params.draw])
             noise = random.normal(scale=params.cluster_std, size=points.shape)
             points = centres[cluster] + noise
-        points = points + params.moved * _directions(params)[cluster]
+        if params.moved:
+            points = points + params.moved * _directions(params)[cluster]
         table = pd.DataFrame(points, columns=list(AXES[: params.dims]))
         return table.assign(**{TARGET: cluster})
 
