@@ -224,6 +224,16 @@ def test_a_study_that_was_interrupted_goes_on_without_repeating_what_is_over(tmp
     assert [o.value for o in study.outcomes()] == [o.value for o in whole.outcomes()]
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_study_of_every_familys_own_space_is_opened_again(tmp_path, name):
+    """Choices among them: what a storage gives back is what was put there."""
+    kind = next(iter(FAMILIES[name].kinds))
+    space = tuning.chosen_space(name, kind, {}, {})
+    search = _search(family=name, kind=kind, space=space, start={}, n_trials=2, study="again")
+    first = _open(tmp_path, search).plan()
+    assert _open(tmp_path, search).plan() == first
+
+
 def test_more_trials_of_a_study_go_on_from_those_it_has(tmp_path):
     """A named study grows."""
     first = [o.params for o in _run(tmp_path, _search(study="mine", n_trials=5)).outcomes()]

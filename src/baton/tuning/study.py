@@ -8,6 +8,7 @@ hyperparameters, and a finished number is never run again.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def open_study(storage: BaseStorage, search: Search) -> Study:
     found = optuna.create_study(
         storage=storage, study_name=search.name, direction=direction, load_if_exists=True
     )
-    known, wanted = found.user_attrs.get(CONTRACT), search.contract
+    known, wanted = found.user_attrs.get(CONTRACT), json.loads(json.dumps(search.contract))
     if (
         known is None
         and not found.trials
