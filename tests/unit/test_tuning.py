@@ -473,6 +473,53 @@ def test_two_processes_share_a_study_and_one_is_killed(tmp_path):
     check_shared(settings, *share(tmp_path, settings, textwrap.dedent(code)))
 
 
+def test_a_journal_says_the_same_however_it_is_written(tmp_path):
+    """BATON_FAST=0: each line is on the disk when it was appended; the trials are the same."""
+    search = _search(study="mine")
+    found = []
+    for home, is_fast in ((tmp_path / "quick", True), (tmp_path / "slow", False)):
+        settings = Settings(home=home, fast=is_fast)
+        study = tuning.open_study(tuning.open_storage(settings, "mine"), search)
+        for number in study.plan():
+            study.run(number, _objective)
+        found.append([(one.state, one.value, one.params) for one in study.outcomes()])
+    assert found[0] == found[1]
+
+
+def test_hyperparameters_are_on_file_before_a_trial_runs(tmp_path):
+    """A process that is killed in the middle of it has told them; another reads them."""
+    study, other = (_open(tmp_path, _search(study="mine")) for _ in range(2))
+    study.plan()
+    seen = []
+
+    def looking(params):
+        running = [one for one in other.inner.get_trials() if one.state.name == "RUNNING"]
+        seen.append((running[0].params, params))
+        yield 1.0
+
+    for number in range(8):
+        study.run(number, looking)
+    assert all(told.items() <= params.items() for told, params in seen)
+    assert all(told for told, _ in seen)
+
+
+def test_what_is_over_is_on_the_disk(tmp_path, monkeypatch):
+    """The end of every trial is, and not each of its hyperparameters."""
+    study = _open(tmp_path, _search(study="mine"))
+    study.plan()
+    lines = []
+    fsync = os.fsync
+
+    def noting(number):
+        fsync(number)
+        lines.append((tmp_path / "studies" / "mine.journal").read_bytes().splitlines()[-1])
+
+    monkeypatch.setattr(os, "fsync", noting)
+    for number in range(4):
+        study.run(number, _objective)
+    assert [json.loads(line)["state"] for line in lines] == [1] * 4
+
+
 # --- validation -----------------------------------------------------------------------------------
 
 

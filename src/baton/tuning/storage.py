@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock
 
 from baton import disk
 from baton.atomic import write_bytes
 from baton.errors import InputError
-from baton.lineage import digest_of
 from baton.relational.database import Database, checked_url
 from baton.settings import Settings
 from baton.sources import secrets
@@ -26,48 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from optuna.storages import BaseStorage
-    from optuna.storages.journal import BaseJournalBackend
 
 log = logging.getLogger(__name__)
-
-_CHECKSUM = "sha256"
-"""Key of a journal's line: the beginning of the digest of the rest."""
 
 _SERVERS = ("postgresql", "mysql", "mariadb")
 
 
-class JournalLock:
-    """Lock of a journal that is free at once when its holder dies, and leaves no half line.
-
-    A process that is killed while it writes leaves the beginning of a line, which would make
-    one broken line with what the next process writes.
-    """
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._lock = FileLock(f"{journal}.lock")
-
-    def acquire(self) -> bool:
-        """Wait for the lock."""
-        self._lock.acquire()
-        _drop_half_line(self._journal)
-        return True
-
-    def release(self) -> None:
-        """Give the lock back."""
-        self._lock.release()
-
-
-def _drop_half_line(journal: Path) -> None:
-    with journal.open("r+b") as file:
-        size = file.seek(0, 2)
-        if size == 0:
-            return
-        file.seek(size - 1)
-        if file.read(1) == b"\n":
-            return
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+def together(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Write what is stored meanwhile at once, at the end, where the storage can."""
+    found: AbstractContextManager[None] = getattr(storage, "together", nullcontext)()
+    return found
 
 
 def open_storage(settings: Settings, study: str) -> BaseStorage:
@@ -90,25 +55,13 @@ def open_storage(settings: Settings, study: str) -> BaseStorage:
 
 
 def _journal(settings: Settings, study: str) -> BaseStorage:
-    from optuna.storages import JournalStorage
+    from baton.tuning.journal import Journal, StudyJournal
 
     settings.studies.mkdir(parents=True, exist_ok=True)
     path = settings.studies / f"{study}.journal"
     with readable(path):
         _mend(path)
-        return JournalStorage(_checked_backend(path))
-
-
-def _checked_backend(path: Path) -> BaseJournalBackend:
-    """Optuna's journal file, each of its lines with a checksum."""
-    from optuna.storages.journal import JournalFileBackend
-
-    class Checked(JournalFileBackend):
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            super().append_logs([log | {_CHECKSUM: _checksum(log)} for log in logs])
-
-    lock: Any = JournalLock(path)
-    return Checked(str(path), lock_obj=lock)
+        return StudyJournal(Journal(path, is_fast=settings.fast))
 
 
 def _mend(path: Path) -> None:
@@ -117,6 +70,8 @@ def _mend(path: Path) -> None:
     A journal is only added to, so what stood there at any time is a study. Optuna takes a broken
     last line for one that is being written, and a changed number for what was written.
     """
+    from baton.tuning.journal import JournalLock
+
     if not path.exists():
         return
     lock = JournalLock(path)
@@ -134,21 +89,19 @@ def _mend(path: Path) -> None:
 
 def _whole(lines: list[bytes]) -> Iterator[bytes]:
     """Lines before the damage; only the first ones, of Optuna alone, may have no checksum."""
+    from baton.tuning.journal import CHECKSUM, checksum
+
     is_ours = False
     for line in lines:
         try:
             entry = json.loads(line)
-            found = entry.pop(_CHECKSUM, None)
+            found = entry.pop(CHECKSUM, None)
         except (ValueError, AttributeError, TypeError, RecursionError):
             return
         is_ours = is_ours or found is not None
-        if is_ours and found != _checksum(entry):
+        if is_ours and found != checksum(entry):
             return
         yield line
-
-
-def _checksum(entry: dict[str, Any]) -> str:
-    return digest_of(json.loads(json.dumps(entry)))[:16]
 
 
 @contextmanager

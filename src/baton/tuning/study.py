@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from baton.errors import InputError
 from baton.tuning.search import MODEL, Search
 from baton.tuning.spaces import distributions, holds, suggest
+from baton.tuning.storage import together
 
 if TYPE_CHECKING:
     import optuna
@@ -212,7 +213,8 @@ class Study:
         fixed, search = self._first(trial.number), self.search
         model = suggest(trial, MODEL, search.space[MODEL]) if search.is_of_several else None
         space = {k: v for k, v in search.active(model).items() if not fixed or k in fixed}
-        found = {name: suggest(trial, name, of) for name, of in space.items()}
+        with together(self.storage):
+            found = {name: suggest(trial, name, of) for name, of in space.items()}
         return search.start | found | ({MODEL: model} if search.is_of_several else {})
 
     def _watched(self, trial: optuna.Trial, scores: Iterator[float]) -> float:
