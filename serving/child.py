@@ -56,6 +56,8 @@ class Child:
     restarts: Restarts = field(default_factory=default_restarts)
     descriptors: tuple[int, ...] = ()
     """Open files that it is given."""
+    stdin: int = subprocess.DEVNULL
+    """Open file that it has for its standard input, and those whom it starts have as well."""
     process: subprocess.Popen[bytes] = field(init=False)
     _due: float | None = None
     """When it is started again."""
@@ -75,7 +77,7 @@ class Child:
                 self.command,
                 cwd=MANIFEST.parent,
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

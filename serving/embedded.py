@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +36,8 @@ from serving.child import (
     end,
 )
 from serving.databases import put_damaged_aside
-from serving.entrance import FREED_SECONDS
+from serving.demand import OnDemand
+from serving.entrance import FREED_SECONDS, listening
 from serving.guard import HOST, link, new_secret
 from serving.restarts import Restarts
 from tasks.platform import mlflow_store
@@ -43,8 +45,14 @@ from tasks.platform.api import Access, Client
 
 _WAIT_FOR_HOME_SECONDS = 600.0
 _SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_OF_A_LOOK = 0.3
+"""Where somebody is connected at once, and answered when the server has begun."""
 _POLL_SECONDS_OF_ONE_CHAIN = 0.2
 """Between two looks for runs where somebody waits for a chain, and the processes end with it."""
+
+_LOOK_SECONDS = "5"
+_SELDOM_SECONDS = "30"
+"""Between two looks of the server for what nobody waits for by the second."""
 
 _HERE = re.compile(rf"http://{re.escape(HOST)}:\d{{1,5}}(/api)?")
 """Addresses of a server of this machine."""
@@ -114,6 +122,8 @@ class Processes:
     secret: str = field(default_factory=new_secret, repr=False)
     """What the servers ask for, new with every start."""
     children: list[Child] = field(default_factory=list)
+    asleep: list[OnDemand] = field(default_factory=list)
+    """Processes that are started when somebody asks for them."""
     kept: dict[Path, bytes] = field(default_factory=dict, repr=False)
     """What other commands find it by, as long as it lives."""
 
@@ -126,6 +136,7 @@ class Processes:
         is_ready: Callable[[], bool] = lambda: True,
         prepare: Callable[[], None] = lambda: None,
         restarts: Restarts | None = None,
+        stdin: int = subprocess.DEVNULL,
         **environment: str,
     ) -> Child:
         """Start a process that ends with this one; its output goes to a log file."""
@@ -138,6 +149,7 @@ class Processes:
             is_ready,
             prepare,
             restarts or default_restarts(),
+            stdin=stdin,
         )
         self.children.append(child)
         return child
@@ -181,7 +193,7 @@ class Processes:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def tend(self, say: Callable[[str], None]) -> None:
-        """Start again what has died.
+        """Start again what has died, and what is asked for.
 
         Parameters
         ----------
@@ -199,6 +211,8 @@ class Processes:
                 say(f"{place} was gone or altered; it is written anew")
         for child in self.children:
             child.tend(time.monotonic(), say)
+        for one in self.asleep:
+            one.tend()
 
     @contextmanager
     def keep(self, place: Path, content: bytes) -> Iterator[None]:
@@ -345,7 +359,7 @@ def run_embedded(
         running.wait(server.is_ready)
         holder.record(settings, running.api)
         arriving = _start_arriving(running) if standing and serving else ""
-        mlflow = _start_mlflow(running) if standing and pages else ""
+        mlflow = _start_mlflow(running, stack) if standing and pages else ""
         for one in beside:
             say("starting to serve the chain …")
             running.wait(one.is_ready)
@@ -379,6 +393,7 @@ def guarded(module: str, *arguments: str) -> list[str]:
 
 
 def _start_server(running: Processes, port: int, *, schedules: bool) -> Child:
+    seldom = _SELDOM_SECONDS if running.settings.fast else _LOOK_SECONDS
     return running.start(
         "server",
         guarded("serving.server"),
@@ -386,6 +401,8 @@ def _start_server(running: Processes, port: int, *, schedules: bool) -> Child:
         BATON_PREFECT_PORT=str(port),
         # Its threads, one a connection, would each keep what they freed in an arena of their own.
         MALLOC_ARENA_MAX="1",
+        PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS=seldom,
+        PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS=seldom,
         PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false",
         PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED=str(schedules).lower(),
         PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",
@@ -441,26 +458,39 @@ def _given_mlflow(settings: Settings) -> str:
     return given if given.startswith("http") and "@" not in given else ""
 
 
-def _start_mlflow(running: Processes) -> str:
+def _start_mlflow(running: Processes, stack: ExitStack) -> str:
+    """Have MLflow's pages, once somebody asks for them; until then they take no memory."""
     if running.settings.mlflow_tracking_uri:
         return _given_mlflow(running.settings)
     # Until then nobody else may open the database.
     making = [one.process for one in running.children if one.is_brief]
     running.wait(lambda: all(one.poll() is not None for one in making))
-    port = _port(running.settings.mlflow_port)
+    place = stack.enter_context(listening(_port(running.settings.mlflow_port)))
+    place.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections have it from here
+    if running.settings.fast:
+        running.asleep.append(OnDemand(place, lambda: _begin_mlflow(running, place)))
+    else:
+        running.wait(_begin_mlflow(running, place).is_ready)
+    return _address_of(place)
+
+
+def _begin_mlflow(running: Processes, place: socket.socket) -> Child:
+    """Start MLflow's server on a socket, its standard input: it hands no other to its own child."""
+    address = Addresses(0, _address_of(place), secret=running.secret)
     store = running.settings.tracking_uri
-    where = ["--host", HOST, "--port", str(port)]
-    options = ["--app-name", "baton", "--uvicorn-opts", "--no-access-log", "--workers", "1"]
-    address = f"http://{HOST}:{port}"
-    child = running.start(
+    asked = ["--app-name", "baton", "--workers", "1", "--uvicorn-opts", "--no-access-log --fd 0"]
+    return running.start(
         "mlflow",
-        guarded("mlflow", "server", *options, *where, "--backend-store-uri", store),
-        is_ready=lambda: is_up(Addresses(0, address, secret=running.secret)),
-        BATON_MLFLOW_PORT=str(port),
+        guarded("mlflow", "server", *asked, "--backend-store-uri", store),
+        is_ready=lambda: is_up(address, _SECONDS_OF_A_LOOK),
+        stdin=place.fileno(),
+        BATON_MLFLOW_PORT=str(place.getsockname()[1]),
         MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",  # Baton has no use for its job runner
     )
-    running.wait(child.is_ready)
-    return address
+
+
+def _address_of(place: socket.socket) -> str:
+    return f"http://{HOST}:{place.getsockname()[1]}"
 
 
 def named(settings: Settings) -> Addresses | None:
@@ -545,10 +575,10 @@ def _is_up_here(addresses: Addresses) -> bool:
     return all(map(_HERE.fullmatch, asking)) and is_up(addresses)
 
 
-def is_up(addresses: Addresses) -> bool:
-    """Tell whether the server answers to those who have its secret."""
+def is_up(addresses: Addresses, seconds: float = 2.0) -> bool:
+    """Tell whether the server answers to those who have its secret, within so many seconds."""
     with Client(addresses.access) as client:
-        return client.is_healthy()
+        return client.is_healthy(seconds)
 
 
 def _freed(wanted: int) -> int:

@@ -17,9 +17,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from types import CodeType
 
 _OURS = ("baton", "tasks")
+
+_PARSING = Lock()
 
 _SILENT = (
     "baton.atomic",
@@ -113,10 +116,12 @@ def _read(name: str) -> _Source:
     path = _file(name)
     if path is None:
         raise ModuleNotFoundError(f"there is no module {name}")
-    tree = ast.parse(path.read_bytes())
+    tree = _parsed(path)
     imported = set(_imported(tree.body))
     ours = {found for one in imported if (found := _module(one))}
-    content = hashlib.sha256(_digest(compile(tree, name, "exec", optimize=2)))
+    with _PARSING:
+        code = compile(tree, name, "exec", optimize=2)
+    content = hashlib.sha256(_digest(code))
     if path.name == "__init__.py":
         for beside in _data_of(path.parent):
             content.update(beside.name.encode() + b"\0" + beside.read_bytes())
@@ -152,12 +157,21 @@ def _read_package(root: str) -> _Source:
         if path.is_file() and path.suffix != ".pyc":
             content.update(path.name.encode() + b"\0" + path.read_bytes())
             if path.suffix == ".py":
-                imported |= set(_imported(ast.parse(path.read_bytes()).body))
+                imported |= set(_imported(_parsed(path).body))
     return _Source(
         content.hexdigest(),
         frozenset(found for one in imported if (found := _module(one))),
         frozenset(_foreign(imported) - {top}),
     )
+
+
+def _parsed(path: Path) -> ast.Module:
+    """Tree of a source file, by one thread at a time: Python 3.11 mixes up trees of several.
+
+    It says "AST constructor recursion depth mismatch" then, and the stage fails.
+    """
+    with _PARSING:
+        return ast.parse(path.read_bytes())
 
 
 def _imported(body: Iterable[ast.AST]) -> Iterator[str]:

@@ -148,6 +148,8 @@ class Home:
             time.sleep(0.2)
         addresses = json.loads((self.path / "up.json").read_text())
         self.api, self.mlflow = addresses["prefect"], addresses["mlflow"]
+        if self.mlflow:  # who first asks has its server started, and waits
+            httpx.get(f"{self.mlflow}/health", timeout=300)
 
     def stop(self, signum=signal.SIGTERM):
         if self.process and self.process.poll() is None:

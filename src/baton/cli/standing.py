@@ -94,12 +94,13 @@ def _asked(given: Sequence[str]) -> tuple[beside.Asked, ...]:
     declared = read_manifest(MANIFEST).serving
     check_problems(declared, problems.names())
     asked = beside.asked_of(given, declared, settings())
-    with away(), private():
-        from tasks.naming import require_known
+    names = [one.name for one in asked if one.is_given]
+    if names:  # else Prefect would be imported for nothing, and stay in memory
+        with away(), private():
+            from tasks.naming import require_known
 
-        for one in asked:
-            if one.is_given:
-                require_known(one.name)
+            for name in names:
+                require_known(name)
     return asked
 
 
