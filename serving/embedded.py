@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -225,6 +225,10 @@ class Processes:
             del self.kept[place]
             place.unlink(missing_ok=True)
 
+    def found_by(self, addresses: Addresses) -> AbstractContextManager[None]:
+        """Be found by other commands of the home as long as the context lasts."""
+        return self.keep(self.settings.home / "up.json", _told(addresses))
+
     def stop(self) -> None:
         """End the processes."""
         end(self.children)
@@ -365,7 +369,7 @@ def run_embedded(
             running.wait(one.is_ready)
         addresses = _addresses(running, mlflow, arriving)
         if standing:
-            stack.enter_context(running.keep(settings.home / "up.json", _told(addresses)))
+            stack.enter_context(running.found_by(addresses))
         yield running, addresses
 
 

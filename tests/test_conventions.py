@@ -184,6 +184,7 @@ def test_only_settings_reads_the_environment():
     }
     assert readers == {
         "serving/embedded.py",
+        "serving/lingering.py",
         "serving/pages/clerk.py",
         "src/baton/chains.py",
         "serving/serve.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CACHE = Path("~/.cache")
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", re.ASCII)
+_SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DAY = 86_400
 
 
 class Settings(BaseSettings):
@@ -120,6 +124,14 @@ class Settings(BaseSettings):
         description="Seconds between two looks for runs to start, where the server is not heard to"
         " say that there are some.",
     )
+    linger: float = Field(
+        default=0.0,
+        ge=0,
+        le=_DAY,
+        description="How long `baton run` leaves its server and serve process standing after the"
+        " last chain, for the next one to begin at once, such as 90s, 10m or 1h; not at all when"
+        " empty. `baton down` ends them.",
+    )
     runs_at_once: int = Field(
         default=0,
         ge=0,
@@ -220,6 +232,14 @@ class Settings(BaseSettings):
         description="Whether the certificate of an https server is left unchecked. Prefect's own"
         " variable.",
     )
+
+    @field_validator("linger", mode="before")
+    @classmethod
+    def _seconds(cls, given: object) -> object:
+        found = _DURATION.fullmatch(given) if isinstance(given, str) else None
+        if isinstance(given, str) and not found:
+            raise ValueError("say it as 90s, 10m or 1h")
+        return float(found[1]) * _SECONDS_OF[found[2]] if found else given
 
     @field_validator("home")
     @classmethod

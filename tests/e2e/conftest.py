@@ -105,12 +105,12 @@ class Home:
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
-    def begin_run(self, *arguments):
+    def begin_run(self, *arguments, **environment):
         """Begin `baton run spheres`, and do not wait for its end."""
         return subprocess.Popen(
             [*BATON, "run", "spheres", *arguments],
             cwd=ROOT,
-            env=self.environment(),
+            env=self.environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

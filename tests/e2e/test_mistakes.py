@@ -40,6 +40,7 @@ EXAMPLES = {
     "compare": {(NOBODY, NOBODY): "no chain", ("sphere", "sphere"): "no chain"},
     "demo": {("volcano",): "volcano"},
     "doctor": {},
+    "down": {},
     "explain": {
         ("sphere", "--row", "1"): "unknown problem",
         ("spheres", "--row", "1", "--chain", NOBODY): "no chain",
@@ -135,7 +136,7 @@ ASKED = {
 KEPT = [(), ("locks",), ("mlflow",), ("arrivals",)]
 """What a home may hold afterwards: locks, an empty registry, the account of what was refused."""
 
-WHOLE = {"doctor", "prune"}
+WHOLE = {"doctor", "down", "prune"}
 """Commands that take nothing a person could get wrong but an option that there is not."""
 
 

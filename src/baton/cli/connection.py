@@ -15,6 +15,7 @@ from baton.chain.runs import Begun
 from baton.cli.app import ERR
 from baton.errors import InputError
 from baton.settings import settings
+from serving import lingering
 from serving.embedded import Addresses, Processes, awaited, claimed, found, run_embedded
 from serving.standing import tell
 from tasks.platform.api import WAITS, Access, Client
@@ -164,11 +165,24 @@ def connected(
     say = noticed(console)
     with console.status("looking for a Baton …"):
         there = awaited(settings(), say, serving=serving)
+    if not there and serving and settings().linger:
+        there = _lingering(console, say)
     if there:
         yield there, lambda: None
         return
     with started(console, serving=serving, standing=False) as (running, addresses):
         yield addresses, lambda: running.tend(say)
+
+
+def _lingering(console: Console, say: Callable[[str], None]) -> Addresses | None:
+    """Have a Baton stay after this command; without one, this command brings its own."""
+    _check_notifications_if_any()
+    with console.status("starting Prefect …"):
+        there = lingering.begun(settings())
+    if there is None:
+        log = settings().logs / "lingering.log"
+        say(f"no Baton stays, as BATON_LINGER has it (log: {log}); this command brings its own")
+    return there
 
 
 def noticed(console: Console) -> Callable[[str], None]:
@@ -200,8 +214,8 @@ def started(
     console: Console, *, serving: bool, standing: bool, pages: bool = True
 ) -> Iterator[tuple[Processes, Addresses]]:
     """Run an embedded Baton, with a sign of life until it stands."""
-    if serving and settings().notify.get_secret_value():
-        _check_notifications()
+    if serving:
+        _check_notifications_if_any()
     with ExitStack() as stack:
         with console.status("starting Prefect …") as sign:
             stack.enter_context(claimed(settings(), noticed(console)))
@@ -212,8 +226,10 @@ def started(
         yield entered
 
 
-def _check_notifications() -> None:
+def _check_notifications_if_any() -> None:
     """Say here, in one line, what would end the serve process."""
+    if not settings().notify.get_secret_value():
+        return
     with away():
         from tasks.platform.notifying import check_address, check_messages
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -24,9 +25,9 @@ from baton.cli.deciding import Name
 from baton.cli.interrupts import unless_interrupted
 from baton.errors import InputError, NoModelError
 from baton.settings import settings
-from serving import beside
+from serving import beside, holder, lingering
 from serving.beside import Place, opened
-from serving.embedded import private
+from serving.embedded import is_claimed, private
 from serving.entrance import Address, listening, place_of_token, token_of
 from serving.guard import HOST
 from tasks.platform.places import MANIFEST
@@ -71,6 +72,7 @@ def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclo
         )
     with (
         opened(_asked(serves), settings()) as places,
+        _instead(),
         started(OUT, serving=True, standing=True, pages=mlflow) as (running, addresses),
     ):
         OUT.print(f"Baton    {addresses.own_page()}", highlight=False, soft_wrap=True)
@@ -87,6 +89,14 @@ def up(*, mlflow: bool = True, serves: Serves = []) -> int:  # noqa: B006  cyclo
         while True:
             watch()
             time.sleep(0.5)
+
+
+@contextmanager
+def _instead() -> Iterator[None]:
+    """Take over from the Baton that lingers in this home, if one does."""
+    if held := lingering.end(settings()):
+        noticed(OUT)(f"{held}, which lingered, has made way; its chains go on here")
+    yield
 
 
 def _asked(given: Sequence[str]) -> tuple[beside.Asked, ...]:
@@ -172,6 +182,24 @@ def _tell_address(address: str, held: Swapped) -> None:
     who = f"{model.name} version {model.version} answers" if model else f"{held.asked} will answer"
     for said in (f"{who} at {address}", asked):
         OUT.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command
+def down() -> int:
+    """End the Baton that stays in this home after a `baton run`, as BATON_LINGER has it.
+
+    A chain that it was running goes on with the next one. A `baton up` is ended where it runs, by
+    Ctrl-C.
+    """
+    if held := lingering.end(settings()):
+        OUT.print(f"ended {held}", highlight=False, soft_wrap=True, markup=False)
+    elif is_claimed(settings()):
+        using = holder.held_by(settings()) or "another Baton"
+        raise InputError(f"{using} is using {settings().home}: end it where it runs, by Ctrl-C")
+    else:
+        told = f"no Baton lingers in {settings().home}"
+        OUT.print(told, highlight=False, soft_wrap=True, markup=False)
+    return 0
 
 
 @app.command
