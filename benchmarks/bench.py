@@ -22,12 +22,15 @@ from row import HEADINGS, Row
 SUBJECTS = (
     "starting",
     "hops",
+    "idle",
     "chain",
     "painting",
     "explaining",
+    "importance_of",
     "table_work",
     "streams",
     "relating",
+    "studies",
     "registering",
 )
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -146,3 +146,11 @@ def test_what_takes_runs_is_measured_in_turn():
     figures = {line[:21].strip(): line for line in lines[2:]}
     assert set(figures) == {"prefect worker start", "baton worker", "python -m serving"}
     assert "ratio  1.00" in figures["python -m serving"]
+
+
+def test_the_table_has_the_rows_of_every_program_that_has_any():
+    """`make bench` leaves out none."""
+    programs = (ROOT / "benchmarks").glob("*.py")
+    has_rows = {one.stem for one in programs if re.search(r"^def rows\(", one.read_text(), re.M)}
+    told = ran("bench.py", "--only", "nothing").stderr
+    assert has_rows == set(re.findall(r"\w+", told.partition("choose from ")[2]))
