@@ -34,7 +34,7 @@ def python_of(name: str) -> Path | None:
     """
     pins = HERE / f"{name}.txt"
     digest = hashlib.sha256(f"{sys.version}{pins.read_text('utf-8')}".encode()).hexdigest()[:12]
-    folder = settings().cache / "baton" / "peers" / f"{name}-{digest}"
+    folder = settings().moulds / "peers" / f"{name}-{digest}"
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if (folder / _WHOLE).exists():
         return python
