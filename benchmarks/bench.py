@@ -22,6 +22,7 @@ from row import HEADINGS, Row
 SUBJECTS = (
     "starting",
     "hops",
+    "orchestrators",
     "idle",
     "chain",
     "painting",
