@@ -35,8 +35,6 @@ BYTES_AT_ONCE = 2**29
 READ_BYTES = 2**30
 """What the matrices of several parts may take, which are read in one pass."""
 
-_FIELDS = ("X", "y", "weights")
-
 _BYTES_PER_ROW = 48
 _LARGEST_SHARE = 0.1
 """Part of the rows that is set aside for the encoder, and for the stop, at most."""
@@ -88,8 +86,8 @@ def _fitted(source: Source, recipe: Recipe, settings: dict[str, Any]) -> FittedM
     n_parts = _n_parts(source.n_rows, len(encoder.names), len(classes))
     reader = _Reader(source, recipe, encoder, classes)
     estimator = family(recipe.family).fit_parts(
-        reader.part(0.0, source.share),
-        reader.part(source.share, 2 * source.share),
+        reader.rows(0.0, source.share),
+        reader.rows(source.share, 2 * source.share),
         reader.parts(2 * source.share, n_parts),
         n_parts,
         spec,
@@ -149,43 +147,52 @@ class _Reader:
     encoder: Encoder
     classes: tuple[Any, ...]
 
-    def part(self, low: float, high: float) -> Matrix:
-        """Rows whose chance lies there, encoded as they are read."""
-        return self._joined(list(self._read(low, high)))
+    def rows(self, low: float, high: float) -> Matrix:
+        """Rows whose chance lies there, encoded as they are read, into one place.
+
+        Many small arrays would leave holes where what is read in between was: several times the
+        memory.
+        """
+        expected = self.source.n_rows * (high - low)
+        most, end = int(expected + 6 * math.sqrt(expected)) + 100, 0
+        shapes = ((most, len(self.encoder.names)), (most,), (most,))
+        found = [np.empty(shape, dtype=np.float32) for shape in shapes]
+        for table in self.source.between(low, high, None):
+            some = self._encoded(table.to_pandas())
+            begin, end = end, end + len(some[0])
+            for one, more in zip(found, some, strict=True):
+                one[begin:end] = more
+        return self._matrix(*(one[:end] for one in found))
 
     def parts(self, low: float, n_parts: int) -> Iterator[Matrix]:
         """All rows whose chance lies above, in parts by chance; several are read in one pass."""
-        size = 4 * (len(self.encoder.names) + len(_FIELDS) - 1)
+        size = 4 * (len(self.encoder.names) + 2) + 1
         n_passes = min(n_parts, math.ceil(self.source.n_rows * size / READ_BYTES))
         ends = np.linspace(low, 1.0, n_passes + 1).tolist()
         shares = [len(one) for one in np.array_split(np.arange(n_parts), n_passes)]
         for (begin, end), n_here in zip(pairwise(ends), shares, strict=True):
-            found = self._dealt(begin, end, n_here)
-            while found:
-                yield self._joined(found.pop())
+            yield from self._dealt(self.rows(begin, end), n_here)
 
-    def _dealt(self, low: float, high: float, n_parts: int) -> list[list[Matrix]]:
-        """Rows whose chance lies there, dealt out to so many parts."""
-        random = np.random.default_rng([self.recipe.seed, int(low * 2**32)])
-        found: list[list[Matrix]] = [[] for _ in range(n_parts)]
-        for rows in self._read(low, high):
-            places = random.integers(0, n_parts, len(rows.y))
-            for place, part in enumerate(found):
-                part.append(Matrix(*(getattr(rows, n)[places == place] for n in _FIELDS)))
-        return found
+    def _dealt(self, rows: Matrix, n_parts: int) -> Iterator[Matrix]:
+        """Rows dealt out to so many parts."""
+        if n_parts == 1:
+            yield rows
+            return
+        random = np.random.default_rng([self.recipe.seed, len(rows.y)])
+        places = random.integers(0, n_parts, len(rows.y), dtype=np.uint16)
+        for place in range(n_parts):
+            chosen = places == place
+            weights = None if rows.weights is None else rows.weights[chosen]
+            yield self._matrix(rows.X[chosen], rows.y[chosen], weights)
 
-    def _read(self, low: float, high: float) -> Iterator[Matrix]:
-        for rows in self.source.between(low, high, None):
-            yield self._encoded(rows.to_pandas())
+    def _encoded(self, rows: pd.DataFrame) -> tuple[Any, Any, Any]:
+        """Matrix, targets and weights, which are 0 where all rows count the same."""
+        y = _coded(rows[self.recipe.target], self.classes)
+        weights = rows[WEIGHT].to_numpy() if WEIGHT in rows else np.zeros(len(y))
+        return self.encoder.transform(rows), y, weights
 
-    def _encoded(self, rows: pd.DataFrame) -> Matrix:
-        y = _coded(rows[self.recipe.target], self.classes).astype(np.float32)
-        zeros = np.zeros(len(y), dtype=np.float32)
-        weights = rows[WEIGHT].to_numpy(dtype=np.float32) if WEIGHT in rows else zeros
-        return Matrix(self.encoder.transform(rows), y, weights)
-
-    def _joined(self, found: list[Matrix]) -> Matrix:
-        if not sum(len(one.y) for one in found):
+    def _matrix(self, X: Any, y: Any, weights: Any) -> Matrix:
+        if not len(y):
             raise InputError(f"{self.source.n_rows} rows are too few to be learnt from in parts")
-        X, y, weights = (np.concatenate([getattr(one, n) for one in found]) for n in _FIELDS)
-        return Matrix(X, y, weights / weights.mean() if weights.any() else None)
+        is_weighed = weights is not None and weights.any()
+        return Matrix(X, y, weights / weights.mean() if is_weighed else None)
