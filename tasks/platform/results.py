@@ -44,8 +44,8 @@ _LEDGER_SUFFIX = ".json"
 _NEW = ".new/"
 """Folder of the files that are being written, each named after its place."""
 
-_BUFFER = 2**20
-"""Bytes of a column that are read at once: by default Arrow keeps all that it has read."""
+_BY_PARTS: dict[str, Any] = {"pre_buffer": False, "buffer_size": 2**20}
+"""How a file is read part by part: by default Arrow keeps all of it that it has read."""
 
 RETRY_SECONDS = (2.0, 10.0, 30.0)
 """Pauses before what is outside, a network or a database, is asked again."""
@@ -375,7 +375,7 @@ def require(key: str) -> TableRef:
 
 def head(reference: TableRef, n_rows: int) -> pa.Table:
     """First rows of a table, the rest of it only checked."""
-    with pq.ParquetFile(checked(reference), buffer_size=_BUFFER) as file:
+    with pq.ParquetFile(checked(reference), **_BY_PARTS) as file:
         batches = list(itertools.islice(file.iter_batches(n_rows), 1))
         return pa.Table.from_batches(batches, file.schema_arrow)
 
@@ -387,7 +387,7 @@ def batches(
 
     Only some of its columns if they are named.
     """
-    with pq.ParquetFile(checked(reference), buffer_size=_BUFFER) as file:
+    with pq.ParquetFile(checked(reference), **_BY_PARTS) as file:
         at_once = n_rows or max(reference.n_rows, 1)
         for batch in file.iter_batches(at_once, columns=columns):
             yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
