@@ -3,8 +3,12 @@
 import subprocess
 import sys
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from tasks.platform import results
 from tests.conftest import ROOT
 
 MADE = """
@@ -47,3 +51,24 @@ def test_a_row_more_takes_less_memory_than_the_table_has(tmp_path, monkeypatch):
         timeout=300,
     )
     assert 0.3 < float(said.stdout) < 1.0
+
+
+def kept(batches):
+    """Most bytes that Arrow holds while batches are gone through."""
+    before = pa.total_allocated_bytes()
+    return max(pa.total_allocated_bytes() - before for _ in batches)
+
+
+def test_a_file_that_is_read_by_parts_is_not_kept():
+    """By default Arrow keeps all that it has read, so this can go when that is over."""
+    key, piece = (
+        "spheres/0123456789abcdef/raw.parquet",
+        pa.table({"x": np.random.default_rng(0).random(10**5)}),
+    )
+    with results.Written(key, {}) as written:
+        for _ in range(30):
+            written.write(piece)
+    reference = results.find(key)
+    assert kept(results.batches(reference, 10**5)) < 6 * piece.nbytes
+    with pq.ParquetFile(results.path_of(key)) as file:
+        assert kept(file.iter_batches(10**5)) > 12 * piece.nbytes

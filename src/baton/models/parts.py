@@ -80,13 +80,13 @@ def fit_in_parts(source: Source, recipe: Recipe) -> FittedModel:
 
 
 def _fitted(source: Source, recipe: Recipe, settings: dict[str, Any]) -> FittedModel:
-    classes = _classes(source, recipe)
-    encoder = _encoder(source, recipe, settings, classes)
+    classes, some = _classes(source, recipe), _some(source)
+    encoder = _encoder(some, recipe, settings, classes)
     spec = spec_of(recipe, settings, encoder, classes)
     n_parts = _n_parts(source.n_rows, len(encoder.names), len(classes))
     reader = _Reader(source, recipe, encoder, classes)
     estimator = family(recipe.family).fit_parts(
-        reader.rows(0.0, source.share),
+        reader.matrix_of(some),
         reader.rows(source.share, 2 * source.share),
         reader.parts(2 * source.share, n_parts),
         n_parts,
@@ -113,14 +113,18 @@ def _classes(source: Source, recipe: Recipe) -> tuple[Any, ...]:
     return targets(pd.Series(list(found), name=recipe.target), recipe.kind, recipe.positive)[0]
 
 
-def _encoder(
-    source: Source, recipe: Recipe, settings: dict[str, Any], classes: tuple[Any, ...]
-) -> Encoder:
-    """Encoder of the rows that no tree learns from."""
+def _some(source: Source) -> pd.DataFrame:
+    """Rows that no tree learns from."""
     import pyarrow as pa
 
     tables = list(source.between(0.0, source.share, None))
-    rows = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    return pa.concat_tables(tables).unify_dictionaries().to_pandas()
+
+
+def _encoder(
+    rows: pd.DataFrame, recipe: Recipe, settings: dict[str, Any], classes: tuple[Any, ...]
+) -> Encoder:
+    """Encoder of these rows."""
     X = rows[visible(rows.columns)].drop(columns=recipe.target)
     encoder = Encoder.fit(X)
     if settings["encoding"] != Encoding.TARGET:
@@ -163,6 +167,10 @@ class _Reader:
             for one, more in zip(found, some, strict=True):
                 one[begin:end] = more
         return self._matrix(*(one[:end] for one in found))
+
+    def matrix_of(self, rows: pd.DataFrame) -> Matrix:
+        """Rows that are there, encoded."""
+        return self._matrix(*self._encoded(rows))
 
     def parts(self, low: float, n_parts: int) -> Iterator[Matrix]:
         """All rows whose chance lies above, in parts by chance; several are read in one pass."""
