@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from baton.chain import records
-from baton.chain.events import ModelEvaluated, ModelRef
+from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef
 from baton.chain.outcome import plain
 from baton.errors import InputError
 from baton.evaluation import shapley
@@ -29,10 +29,12 @@ from baton.terms import ROW, SPLIT, Kind, Split
 from tasks.answering import Champion, loaded
 from tasks.platform import results
 from tasks.platform.tracking import profile_of_version, version_of
+from tasks.rows import is_beyond_memory
 
 _KEPT = 4
 """Versions that are kept loaded."""
 
+_FIRST_ROWS = 10_000
 _PROBED_ROWS = 20
 _LONGEST_REASON = 300
 
@@ -145,8 +147,7 @@ def _rows(champion: Champion, evaluated: ModelEvaluated | None) -> tuple[pa.Tabl
     try:
         if evaluated is None:
             raise InputError("its chain is not here")
-        raw = results.read(evaluated.data.raw)
-        sides = results.read(evaluated.data.features, columns=[ROW, SPLIT]).to_pandas()
+        raw, sides = _raw_and_sides(evaluated.data)
     except InputError:
         sample = profile_of_version(champion.reference).get("sample")
         return (pa.table({}) if sample is None else _plain(sample)), None
@@ -154,6 +155,16 @@ def _rows(champion: Champion, evaluated: ModelEvaluated | None) -> tuple[pa.Tabl
     known = [name for name in raw.column_names if name not in hidden]
     held_out = raw.take(pa.array(ids[Split.TEST])).append_column(ROW, pa.array(ids[Split.TEST]))
     return raw.take(pa.array(ids[Split.TRAIN])).select(known), held_out
+
+
+def _raw_and_sides(data: DatasetReady) -> tuple[pa.Table, Any]:
+    """Raw table, and the side of each of its rows; of one beyond memory the first rows."""
+    if not is_beyond_memory(data):
+        whole = results.read(data.features, columns=[ROW, SPLIT])
+        return results.read(data.raw), whole.to_pandas()
+    raw = results.head(data.raw, _FIRST_ROWS)
+    sides: Any = results.head(data.features, _FIRST_ROWS).select([ROW, SPLIT]).to_pandas()
+    return raw, sides[sides[ROW] < len(raw)]
 
 
 def _plain(sample: pa.Table) -> pa.Table:

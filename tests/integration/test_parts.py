@@ -11,7 +11,7 @@ from baton.terms import Kind, Options, Split
 from flows.evaluate import evaluate
 from flows.generate import generate
 from flows.train import train
-from tasks import evaluation, rows
+from tasks import evaluation, rows, trying
 from tasks.data import dataset_ready, plan_dataset
 from tasks.evaluation import EvaluationPlan
 from tasks.explaining import explain_row
@@ -47,6 +47,7 @@ def beyond_memory(monkeypatch):
     monkeypatch.setattr(rows, "_AT_ONCE", 3_000)
     monkeypatch.setattr(evaluation, "_AT_ONCE", 1_700)
     monkeypatch.setattr(parts, "BYTES_AT_ONCE", 700_000)
+    monkeypatch.setattr(trying, "_FIRST_ROWS", 3_000)
     yield
     settings.cache_clear()
 
@@ -69,6 +70,8 @@ def test_a_table_beyond_memory_is_answered_as_one_in_memory(beyond_memory, monke
     assert 1_800 < told["n_sampled"] < 2_200
     explained, _ = explain_row(found, said["_row"].iloc[-1])
     assert explained.row == said["_row"].iloc[-1]
+    raw, sides = trying._raw_and_sides(found.data)
+    assert len(raw) == len(sides) == 3_000
     monkeypatch.setenv("BATON_STREAM_BYTES", "2000000000")
     settings.cache_clear()
     whole = ended(Options(**FEW))
