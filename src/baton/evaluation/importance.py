@@ -351,12 +351,10 @@ def _fitted_subject(
             )
         return sign * value
 
-    def score(rows: Any) -> float:
-        return judge(model.output(rows))
-
     columns, used = _columns_of(model, X, known)
     trees = partial(reshuffled, model, columns.table) if isinstance(columns, _Matrix) else None
-    return _Subject(columns, tuple(model.encoder.column_names), used, score, judge, trees)
+    names = tuple(model.encoder.column_names)
+    return _Subject(columns, names, used, lambda X: judge(model.output(X)), judge, trees)
 
 
 def _columns_of(model: FittedModel, X: pd.DataFrame, known: Any) -> tuple[Any, tuple[bool, ...]]:

@@ -267,42 +267,48 @@ def _move(tables, moved, local, first, end, rows, rest, word):  # type: ignore[n
 
 
 @compiled
-def _change(bins, moved, local, group_of, tables, found, begin, end):  # type: ignore[no-untyped-def]
-    """Add, for each group of columns and order, by how much each tree's leaves change.
+def _until(group_of, columns, at, last):  # type: ignore[no-untyped-def]
+    """Where the columns of a tree end that are in one group with the first of them."""
+    group, end = group_of[columns[at]], at + 1
+    while end < last and group >= 0 and group_of[columns[end]] == group:
+        end += 1
+    return end
 
-    The columns of a group stand side by side.
-    """
-    shape = (65, _BLOCK)
+
+@compiled
+def _regroup(  # type: ignore[no-untyped-def]
+    tables, moved, local, group_of, tree, first, rows, before, after, old, found
+):
+    """Add, for each group of a tree's columns and each order, by how much its leaves change."""
+    columns, values, last = tables.columns, tables.values[tree], tables.ends[tree]
+    word, at = np.empty(len(old), dtype=np.uint64), first
+    while at < last:
+        group, end = group_of[columns[at]], _until(group_of, columns, at, last)
+        if group >= 0:
+            rest = before[at - first, : len(old)] & after[end - first, : len(old)]
+            table, place = tables.words[tables.starts[end - 1] :], local[columns[end - 1]]
+            for order in range(len(moved)):
+                own, added = rest, found[group, order, tables.outputs[tree], rows]
+                if end > at + 1:
+                    own = word
+                    _move(tables, moved[order], local, at, end - 1, rows, rest, word)
+                _add(values, own, table, moved[order, place, rows], old, added)
+        at = end
+
+
+@compiled
+def _change(bins, moved, local, group_of, tables, found, begin, end):  # type: ignore[no-untyped-def]
+    """Add what groups of columns, which stand side by side, change where they are moved."""
+    shape = (MOST_LEAVES + 1, _BLOCK)  # a tree of 64 leaves has 63 columns at most
     before, after = np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)
-    rest, word = np.empty(_BLOCK, dtype=np.uint64), np.empty(_BLOCK, dtype=np.uint64)
-    old, columns = np.empty(_BLOCK), tables.columns
+    old = np.empty(_BLOCK)
     for low in range(begin, end, _BLOCK):
         size = min(_BLOCK, end - low)
         first, rows = 0, slice(low, low + size)
         for tree in range(len(tables.ends)):
-            last = tables.ends[tree]
-            _join(bins, tables, first, last, low, size, before, after)
-            values, output = tables.values[tree], tables.outputs[tree]
+            _join(bins, tables, first, tables.ends[tree], low, size, before, after)
             for row in range(size):
-                old[row] = values[_place(after[0, row])]
-            at = first
-            while at < last:
-                group, upto = group_of[columns[at]], at + 1
-                while upto < last and group_of[columns[upto]] == group and group >= 0:
-                    upto += 1
-                if group >= 0:
-                    for row in range(size):
-                        rest[row] = before[at - first, row] & after[upto - first, row]
-                    table, place = tables.words[tables.starts[upto - 1] :], local[columns[upto - 1]]
-                    for order in range(len(moved)):
-                        own = rest[:size]
-                        if upto > at + 1:
-                            own = word[:size]
-                            _move(tables, moved[order], local, at, upto - 1, rows, rest[:size], own)
-                        of_rows, added = (
-                            moved[order, place, rows],
-                            found[group, order, output, rows],
-                        )
-                        _add(values, own, table, of_rows, old, added)
-                at = upto
-            first = last
+                old[row] = tables.values[tree][_place(after[0, row])]
+            how = (tree, first, rows, before, after, old[:size])
+            _regroup(tables, moved, local, group_of, *how, found)
+            first = tables.ends[tree]
