@@ -730,7 +730,13 @@ def _required(fitted: models.FittedModel) -> list[str]:
     """Distributions that answering takes; an extra's, or a plug-in's, only where it is used."""
     names = [*_REQUIREMENTS, *sorted(set(fitted.families) & set(_EXTRAS))]
     brought = filter(None, map(models.package_of, fitted.families))
-    return [f"{name}=={of}" for name, of in [*((one, version(one)) for one in names), *brought]]
+    return [f"{name}=={of}" for name, of in [*((one, _installed(one)) for one in names), *brought]]
+
+
+@cache
+def _installed(distribution: str) -> str:
+    """Version of a distribution: finding it means to read all that the distribution says."""
+    return version(distribution)
 
 
 def signature_of(fitted: models.FittedModel, example: Any) -> Any:
