@@ -79,6 +79,17 @@ def test_what_a_fork_does_not_draw_is_drawn_here(cores, one_by_one, ended, monke
 
 
 @forks
+def test_where_nothing_more_may_be_forked_all_is_drawn_here(cores, one_by_one, monkeypatch):
+    """A limit on processes costs time, not a picture."""
+
+    def refuse():
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert [one.png for one in drawing.drawn(draws())] == one_by_one
+
+
+@forks
 def test_a_failure_in_a_fork_is_told(cores, capfd):
     """It is met again here, as if nothing had been forked."""
 

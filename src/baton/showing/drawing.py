@@ -64,7 +64,8 @@ def drawn(draws: Sequence[Draw]) -> list[Image | None]:
 
 
 def _n_parts(n_pictures: int) -> int:
-    if not settings().fast or sys.platform != "linux":  # others fork badly, or not at all
+    is_linux = sys.platform == "linux"  # others fork badly, or not at all
+    if not settings().fast or not is_linux or multiprocessing.current_process().daemon:
         return 1
     n_cores = len(os.sched_getaffinity(0))
     return max(1, min(n_cores, _MOST_PROCESSES, n_pictures // _FEWEST_PICTURES))
@@ -85,8 +86,11 @@ def _drawing(draws: Sequence[Draw], n_parts: int) -> Iterator[list[Callable[[], 
     if n_parts > 1:
         for name in _IMPORTED:
             import_module(name)
-    forks = [_forked(draws, first, n_parts) for first in range(1, n_parts)]
+    forks: list[tuple[BaseProcess, Connection]] = []
     try:
+        with suppress(OSError):  # no more processes or files may be opened: fewer draw
+            for first in range(1, n_parts):
+                forks.append(_forked(draws, first, n_parts))
         yield [partial(_received, end) for _, end in forks]
     finally:
         for process, end in forks:
