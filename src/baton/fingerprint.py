@@ -11,7 +11,8 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -19,10 +20,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from types import CodeType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _OURS = ("baton", "tasks")
 
 _PARSING = Lock()
+_MOST_ATTEMPTS = 20
 
 _SILENT = (
     "baton.atomic",
@@ -119,8 +124,7 @@ def _read(name: str) -> _Source:
     tree = _parsed(path)
     imported = set(_imported(tree.body))
     ours = {found for one in imported if (found := _module(one))}
-    with _PARSING:
-        code = compile(tree, name, "exec", optimize=2)
+    code = _patiently(lambda: compile(tree, name, "exec", optimize=2))
     content = hashlib.sha256(_digest(code))
     if path.name == "__init__.py":
         for beside in _data_of(path.parent):
@@ -166,12 +170,20 @@ def _read_package(root: str) -> _Source:
 
 
 def _parsed(path: Path) -> ast.Module:
-    """Tree of a source file, by one thread at a time: Python 3.11 mixes up trees of several.
+    """Tree of a source file."""
+    return _patiently(lambda: ast.parse(path.read_bytes()))
 
-    It says "AST constructor recursion depth mismatch" then, and the stage fails.
+
+def _patiently(parse: Callable[[], T]) -> T:
+    """Parse by one thread at a time, and again where another one did so too.
+
+    Python 3.11 mixes up trees of several threads, and says "AST constructor recursion depth
+    mismatch" of one that is whole; imports of libraries parse as well.
     """
-    with _PARSING:
-        return ast.parse(path.read_bytes())
+    for _ in range(_MOST_ATTEMPTS - 1):
+        with suppress(SystemError), _PARSING:
+            return parse()
+    return parse()
 
 
 def _imported(body: Iterable[ast.AST]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Fingerprints: what changes a key, and what does not."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -329,3 +330,22 @@ def test_a_problem_made_of_another_packages_class_counts_with_both(tmp_path, mon
     monkeypatch.undo()
     plugins.clear()
     assert found == {"lily_fields", "baton.problems.iris"}
+
+
+def test_a_tree_that_python_mixed_up_is_made_again(tmp_path, monkeypatch):
+    """Python 3.11 refuses a tree where another thread parses; nothing is wrong with the file."""
+    place, parse = tmp_path / "some.py", ast.parse
+    place.write_text("import json\n")
+    times = []
+
+    def refused(content, most):
+        times.append(1)
+        if len(times) <= most:
+            raise SystemError("AST constructor recursion depth mismatch")
+        return parse(content)
+
+    monkeypatch.setattr(ast, "parse", lambda content: refused(content, 3))
+    assert ast.unparse(fingerprints._parsed(place)) == "import json"
+    monkeypatch.setattr(ast, "parse", lambda content: refused(content, 1000))
+    with pytest.raises(SystemError, match="mismatch"):
+        fingerprints._parsed(place)
