@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SAMPLES = 32
 _SAMPLED_BYTES = 1 << 20
-_PIECE = 1 << 25
+_PIECE = 1 << 23
 """Bytes of the file that one piece is read from."""
 
 
