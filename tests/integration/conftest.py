@@ -4,6 +4,7 @@ It is Baton's own on SQLite; with ``--database postgresql`` (`make services`) it
 of a team's two servers, on PostgreSQL and Redis, with MLflow and studies on PostgreSQL, too.
 """
 
+import hypothesis.extra.pandas  # noqa: F401  by pandera; pytest rewrites it, not in two threads
 import pytest
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
