@@ -29,7 +29,7 @@ class Partition:
         """Its rows; only some columns if they are named."""
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self.path) as file:
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
             return file.read_row_group(self.group, columns=columns)
 
 

@@ -26,6 +26,9 @@ R = TypeVar("R")
 Mapping = Callable[[Callable[[T], R], Iterable[T]], Iterable[R]]
 
 _REACH_SECONDS = 20
+_OWN_BYTES = 400 * 2**20
+"""What a worker takes by what it imports."""
+
 _ON_THEIR_WAY = 2
 """Parts for each worker: one that is worked on, and one that is there when it is done."""
 
@@ -96,6 +99,12 @@ def task_runner(n_workers: int) -> Iterator[Any]:
         from prefect_dask import DaskTaskRunner
 
         yield DaskTaskRunner(address=address)
+
+
+def has_room(found: Client, n_bytes: float) -> bool:
+    """Tell whether the workers of a cluster may hold so many bytes together."""
+    limits = [one["memory_limit"] for one in found.scheduler_info(n_workers=-1)["workers"].values()]
+    return not all(limits) or sum(one - _OWN_BYTES for one in limits) >= n_bytes
 
 
 @contextmanager

@@ -394,8 +394,15 @@ def batches(
 
 
 def is_beyond_memory(reference: TableRef) -> bool:
-    """Tell whether a table is to be taken part by part: by its size, the same on every machine."""
-    return reference.n_rows * bytes_of_row(schema(reference)) > settings().stream_bytes
+    """Tell whether a table is to be taken part by part: by its size, the same on every machine.
+
+    What stands in its place is looked at, whether or not it is what was announced: keys are made
+    of this, also of tables that were made anew since. One that is gone is not.
+    """
+    place = stored.brought(settings().results, reference)
+    if not place.is_file():
+        return False
+    return reference.n_rows * bytes_of_row(pq.read_schema(place)) > settings().stream_bytes
 
 
 def bytes_of_row(schema: pa.Schema) -> int:

@@ -39,13 +39,20 @@ def beyond_memory(monkeypatch):
 
 
 @pytest.fixture
-def workers(monkeypatch):
-    """Two processes; when it is started, how much memory each takes at most above that."""
+def workers(monkeypatch, request):
+    """Two processes, of little memory where a test says so.
+
+    Once it is started, how much more memory each takes.
+    """
     from distributed import Client, LocalCluster
 
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+            n_workers=2,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=getattr(request, "param", "auto"),
         ) as started,
         Client(started.scheduler_address) as client,
     ):
@@ -117,10 +124,14 @@ def test_two_workers_complete_a_chain_with_the_answers_of_one_process(
     assert there.scores == pytest.approx(ended(parameters).scores, abs=5e-3)
 
 
+@pytest.mark.parametrize("workers", ["700MB"], indirect=True)
 @pytest.mark.long  # the same chain on fewer rows: the test above
 def test_no_worker_takes_a_third_of_the_table(beyond_memory, workers, monkeypatch):
-    """Above what it takes by having done a small chain before; nor does it hold the table later."""
-    monkeypatch.setattr(spheres, "AT_ONCE", 200_000)
+    """Above what it takes by having done a small chain before.
+
+    Their room is too small to learn from all rows there: this process does, part by part.
+    """
+    monkeypatch.setattr(spheres, "AT_ONCE", 50_000)
     ended(points(60_000), engine="dask")
     workers.start()
     there = ended(points(6_000_000), engine="dask")

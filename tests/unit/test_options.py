@@ -57,9 +57,9 @@ def test_a_table_is_learnt_by_two_boosters():
     """Where the problem has no model of its own the default quality decides."""
     from baton.problems import Goal
     from baton.terms import Kind
-    from tasks.data import _stated
+    from tasks.data import stated
 
-    assert _stated(Goal(Kind.REGRESSION, "y", "rmse"))["model"] == "boosters"
+    assert stated(Goal(Kind.REGRESSION, "y", "rmse"))["model"] == "boosters"
 
 
 def test_sources_of_any_name_have_places_of_their_own():

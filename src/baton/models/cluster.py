@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAME = "xgboost"
-_PARTS_PER_WORKER = 8
-"""Parts that are read and encoded one after the other: what one takes beside its rows is small."""
+_PARTS_PER_WORKER = 2
+"""At least: parts are read and encoded one after the other."""
 
 _IN_BINS = "hist"
 _MAX_BIN = 256
@@ -97,12 +97,29 @@ class RowsOnDisk:
         import pyarrow.parquet as pq
 
         columns = [*self.features, self.target]
-        with pq.ParquetFile(self.path) as file:
-            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-            ends = np.cumsum(sizes)
-            first, last = np.searchsorted(ends, [positions[0], positions[-1]], side="right")
+        ends = self.ends
+        first, last = np.searchsorted(ends, [positions[0], positions[-1]], side="right")
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
             groups: pa.Table = file.read_row_groups(list(range(first, last + 1)), columns=columns)
-        return groups.take(positions - (ends[first] - sizes[first])).to_pandas()
+        begin = ends[first - 1] if first else 0
+        return groups.take(positions - begin).to_pandas()
+
+    @property
+    def ends(self) -> Any:
+        """Positions after each of the file's row groups."""
+        import pyarrow.parquet as pq
+
+        content = pq.read_metadata(self.path)
+        groups = range(content.num_row_groups)
+        return np.cumsum([content.row_group(group).num_rows for group in groups])
+
+    def blocks(self, positions: Any, n_least: int) -> list[Any]:
+        """Positions by the row group that they lie in; split evenly where these are too few."""
+        cuts = np.searchsorted(positions, self.ends[:-1])
+        found = [one for one in np.split(positions, cuts) if len(one)]
+        if len(found) >= n_least:
+            return found
+        return np.array_split(positions, min(len(positions), n_least))
 
 
 @dataclass(frozen=True)
@@ -225,7 +242,7 @@ def _matrix(client: Any, part: _Part, positions: Any, spec: FitSpec, fitted: Any
     from dask import delayed
 
     n_workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-    blocks = np.array_split(positions, min(len(positions), _PARTS_PER_WORKER * n_workers))
+    blocks = part.rows.blocks(positions, _PARTS_PER_WORKER * n_workers)
     width = len(part.encoder.names)
     X, y = [], []
     for block in blocks:
