@@ -12,14 +12,14 @@ from typing import Any
 import pyarrow as pa
 from prefect import task
 
-from baton import choice, models, problems
+from baton import choice, problems
 from baton.chain.events import DatasetReady, TableRef
 from baton.errors import InputError
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
 from baton.problems import Goal, Params, Problem
 from baton.problems.piecewise import hidden
-from baton.terms import Options, Quality, Split
+from baton.terms import IN_PARTS, Options, Quality, Split
 from tasks.platform import results
 from tasks.platform.plan import Plan
 from tasks.platform.results import result_task
@@ -266,11 +266,10 @@ def dataset_ready(plan: DatasetPlan) -> DatasetReady:
 
 
 def _model_of(goal: dict[str, Any], features: TableRef) -> tuple[str, dict[str, Any]]:
-    """The problem's own model; of a table beyond memory one that can learn from all rows."""
-    name, params = goal["model"], goal["model_params"]
-    if results.is_beyond_memory(features) and not models.family(name).learns_in_parts(params):
-        return models.DEFAULT, {}
-    return name, params
+    """The problem's own model; of a table beyond memory the one that can learn from all rows."""
+    if results.is_beyond_memory(features) and goal["model"] != IN_PARTS:
+        return IN_PARTS, {}
+    return goal["model"], goal["model_params"]
 
 
 def with_model(options: Options, model: str, model_params: dict[str, Any]) -> Options:

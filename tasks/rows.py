@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from baton import models
 from baton.bonds import NONE, Bonds, bonds_of
 from baton.chain.events import DatasetReady
 from baton.chance import chance_of
@@ -71,19 +70,6 @@ def sample(
         for table in parts(data, side, columns)
     ]
     return pa.concat_tables(found).unify_dictionaries()
-
-
-def training_source(data: DatasetReady) -> models.Source:
-    """Training rows as a model learns from them part by part, whatever their number."""
-
-    def between(low: float, high: float, columns: list[str] | None) -> Iterator[pa.Table]:
-        for table in parts(data, Split.TRAIN, columns):
-            chance = chance_of(table[ROW].to_numpy(), data.seed)
-            chosen = table.filter(pa.array((low <= chance) & (chance < high)))
-            yield chosen.drop_columns([ROW, SPLIT])
-
-    n_columns = len(results.schema(data.features))
-    return models.Source(data.n_train, sampled_rows(data.n_train, n_columns), between)
 
 
 def read_side(data: DatasetReady, side: Split, columns: list[str] | None = None) -> pa.Table:

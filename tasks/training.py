@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from prefect import task
 
 from baton import models
 from baton.chain.events import DatasetReady, ModelRef, ModelTrained
+from baton.chance import chance_of
 from baton.fingerprint import fingerprint
 from baton.lineage import digest_of, folder, lineage_of
 from baton.models import cluster
-from baton.terms import WEIGHT, Engine, Kind
+from baton.terms import ROW, SPLIT, WEIGHT, Engine, Kind, Split
 from tasks.platform import results
 from tasks.platform.cluster import client, cores, has_room
 from tasks.platform.plan import Plan
@@ -25,8 +28,9 @@ from tasks.rows import (
     example_of,
     is_beyond_memory,
     origin_of,
+    parts,
     read_training_rows,
-    training_source,
+    sampled_rows,
 )
 
 if TYPE_CHECKING:
@@ -222,6 +226,19 @@ def _fit_on_cluster(data: DatasetReady, recipe: models.Recipe) -> models.FittedM
             log.info("the workers have no room for the rows: they are learnt from here, in parts")
             return None
         return cluster.fit(found, results.checked(data.features), recipe)
+
+
+def training_source(data: DatasetReady) -> models.Source:
+    """Training rows as a model learns from them part by part, whatever their number."""
+
+    def between(low: float, high: float, columns: list[str] | None) -> Iterator[pa.Table]:
+        for table in parts(data, Split.TRAIN, columns):
+            chance = chance_of(table[ROW].to_numpy(), data.seed)
+            chosen = table.filter(pa.array((low <= chance) & (chance < high)))
+            yield chosen.drop_columns([ROW, SPLIT])
+
+    n_columns = len(results.schema(data.features))
+    return models.Source(data.n_train, sampled_rows(data.n_train, n_columns), between)
 
 
 def register_model(plan: TrainingPlan, fitted: models.FittedModel) -> None:

@@ -128,6 +128,9 @@ class Quality(StrEnum):
         return "xgboost" if self is Quality.FAST else "boosters"
 
 
+IN_PARTS = "xgboost"
+"""Family that learns from all rows of a table beyond memory, part by part."""
+
 DEFAULT_MINUTES = 5.0
 """Minutes of `quality=best`."""
 

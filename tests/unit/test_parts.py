@@ -12,7 +12,7 @@ from baton.errors import InputError
 from baton.models import parts
 from baton.models.interface import FitSpec
 from baton.models.xgb import XGBoost
-from baton.terms import WEIGHT, Kind
+from baton.terms import IN_PARTS, WEIGHT, Kind
 
 FEW = {"n_estimators": 60, "learning_rate": 0.2, "max_depth": 4, "subsample": 1.0}
 
@@ -135,3 +135,8 @@ def test_too_few_rows_are_refused():
     """In one line."""
     with pytest.raises(InputError, match="too few"):
         models.fit_in_parts(source_of(table_of(3).drop(columns="kind")), recipe("value"))
+
+
+def test_the_family_of_tables_beyond_memory_learns_in_parts():
+    """Terms name it, so that what makes tables needs to know no model."""
+    assert models.can_learn(models.Recipe("y", Kind.REGRESSION, IN_PARTS), 10_000)
