@@ -47,16 +47,26 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and not _is_page(options.write):
         parser.error(f"{options.write} has no place for a table: {_BEGIN}")
-    found: list[Row] = []
-    for subject in options.only:
-        began = time.perf_counter()
-        print(f"measuring {subject} …", file=sys.stderr, flush=True)
-        found += import_module(subject).rows()
-        print(f"  {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    table = _table(found)
+    found = {subject: _rows_of(subject) for subject in options.only}
+    table = _table([row for rows in found.values() for row in rows or ()])
     print(table)
     if options.write:
         _put(options.write, table)
+    if missing := [subject for subject, rows in found.items() if rows is None]:
+        raise SystemExit(f"not measured: {', '.join(missing)}")
+
+
+def _rows_of(subject: str) -> list[Row] | None:
+    """Rows of a subject; None where measuring broke off: the others are still worth having."""
+    began = time.perf_counter()
+    print(f"measuring {subject} …", file=sys.stderr, flush=True)
+    try:
+        return import_module(subject).rows()  # type: ignore[no-any-return]
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the exit code tells of it
+        print(f"  not measured: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return None
+    finally:
+        print(f"  {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 def _is_page(path: Path) -> bool:

@@ -14,6 +14,7 @@ from serving.asking import Pace
 from serving.listening import keep_hearing
 from serving.serve import to_deployment
 from tests.conftest import ROOT
+from tests.integration.stages import forget_runs
 
 SECONDS = 30
 CHAIN = manifest.read(ROOT / "prefect.yaml")
@@ -36,9 +37,22 @@ class Heard(Pace):
 
 
 async def deployed(name):
-    """Id of a deployment that the server has."""
+    """Id of a deployment that the server has; no event begins it."""
     (entry,) = [one for one in CHAIN.deployments if one.name == name]
-    return await (await to_deployment(entry)).aapply()
+    made = await to_deployment(entry)
+    made.triggers = []
+    return await made.aapply()
+
+
+@pytest.fixture(autouse=True)
+def left_alone(prefect):
+    """Leave the server as it was."""
+    yield
+    with get_client(sync_client=True) as client:
+        for one in client.read_deployments():
+            if one.name in {"train", "evaluate"}:
+                client.delete_deployment(one.id)
+        forget_runs(client)
 
 
 async def until(is_so):
