@@ -173,11 +173,16 @@ def _shown(ticket: Address) -> Iterator[None]:
 def _beat(ticket: Address, ended: Event) -> None:
     n_beats = 0
     while not ended.wait(_SECONDS_BETWEEN_BEATS):
-        n_beats += 1
+        n_beats, looked = n_beats + 1, time.monotonic()
         try:
             if objects.look(ticket) is None:  # torn up, and not to be put back
                 return
             objects.put(ticket, b"0" * (1 + n_beats % 64))  # a list tells size and whole seconds
+            if (
+                time.monotonic() - looked > SECONDS_TO_DIE / 2
+            ):  # torn up in between, for all we know
+                objects.remove(ticket)
+                return
         except (ConnectionError, InputError) as error:
             log.warning("%s; the turn is held on to", error)
 
