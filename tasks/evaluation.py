@@ -82,6 +82,11 @@ class EvaluationPlan(Plan):
         """Fingerprint of what makes the tables."""
         return fingerprint(__name__, *code_of(self.trained.data))
 
+    @cached_property
+    def is_in_parts(self) -> bool:
+        """Whether the table is beyond memory: a look at its file, for which each key would ask."""
+        return is_beyond_memory(self.trained.data)
+
     @property
     def folder(self) -> str:
         """Folder of the tables."""
@@ -92,7 +97,7 @@ class EvaluationPlan(Plan):
             features=trained.data.features.digest,
             options=trained.data.options.model_dump(mode="json", exclude={"notebook"}),
             code=self.code,
-            **({"is_in_parts": True} if is_beyond_memory(trained.data) else {}),
+            **({"is_in_parts": True} if self.is_in_parts else {}),
         )
 
     @property

@@ -87,7 +87,7 @@ def make_feature_pieces(plan: DatasetPlan) -> None:
 
 def _parts(raw: TableRef, is_held: np.ndarray[Any, Any]) -> Iterator[Part]:
     for rows in partitions_of(results.checked(raw)):
-        yield Part(rows, is_held[rows.begin : rows.begin + rows.n_rows])
+        yield Part(rows, is_held[rows.begin : rows.end])
 
 
 def _targets(plan: DatasetPlan, raw: TableRef, facts: dict[str, Any]) -> Targets:

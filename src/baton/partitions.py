@@ -25,6 +25,11 @@ class Partition:
     """Place of its first row in the table."""
     n_rows: int
 
+    @property
+    def end(self) -> int:
+        """Place after its last row."""
+        return self.begin + self.n_rows
+
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """Its rows; only some columns if they are named."""
         import pyarrow.parquet as pq

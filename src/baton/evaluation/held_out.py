@@ -119,14 +119,25 @@ def estimated(y_true: Any, y_pred: Any, weights: Any = None) -> Estimated:
     return Estimated(floats(y_true), floats(y_pred), _weights(weights))
 
 
+def log_losses(held: Classified) -> Array:
+    """Log loss of every row, to the bit scikit-learn's."""
+    least = np.finfo(np.float64).eps
+    found: Array = -np.log(np.clip(_of_true(held), least, 1 - least))
+    return found
+
+
 def losses(held: Classified) -> Array:
     """Log loss and Brier score of every row: array of shape (2, n)."""
-    rows = np.arange(len(held.codes))
-    epsilon = np.finfo(np.float64).eps  # scikit-learn's clipping
-    of_true = held.proba[rows, held.codes]
+    of_true = _of_true(held)
     squares = (held.proba**2).sum(axis=1) - of_true**2 + (1 - of_true) ** 2
     halved = 0.5 if held.n_classes == 2 else 1.0
-    return np.stack([-np.log(np.clip(of_true, epsilon, 1 - epsilon)), halved * squares])
+    return np.stack([log_losses(held), halved * squares])
+
+
+def _of_true(held: Classified) -> Array:
+    """Probability that each row's own class was given."""
+    found: Array = held.proba[np.arange(len(held.codes)), held.codes]
+    return found
 
 
 def _weights(values: Any) -> Array | None:

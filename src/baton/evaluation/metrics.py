@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baton.evaluation.held_out import Classified, Estimated, classified, coded, estimated, floats
+from baton.evaluation.held_out import (
+    Classified,
+    Estimated,
+    classified,
+    coded,
+    estimated,
+    floats,
+    log_losses,
+)
 from baton.metric import GREATER_IS_BETTER, INFO, Metric, MetricInfo, names, parse
 from baton.terms import Kind
 from baton.words import display
@@ -230,12 +238,10 @@ def _f1_macro(held: Classified) -> float:
 
 
 def _log_loss(held: Classified) -> float | None:
-    """To the bit scikit-learn's, which looks at all probabilities several times."""
+    """By row, where scikit-learn looks at all probabilities several times."""
     if held.n_classes < 2:
         return None
-    least = np.finfo(np.float64).eps
-    said = np.clip(held.proba[np.arange(len(held.codes)), held.codes], least, 1 - least)
-    return float(np.average(-np.log(said), weights=held.weights))
+    return float(np.average(log_losses(held), weights=held.weights))
 
 
 def _brier(held: Classified) -> float | None:

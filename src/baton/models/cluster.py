@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +21,8 @@ from baton.models.interface import Encoding, FitSpec
 from baton.models.recipe import Recipe
 from baton.models.registry import FAMILIES
 from baton.models.xgb import XGBoost
+from baton.partitions import partitions_of
 from baton.terms import GROUP, RESERVED, SPLIT, TIME, Split
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _NAME = "xgboost"
 _PARTS_PER_WORKER = 2
@@ -94,28 +92,17 @@ class RowsOnDisk:
 
     def part(self, positions: Any) -> Any:
         """Read these rows, a DataFrame, and of the file only the row groups that they are in."""
-        import pyarrow.parquet as pq
+        import pyarrow as pa
 
-        columns = [*self.features, self.target]
-        ends = self.ends
-        first, last = np.searchsorted(ends, [positions[0], positions[-1]], side="right")
-        with pq.ParquetFile(self.path, pre_buffer=False) as file:
-            groups: pa.Table = file.read_row_groups(list(range(first, last + 1)), columns=columns)
-        begin = ends[first - 1] if first else 0
-        return groups.take(positions - begin).to_pandas()
-
-    @property
-    def ends(self) -> Any:
-        """Positions after each of the file's row groups."""
-        import pyarrow.parquet as pq
-
-        content = pq.read_metadata(self.path)
-        groups = range(content.num_row_groups)
-        return np.cumsum([content.row_group(group).num_rows for group in groups])
+        columns, first, last = [*self.features, self.target], positions[0], positions[-1]
+        there = [one for one in partitions_of(self.path) if one.end > first and one.begin <= last]
+        groups = pa.concat_tables([one.read(columns) for one in there])
+        return groups.take(positions - there[0].begin).to_pandas()
 
     def blocks(self, positions: Any, n_least: int) -> list[Any]:
         """Positions by the row group that they lie in; split evenly where these are too few."""
-        cuts = np.searchsorted(positions, self.ends[:-1])
+        ends = [one.end for one in partitions_of(self.path)]
+        cuts = np.searchsorted(positions, ends[:-1])
         found = [one for one in np.split(positions, cuts) if len(one)]
         if len(found) >= n_least:
             return found

@@ -1,7 +1,7 @@
 """Fitting a family on rows that do not fit into memory: part by part, each by chance.
 
 Encoder and bins are learnt from one part of the rows, another one says when to stop, and each tree
-learns from one of the others. What is read, and from where, belongs in ``tasks/rows.py``.
+learns from one of the others. What is read, and from where, belongs in ``tasks/training.py``.
 """
 
 from __future__ import annotations
