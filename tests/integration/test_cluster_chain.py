@@ -10,16 +10,11 @@ import pytest
 from baton.problems import spheres
 from baton.settings import settings
 from baton.terms import Options
-from flows.evaluate import evaluate
 from flows.generate import generate
-from flows.train import train
 from tasks.data import dataset_ready, plan_dataset
-from tasks.evaluation import EvaluationPlan
 from tasks.platform import results
 from tasks.platform.tracking import load_model
-from tasks.reporting import ReportPlan, model_evaluated
-from tasks.training import TrainingPlan, model_trained
-from tests.integration.stages import run
+from tests.integration.stages import evaluated, run
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -98,12 +93,7 @@ def points(n_rows):
 def ended(parameters, **engine):
     """Event of a chain that ran to its end."""
     options = Options(**BRIEFLY, **engine, model="xgboost", model_params=MODEL)
-    run(generate, "spheres", parameters, options)
-    data = dataset_ready(plan_dataset("spheres", parameters, options, CHAIN))
-    run(train, data)
-    trained = model_trained(TrainingPlan(data))
-    run(evaluate, trained)
-    return model_evaluated(ReportPlan(EvaluationPlan(trained)))
+    return evaluated("spheres", parameters, options, CHAIN)
 
 
 def test_two_workers_complete_a_chain_with_the_answers_of_one_process(

@@ -8,18 +8,11 @@ from baton.lineage import lineage_of
 from baton.models import parts
 from baton.settings import settings
 from baton.terms import Kind, Options, Split
-from flows.evaluate import evaluate
-from flows.generate import generate
-from flows.train import train
 from tasks import evaluation, rows, trying
-from tasks.data import dataset_ready, plan_dataset
-from tasks.evaluation import EvaluationPlan
 from tasks.explaining import explain_row
 from tasks.platform import results
 from tasks.platform.tracking import load_model
-from tasks.reporting import ReportPlan, model_evaluated
-from tasks.training import TrainingPlan, model_trained
-from tests.integration.stages import run
+from tests.integration.stages import evaluated
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -30,12 +23,7 @@ POINTS = {"rows": 20_000, "seed": 1}
 
 def ended(options, problem="spheres", parameters=POINTS):
     """Event of a chain that ran to its end."""
-    run(generate, problem, parameters, options)
-    data = dataset_ready(plan_dataset(problem, parameters, options, CHAIN))
-    run(train, data)
-    trained = model_trained(TrainingPlan(data))
-    run(evaluate, trained)
-    return model_evaluated(ReportPlan(EvaluationPlan(trained)))
+    return evaluated(problem, parameters, options, CHAIN)
 
 
 @pytest.fixture

@@ -19,22 +19,19 @@ from baton.evaluation import metrics
 from baton.models.answers import output_of
 from baton.settings import settings
 from baton.terms import Options, Split
-from flows.evaluate import evaluate
 from flows.generate import generate
 from flows.predict import predict
 from flows.promote import promote
 from flows.train import train
 from tasks import promotion
 from tasks.data import dataset_ready, plan_dataset
-from tasks.evaluation import EvaluationPlan
 from tasks.platform import tracking
 from tasks.prediction import plan_prediction
 from tasks.promotion import back, by_hand
-from tasks.reporting import ReportPlan, model_evaluated
 from tasks.rows import read_rows
 from tasks.training import TrainingPlan, model_trained
 from tests.conftest import ROOT
-from tests.integration.stages import run
+from tests.integration.stages import evaluated, run
 from tests.integration.test_registered_models import data_of, home, register  # noqa: F401
 
 FEW = {"n_repeats": 1, "importance_rows": 20, "explain_rows": 5}
@@ -42,13 +39,8 @@ NAME = "baton-table-wine"
 
 
 def evaluated_of(parameters, options, chain):
-    """Announcement of a chain's evaluation."""
-    run(generate, "table", parameters, options)
-    data = dataset_ready(plan_dataset("table", parameters, options, chain))
-    run(train, data)
-    trained = model_trained(TrainingPlan(data))
-    run(evaluate, trained)
-    return model_evaluated(ReportPlan(EvaluationPlan(trained)))
+    """Announcement of the evaluation of a chain of `table`."""
+    return evaluated("table", parameters, options, chain)
 
 
 def evaluated_like(first, parameters, options, chain):

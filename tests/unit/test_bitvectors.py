@@ -9,19 +9,18 @@ from hypothesis import strategies as st
 
 from baton.kernels import bitvectors
 from baton.kernels.trees import of_lightgbm, of_xgboost
+from tests.unit.shapes import SHAPES
 
 N_THREADS = 2
 
-SHAPES = st.fixed_dictionaries(
-    {
-        "seed": st.integers(0, 2**20),
-        "n_features": st.integers(1, 9),
-        "n_classes": st.integers(2, 4),
-        "depth": st.integers(1, 6),
-        "coarse": st.booleans(),
-        "missing": st.sampled_from([0.0, 0.3]),
-    }
-)
+ONE = {
+    "seed": 1,
+    "n_features": 5,
+    "n_classes": 3,
+    "depth": 4,
+    "coarse": False,
+    "missing": 0.1,
+}
 
 
 def rows_of(random, n_rows, shape):
@@ -109,15 +108,7 @@ def test_last_bits_of_values_are_compared_as_the_engine_does(fitted):
 
 def test_few_answers_are_held_at_a_time(monkeypatch):
     """Groups that come one after the other say what they say together."""
-    shape = {
-        "seed": 1,
-        "n_features": 5,
-        "n_classes": 3,
-        "depth": 4,
-        "coarse": False,
-        "missing": 0.1,
-    }
-    found, _, X, random = of_shape(shape, xgboost_of)
+    found, _, X, random = of_shape(ONE, xgboost_of)
     groups = [np.array([place]) for place in range(5)]
     asked = (X, groups, [random.permutation(len(X))], 1)
     whole = list(found.shuffled(*asked))
@@ -142,14 +133,6 @@ def test_more_leaves_than_bits_are_left_to_the_engine():
 
 def test_tables_that_would_be_too_large_are_not_made(monkeypatch):
     """Their size is known before they are made."""
-    shape = {
-        "seed": 1,
-        "n_features": 5,
-        "n_classes": 3,
-        "depth": 4,
-        "coarse": False,
-        "missing": 0.1,
-    }
-    assert of_shape(shape, xgboost_of)[0] is not None
+    assert of_shape(ONE, xgboost_of)[0] is not None
     monkeypatch.setattr(bitvectors, "_MOST_WORDS", 100)
-    assert of_shape(shape, xgboost_of)[0] is None
+    assert of_shape(ONE, xgboost_of)[0] is None

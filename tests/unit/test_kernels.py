@@ -17,6 +17,7 @@ from baton.kernels import cells, patterns
 from baton.kernels.trees import of_lightgbm, of_xgboost
 from baton.models.boosters import MeanMarginClassifier
 from baton.settings import settings as baton_settings
+from tests.unit.shapes import SHAPES
 
 N_THREADS = 2
 
@@ -45,18 +46,6 @@ def lightgbm_of(X, y, **how):
     """Booster and its own Shapley values of rows."""
     model = lightgbm.LGBMClassifier(n_jobs=N_THREADS, verbose=-1, **how).fit(X, y)
     return model, partial(boosters.lightgbm_values, model)
-
-
-SHAPES = st.fixed_dictionaries(
-    {
-        "seed": st.integers(0, 2**20),
-        "n_features": st.integers(1, 9),
-        "n_classes": st.integers(2, 4),
-        "depth": st.integers(1, 6),
-        "coarse": st.booleans(),
-        "missing": st.sampled_from([0.0, 0.3]),
-    }
-)
 
 
 @pytest.mark.parametrize(
