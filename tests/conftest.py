@@ -65,6 +65,18 @@ def no_internals(monkeypatch):
     settings.cache_clear()
 
 
+@pytest.fixture(scope="module")
+def fast_paths():
+    """Fast paths are on, whatever the environment says: they are what is tested."""
+    from baton.settings import settings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATON_FAST", "1")
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def answering():
     """Enter a context of tests/services.py; skip the test where nobody answers."""

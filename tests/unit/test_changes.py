@@ -12,7 +12,10 @@ from baton.settings import settings
 from serving import warm
 from serving.changes import Changes
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says it")
+pytestmark = [
+    pytest.mark.usefixtures("fast_paths"),
+    pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says it"),
+]
 
 
 @pytest.fixture

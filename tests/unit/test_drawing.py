@@ -13,6 +13,8 @@ from baton.settings import settings
 from baton.showing import drawing, plots
 from baton.showing.plots.picture import styled
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 N_PICTURES = 7
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="only there is forking safe")

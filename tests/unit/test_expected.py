@@ -20,6 +20,8 @@ from baton.settings import settings
 from baton.terms import Kind, Options
 from tasks import evaluation
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 N_ROWS = 3000
 
 

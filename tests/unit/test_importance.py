@@ -21,6 +21,8 @@ from baton.metric import INFO, Metric
 from baton.settings import settings
 from baton.terms import Kind
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 
 @pytest.fixture(scope="module")
 def diabetes():

@@ -19,6 +19,8 @@ from baton.models.boosters import MeanMarginClassifier
 from baton.settings import settings as baton_settings
 from tests.unit.shapes import SHAPES
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 N_THREADS = 2
 
 

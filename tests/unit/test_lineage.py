@@ -1,6 +1,7 @@
 """Keys and lineage."""
 
 import pyarrow as pa
+import pytest
 
 from baton.chain import stored
 from baton.lineage import digest_of, folder, lineage_of, with_lineage
@@ -30,6 +31,7 @@ def test_lineage_survives_in_the_schema_metadata_beside_that_of_others():
     assert lineage_of(table.schema) == {}
 
 
+@pytest.mark.usefixtures("fast_paths")
 def test_a_large_file_is_digested_once_until_it_is_touched(tmp_path, monkeypatch):
     """A changed one is seen, whatever its size says; small ones are always read."""
     monkeypatch.setattr(stored, "_LARGE", 10)

@@ -10,6 +10,8 @@ from baton.settings import settings
 from tasks.platform import moulds
 from tasks.platform.moulds import Mould
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 MOULD = Mould("some", "0123456789abcdef", ("public",))
 
 

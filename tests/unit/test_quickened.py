@@ -17,6 +17,8 @@ from baton.relational.schema import Attribute, Entity, RelationalSchema, Relatio
 from baton.settings import settings as baton_settings
 from baton.terms import ColumnType
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 START = datetime(2024, 1, 1)
 COLUMNS = {
     "day": pl.Datetime("us"),

@@ -503,6 +503,7 @@ def test_hyperparameters_are_on_file_before_a_trial_runs(tmp_path):
     assert all(told for told, _ in seen)
 
 
+@pytest.mark.usefixtures("fast_paths")
 def test_what_is_over_is_on_the_disk(tmp_path, monkeypatch):
     """The end of every trial is, and not each of its hyperparameters."""
     study = _open(tmp_path, _search(study="mine"))
