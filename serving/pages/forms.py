@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
-from baton.errors import InputError
+from baton.errors import InputError, fault_of
 from baton.words.text import listed, quoted
 from serving.entrance import TooLongError, body_of
 
@@ -161,7 +161,7 @@ def as_of_a_form(said: str) -> str:
 def _said(fault: ErrorDetails) -> str:
     if fault["type"] == "missing":
         return "It is needed."
-    text = as_of_a_form(str(fault["msg"]).removeprefix("Value error, "))
+    text = as_of_a_form(fault_of(fault))
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 

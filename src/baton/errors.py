@@ -5,6 +5,8 @@ Anything else that is raised is a defect and keeps its own type.
 
 import re
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -22,6 +24,17 @@ class InputError(ValueError):
 
     def __init__(self, said: object = "") -> None:
         super().__init__(_CONTROL.sub(" ", str(said)))
+
+
+def fault_of(breach: Mapping[str, Any]) -> str:
+    """What pydantic says of one breach, without its word for an error of a validator of ours.
+
+    Examples
+    --------
+    >>> fault_of({"type": "value_error", "msg": "Value error, say it as 90s, 10m or 1h"})
+    'say it as 90s, 10m or 1h'
+    """
+    return str(breach["msg"]).removeprefix("Value error, ")
 
 
 def import_fault(error: BaseException) -> str:

@@ -34,7 +34,7 @@ from baton.chain.events import (
     kind_of,
     subject_of,
 )
-from baton.errors import InputError
+from baton.errors import InputError, fault_of
 from baton.terms import Options
 from baton.words.spans import span
 from baton.words.text import did_you_mean
@@ -515,8 +515,8 @@ def _said(error: ValidationError, content: Any) -> str:
         name = entry.get(key, place[1]) if isinstance(entry, dict) else place[1]
         place[:2] = [f"{what} {name!r}"]
     where = ": ".join([str(place[0]), ".".join(map(str, place[1:]))]) if place else "file"
-    what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-    return f"{where.removesuffix(': ')}: {what.removeprefix('Value error, ')}"
+    what = "unknown key" if first["type"] == "extra_forbidden" else fault_of(first)
+    return f"{where.removesuffix(': ')}: {what}"
 
 
 def check_parameters(deployment: Deployment, known: set[str]) -> None:

@@ -30,7 +30,7 @@ from baton.cli import (
     working,
 )
 from baton.cli.app import app, complain
-from baton.errors import InputError, StorageError
+from baton.errors import InputError, StorageError, fault_of
 from serving.child import ProcessError
 from tasks.platform.api import ApiError
 
@@ -89,4 +89,4 @@ def _setting(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "a setting"
     variable = name if name.isupper() else f"BATON_{name.upper()}"  # Prefect's have their own name
-    return f"setting {variable}: {first['msg']}, got {first.get('input')!r}"
+    return f"setting {variable}: {fault_of(first)}, got {first.get('input')!r}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from baton.errors import InputError
+from baton.errors import InputError, fault_of
 from baton.plugins import PlugIns
 from baton.problems.base import Goal, Params, Problem, SourcedProblem
 from baton.terms import GROUP, ROW, SPLIT, TIME, Kind, Options, Split
@@ -130,19 +130,18 @@ def breach(problem: Problem[Any] | None, error: ValidationError, name: str = "pa
     there = [*own, *Options.model_fields]
     known, meant = ", ".join(there), did_you_mean(name, there)
     if problem is None:
-        reason = "unknown" if first["type"] == "extra_forbidden" else first["msg"]
-        return f"option {name!r}: {reason.removeprefix('Value error, ')}; {meant}there are: {known}"
+        reason = "unknown" if first["type"] == "extra_forbidden" else fault_of(first)
+        return f"option {name!r}: {reason}; {meant}there are: {known}"
     match first["type"]:
         case "extra_forbidden":
             return f"unknown parameter {name!r} of problem {problem.name!r}; {meant}it has: {known}"
         case "missing":
             return f"problem {problem.name!r} needs parameter {name!r}: add -p {name}=…"
         case "value_error" if not first["loc"]:
-            return f"problem {problem.name!r}: {first['msg'].removeprefix('Value error, ')}"
+            return f"problem {problem.name!r}: {fault_of(first)}"
         case _:
             field = problem.params.model_fields.get(name)
             is_shown = "input" in first and (field is None or field.repr)
             is_shown = is_shown and "://" not in str(first["input"])  # it may hold a password
             given = f", got {first['input']!r}" if is_shown else ""
-            message = first["msg"].removeprefix("Value error, ")
-            return f"parameter {name!r} of problem {problem.name!r}: {message}{given}"
+            return f"parameter {name!r} of problem {problem.name!r}: {fault_of(first)}{given}"
