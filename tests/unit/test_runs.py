@@ -119,6 +119,16 @@ def test_a_chain_that_was_closed_does_not_wait_for_stages_that_came_since():
         assert runs.stages_with(ways, last) == ways
 
 
+def test_a_chain_that_was_skipped_is_over():
+    """A scheduled prediction that finds no model announces nothing: no monitor is to begin."""
+    said = {"type": "COMPLETED", "name": "Skipped", "message": "there is no model yet"}
+    skipped = {"state_type": "COMPLETED", "tags": ["auto-scheduled", "open"], "state": said}
+    stages = [Stage.PREDICT, Stage.MONITOR]
+    assert runs.stages_with(stages, {Stage.PREDICT: [skipped]}) == [Stage.PREDICT]
+    announced = said | {"message": "announced baton.predictions.ready"}
+    assert runs.stages_with(stages, {Stage.PREDICT: [skipped | {"state": announced}]}) == stages
+
+
 def test_of_several_runs_of_a_stage_one_that_completed_counts():
     """Else the last one: a run may have been begun by a repeated event."""
     failed = _run("generate", REFUSED)

@@ -333,7 +333,8 @@ def stages_with(stages: Iterable[Stage], found: Mapping[Stage, list[Json]]) -> l
     """Return the stages that a chain has: those that ran, and those that may yet.
 
     A chain that was closed has no others: one that ended under an earlier prefect.yaml does not
-    wait for the stages that have come since.
+    wait for the stages that have come since. Nor does one whose last run announced nothing, as a
+    scheduled prediction does that is skipped.
 
     Parameters
     ----------
@@ -343,10 +344,14 @@ def stages_with(stages: Iterable[Stage], found: Mapping[Stage, list[Json]]) -> l
         Runs of the chain.
     """
     runs = [run for mine in found.values() for run in mine]
-    is_closed = bool(runs) and all(
-        run["state_type"] == "COMPLETED" and OPEN_TAG not in run["tags"] for run in runs
-    )
+    is_closed = bool(runs) and all(_is_closed(run) for run in runs)
     return [stage for stage in stages if stage in found or not is_closed]
+
+
+def _is_closed(run: Json) -> bool:
+    """Tell whether a run completed and nothing is to follow it, or no more."""
+    is_open = OPEN_TAG in run["tags"] and announced_in(run["state"].get("message") or "")
+    return run["state_type"] == "COMPLETED" and not is_open
 
 
 def stage_run(stage: Stage, runs: Sequence[Json]) -> StageRun:
