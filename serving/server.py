@@ -17,11 +17,14 @@ from serving.beginning import Beginning
 from serving.databases import bound_page_caches
 from serving.guard import HOST, Guard
 from serving.memory import collect_aside, give_back
-from tasks.platform.prefect_internals import keep_application, make_writers_wait
+from tasks.platform.prefect_internals import keep_application, look_seldom, make_writers_wait
 
 _SECONDS_TO_END = 0.5
 """That requests are given which are being answered when the server is to end; uvicorn waits
 otherwise for the websockets of runs that are gone, for seconds."""
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+"""Of the server, for what it has put off: what it does most often is every five seconds."""
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -37,6 +40,7 @@ def main() -> None:
     bound_page_caches(Engine)
     give_back()
     keep_application()
+    look_seldom(_SECONDS_BETWEEN_LOOKS)
     from prefect.server.api.server import create_app
 
     logging.getLogger("uvicorn.error").addFilter(_is_news)

@@ -17,6 +17,7 @@ from contextlib import (
     contextmanager,
 )
 from contextvars import ContextVar, copy_context
+from datetime import timedelta
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -288,6 +289,27 @@ def keep_application() -> bool:
         return create(*args, **options) if args or options else running()
 
     server.create_app = created
+    return True
+
+
+@reach("Prefect's server looks for put-off work otherwise: as often as it does, also when idle")
+def look_seldom(seconds: float) -> bool:
+    """Let the server look only so often for work that it has put off for later.
+
+    What Prefect does from time to time, such as marking runs that are late, stands in a queue that
+    it looks at four times a second, most of what an idle server costs; its settings do not say how
+    often. Work that is due at once is begun at once, as before. Without: just that.
+
+    Parameters
+    ----------
+    seconds : float
+        Between two looks.
+    """
+    workers: Any = import_module("prefect.server.api.background_workers")
+    pause = timedelta(seconds=seconds)
+    intervals = {"minimum_check_interval": pause, "scheduling_resolution": pause}
+    signature(workers.Worker).bind_partial(**intervals)
+    workers.Worker = partial(workers.Worker, **intervals)
     return True
 
 

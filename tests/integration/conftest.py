@@ -6,6 +6,7 @@ of a team's two servers, on PostgreSQL and Redis, with MLflow and studies on Pos
 
 import hypothesis.extra.pandas  # noqa: F401  by pandera; pytest rewrites it, not in two threads
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
@@ -16,10 +17,23 @@ from prefect.settings import (
 from baton.settings import Settings, settings
 from serving.embedded import run_embedded
 from tests import services
+from tests.integration.stages import forget_runs
+
+
+@pytest.fixture(scope="module")
+def prefect(server_of_all):
+    """The server of these tests; a module leaves no deployment, automation or run behind."""
+    yield
+    with get_client(sync_client=True) as client:
+        for one in client.request("POST", "/automations/filter", json={}).json():
+            client.request("DELETE", f"/automations/{one['id']}")
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+        forget_runs(client)
 
 
 @pytest.fixture(scope="package")
-def prefect(team, tmp_path_factory):
+def server_of_all(team, tmp_path_factory):
     """A Prefect server of these tests' own; it ends with them, for it takes time when it is idle.
 
     Not the harness of Prefect's own, whose writers on SQLite can wait a minute for each other.

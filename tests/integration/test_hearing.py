@@ -14,7 +14,6 @@ from serving.asking import Pace
 from serving.listening import keep_hearing
 from serving.serve import to_deployment
 from tests.conftest import ROOT
-from tests.integration.stages import forget_runs
 
 SECONDS = 30
 CHAIN = manifest.read(ROOT / "prefect.yaml")
@@ -42,17 +41,6 @@ async def deployed(name):
     made = await to_deployment(entry)
     made.triggers = []
     return await made.aapply()
-
-
-@pytest.fixture(autouse=True)
-def left_alone(prefect):
-    """Leave the server as it was."""
-    yield
-    with get_client(sync_client=True) as client:
-        for one in client.read_deployments():
-            if one.name in {"train", "evaluate"}:
-                client.delete_deployment(one.id)
-        forget_runs(client)
 
 
 async def until(is_so):

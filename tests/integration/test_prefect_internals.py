@@ -20,11 +20,12 @@ from uuid import uuid4
 import httpx
 import pytest
 import sqlalchemy as sa
+from docket import Docket
 from prefect import context, flow_engine
 from prefect.client import orchestration
 from prefect.client.schemas.objects import FlowRun
 from prefect.runner import Runner
-from prefect.server.api import server
+from prefect.server.api import background_workers, server
 from prefect.server.database import configurations
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.settings import (
@@ -38,6 +39,7 @@ from tasks.platform import prefect_internals
 from tasks.platform.prefect_internals import (
     ask_in_time,
     keep_application,
+    look_seldom,
     make_writers_wait,
     read_settings_again,
     serve_standing,
@@ -57,6 +59,7 @@ def _as_prefect_has_it(monkeypatch):
     begin = AioSqliteConfiguration.begin_transaction
     monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)
     monkeypatch.setattr(server, "create_app", server.create_app)
+    monkeypatch.setattr(background_workers, "Worker", background_workers.Worker)
     monkeypatch.setattr(orchestration, "ssl", ssl)
     stock = flow_engine.observe_flow_run_suspension
     monkeypatch.setattr(flow_engine, "observe_flow_run_suspension", stock)
@@ -78,6 +81,7 @@ REACHES = {
     "share_certificates": share_certificates,
     "make_writers_wait": make_writers_wait,
     "keep_application": keep_application,
+    "look_seldom": lambda: look_seldom(1.0),
     "migrations": prefect_internals.migrations,
 }
 
@@ -96,6 +100,7 @@ NAMES = {
     "share_certificates": (orchestration, "ssl"),
     "make_writers_wait": (configurations, "AioSqliteConfiguration"),
     "keep_application": (server, "create_app"),
+    "look_seldom": (background_workers, "Worker"),
 }
 
 
@@ -401,6 +406,33 @@ def test_the_application_is_looked_up_once(monkeypatch):
     asked.clear()
     _ask(4)
     assert len(asked) <= 1
+
+
+async def _begun_while_it_rests():
+    """Whether a server's worker begins what is due at once before it looks again."""
+    begun = asyncio.Event()
+
+    async def work():
+        begun.set()
+
+    async with (
+        Docket(name=uuid4().hex, url=f"memory://{uuid4().hex}") as docket,
+        background_workers.Worker(docket) as worker,
+    ):
+        docket.register(work)
+        at_work = asyncio.create_task(worker.run_forever())
+        await asyncio.sleep(2)  # it has looked, and rests
+        await docket.add(work)()
+        await asyncio.wait_for(begun.wait(), 20)
+        at_work.cancel()
+        return worker.scheduling_resolution.total_seconds()
+
+
+def test_a_server_looks_seldom_for_put_off_work_and_begins_at_once_what_is_due():
+    """Prefect's looks four times a second."""
+    assert asyncio.run(_begun_while_it_rests()) < 1, "Prefect has mended it: `look_seldom` can go"
+    look_seldom(60.0)
+    assert asyncio.run(_begun_while_it_rests()) == 60
 
 
 def _contexts_of_clients(monkeypatch, times):

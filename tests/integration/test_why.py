@@ -32,7 +32,6 @@ from tasks.platform.events import access, deliver
 from tasks.platform.reading import Reader
 from tasks.platform.server import Server
 from tests.conftest import ROOT
-from tests.integration.stages import forget_runs
 from tests.processes import wait_for
 from tests.unit.test_contracts import READY
 
@@ -152,15 +151,10 @@ class World:
 @pytest.fixture(scope="module")
 def world(prefect):
     """Every deployment and automation of prefect.yaml, on the session's server."""
-    with api.Client(access()) as client, get_client(sync_client=True) as prefects:
+    with api.Client(access()) as client:
         found = World(client)
         found.deploy()
         yield found
-        for automation in found.automations.values():
-            prefects.request("DELETE", f"/automations/{automation}")
-        for deployment in found.deployments.values():
-            prefects.delete_deployment(deployment)
-        forget_runs(prefects)
 
 
 def _is(found, cause, *said):
