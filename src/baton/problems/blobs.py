@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _BOX = (-10.0, 10.0)
 """Where centres lie: scikit-learn's default."""
 
+_PARTS = 4
+"""Of all points, one of which is held at once; for each, all are drawn."""
+
 
 @dataclass(frozen=True)
 class Blobs:
@@ -42,38 +45,70 @@ class Blobs:
         """Points and the number of their cluster, so many rows at a time.
 
         Of another `draw` the points are new and the clusters of the rows are the same. Drawing
-        goes cluster by cluster and rows are shuffled at the end, so all points are held once,
-        with the order of the rows: 28 bytes a row in three dimensions, 4 for another draw.
+        goes cluster by cluster and rows are shuffled at the end, by draws that follow the points':
+        these are drawn for the order of the rows, and again for each part of them. A quarter of the
+        points is held at once, with the order of all: 12 bytes a row in three dimensions, 4 for
+        another draw.
 
         Yields
         ------
         (ndarray of shape (m, dims), ndarray of shape (m,))
         """
-        random = np.random.RandomState(self.seed)
-        centres = random.uniform(*_BOX, size=(self.modes, self.dims))
-        points = self._drawn(random, centres, n_at_once, is_kept=not draw)
+        random = self._random()
+        centres = self._centres(random)
+        for _ in self._drawn(random, centres, n_at_once):
+            pass
         order = shuffled_places(self.n_rows, random)
-        noise, ends = np.random.default_rng([self.seed, draw]), self._ends
-        for begin in range(0, self.n_rows, n_at_once):
-            places = order[begin : begin + n_at_once]
-            cluster = np.searchsorted(ends, places, side="right")
-            if points is None:
+        if draw:
+            noise = np.random.default_rng([self.seed, draw])
+            for places in _some(order, n_at_once):
+                cluster = np.searchsorted(self._ends, places, side="right")
                 moved = noise.normal(scale=self.std, size=(len(places), self.dims))
                 yield centres[cluster] + moved, cluster
-            else:
-                yield points[places], cluster
+            return
+        rows = np.empty_like(order)
+        rows[order] = np.arange(self.n_rows, dtype=order.dtype)
+        del order
+        n_held = max(-(-self.n_rows // _PARTS), n_at_once)
+        for first in range(0, self.n_rows, n_held):
+            held = self._held(rows, first, min(first + n_held, self.n_rows), n_at_once)
+            yield from zip(*(_some(one, n_at_once) for one in held), strict=True)
+
+    def _random(self) -> np.random.RandomState:
+        return np.random.RandomState(self.seed)
+
+    def _centres(self, random: np.random.RandomState) -> Array:
+        return random.uniform(*_BOX, size=(self.modes, self.dims))
 
     def _drawn(
-        self, random: np.random.RandomState, centres: Array, n_at_once: int, *, is_kept: bool
-    ) -> Array | None:
-        """Points cluster by cluster; only drawn where the order that follows is wanted."""
-        points = np.empty((self.n_rows, self.dims)) if is_kept else None
+        self, random: np.random.RandomState, centres: Array, n_at_once: int
+    ) -> Iterator[tuple[int, Array]]:
+        """Points with the number of their cluster, cluster by cluster."""
         begin = 0
-        for centre, end in zip(centres, self._ends, strict=True):
+        for cluster, end in enumerate(self._ends):
             for first in range(begin, end, n_at_once):
-                last = min(first + n_at_once, end)
-                found = random.normal(centre, self.std, size=(last - first, self.dims))
-                if points is not None:
-                    points[first:last] = found
+                size = (min(n_at_once, end - first), self.dims)
+                yield cluster, random.normal(centres[cluster], self.std, size=size)
             begin = end
-        return points
+
+    def _held(self, rows: Array, first: int, last: int, n_at_once: int) -> tuple[Array, Array]:
+        """Points and clusters of the rows from `first` to `last`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows,), int
+            Row of each point, in the order in which they are drawn.
+        """
+        points, clusters = np.empty((last - first, self.dims)), np.empty(last - first, dtype=int)
+        random, begin = self._random(), 0
+        for cluster, drawn in self._drawn(random, self._centres(random), n_at_once):
+            at = rows[begin : begin + len(drawn)]
+            (mine,) = np.nonzero((at >= first) & (at < last))
+            at = at[mine] - first
+            points[at], clusters[at] = drawn[mine], cluster
+            begin += len(drawn)
+        return points, clusters
+
+
+def _some(rows: Array, n_at_once: int) -> Iterator[Array]:
+    return (rows[begin : begin + n_at_once] for begin in range(0, len(rows), n_at_once))
