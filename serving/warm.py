@@ -74,6 +74,11 @@ _LATER = (
     "jinja2",
     "numba",
     "shap.plots",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+    "sqlalchemy.dialects.sqlite",
+    "opentelemetry.sdk.metrics",
+    "git",
 )
 """What later stages import, or some models alone: done while no run waits to be forked.
 
@@ -81,7 +86,16 @@ The longest come first, before there are runs: one that comes waits for the impo
 And skops looks through all modules that there are for each of 838 functions: the fewer the better.
 """
 
-_DECIDING = ("tasks.data", "tasks.training", "tasks.evaluation", "tasks.reporting")
+_DECIDING = (
+    "tasks.data",
+    "tasks.checking",
+    "tasks.training",
+    "tasks.evaluation",
+    "tasks.reporting",
+    "baton.problems.table",
+    "tasks.monitoring",
+    "tasks.comparison",
+)
 """Modules whose fingerprints the stages ask for: read then too, source by source."""
 
 
@@ -293,8 +307,18 @@ def _send_logs() -> None:
 
 
 def _chores() -> Iterator[Callable[[], object]]:
+    yield _check_once
     yield from (partial(_import, name) for name in _LATER)
     yield from (partial(_take_fingerprint, name) for name in _DECIDING)
+
+
+def _check_once() -> None:
+    """Check an empty table: pandera imports at its first check what it checks with."""
+    with suppress(ImportError):
+        import pandas as pd
+        from pandera.pandas import DataFrameSchema
+
+        DataFrameSchema().validate(pd.DataFrame())
 
 
 def _take_fingerprint(name: str) -> None:

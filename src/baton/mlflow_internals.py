@@ -1,15 +1,18 @@
-"""MLflow's internals: where it puts its files, for who looks at them without importing it.
+"""MLflow's internals: where it puts its files, and what it does that a run need not wait for.
 
-Baton chooses the folder of all artifacts; what stands where below it is MLflow's own affair.
-Where nothing is at the place that is known, the folder is searched through: slower, and otherwise
-the same.
+Baton chooses the folder of all artifacts; what stands where below it is MLflow's own affair, and
+who looks at it does not import MLflow. Where nothing is at the place that is known, the folder is
+searched through: slower, and otherwise the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from baton.internals import reach, warn
 from baton.settings import Settings
@@ -68,3 +71,24 @@ def migrations() -> Path:
     if not folder.is_dir():
         raise ImportError(f"there is no {folder}")
     return folder
+
+
+@cache
+@reach("MLflow compares versions otherwise: logging a model reads what all distributions hold")
+def compare_versions_by_name() -> bool:
+    """Let MLflow find a requirement's version by the name of its distribution alone.
+
+    It compares a model's requirements with what is installed, and for those that have no
+    distribution of their name it first lists the modules of all distributions: most of a second,
+    once in each process. Those that Baton writes down are named as they are installed. Without:
+    just that.
+    """
+    requirements: Any = import_module("mlflow.utils.requirements_utils")
+    places = (requirements._init_packages_to_modules_map, requirements._PACKAGES_TO_MODULES)
+    if places[1] is None:
+        requirements._init_packages_to_modules_map, requirements._PACKAGES_TO_MODULES = _nothing, {}
+    return True
+
+
+def _nothing() -> None:
+    """List no modules."""

@@ -32,6 +32,7 @@ from baton.chain.events import DatasetReady, ModelEvaluated, ModelRef, TableRef,
 from baton.chain.stored import digest_of_folder, model_folder
 from baton.errors import InputError, NoModelError
 from baton.lineage import digest_of, lineage_of
+from baton.mlflow_internals import compare_versions_by_name
 from baton.models.answers import serving_example
 from baton.problems import Problem
 from baton.relational.database import Database
@@ -715,6 +716,7 @@ def _log_model(fitted: models.FittedModel, path: Path, example: Any, run_id: str
     """Keep the model; what MLflow says of it."""
     import mlflow
 
+    compare_versions_by_name()
     with mlflow.start_run(run_id=run_id, log_system_metrics=False):
         return mlflow.pyfunc.log_model(
             name="model",

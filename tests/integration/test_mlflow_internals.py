@@ -117,3 +117,43 @@ def test_a_data_set_is_logged_as_mlflow_itself_would():
     made = _dataset_input(dataset)
     assert made.to_dictionary()["dataset"] == dict(dataset._to_mlflow_entity())
     assert [(tag.key, tag.value) for tag in made.tags] == [("mlflow.data.context", "training")]
+
+
+COMPARED = """
+import importlib_metadata, logging, sys
+from baton.mlflow_internals import compare_versions_by_name
+from mlflow.utils import requirements_utils as requirements
+
+listed = []
+stock = importlib_metadata.packages_distributions
+importlib_metadata.packages_distributions = lambda: listed.append(1) or stock()
+if sys.argv[1] == "gone":
+    del requirements._PACKAGES_TO_MODULES
+if sys.argv[1] != "stock":
+    print(compare_versions_by_name(), compare_versions_by_name())
+requirements.warn_dependency_requirement_mismatches(["pandas==1.0", "numpy>=1", "no-such-one==1"])
+print("listed", len(listed))
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "said", "n_listed"), [("stock", [], 1), ("reach", ["True True"], 0)]
+)
+def test_versions_are_compared_without_a_list_of_all_modules(how, said, n_listed):
+    """MLflow makes one in each process; what differs is warned of all the same."""
+    command = [sys.executable, "-c", COMPARED, how]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == [*said, f"listed {n_listed}", ""], (
+        "MLflow has mended it: `compare_versions_by_name` can go"
+    )
+    assert "pandas (current: " in done.stderr and "required: pandas==1.0" in done.stderr
+    assert "no-such-one (current: uninstalled" in done.stderr
+    assert "numpy" not in done.stderr
+
+
+def test_a_name_of_mlflows_that_is_gone_is_said_once():
+    """And MLflow does as it does."""
+    command = [sys.executable, "-c", COMPARED, "gone"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("None None\n")
+    assert done.stderr.count("MLflow compares versions otherwise") == 1
