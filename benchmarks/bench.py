@@ -1,7 +1,7 @@
 """Everything that is measured side by side, as one table; `make bench` prints it.
 
 Each row is measured in this run, ours and the ordinary way in turn. Programs that load a standing
-Baton for longer have tables of their own: `trials.py`, `workers.py`, `burst.py`, `serving.py`.
+Baton for longer have tables of their own: `trials.py`, `workers.py`, `serving.py`.
 
     .venv/bin/python benchmarks/bench.py
     .venv/bin/python benchmarks/bench.py --only explaining table_work
@@ -25,6 +25,8 @@ SUBJECTS = (
     "orchestrators",
     "idle",
     "chain",
+    "evaluating",
+    "burst",
     "painting",
     "explaining",
     "importance_of",

@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from measured import Waited, parser_of, standing_in
+from row import Row
 from standing import Standing, doubled
 
 _ASKING = 8
@@ -33,7 +34,33 @@ def main() -> None:
     raise SystemExit(not ended.is_whole)
 
 
+def rows(chains: int = 24) -> list[Row]:
+    """Rows of the table of `make bench`: fewer chains than the program's own."""
+    rates = [_per_minute(fast, chains) for fast in "10"]
+    what = f"{chains} chains begun at once beside `baton up`, chains a minute"
+    return [Row(what, *rates, "", "BATON_FAST=0", "≥ 30", is_rate=True)]
+
+
+def _per_minute(fast: str, chains: int) -> float:
+    options = _parser().parse_args(["--chains", str(chains)])
+    with standing_in(options, "--no-mlflow", BATON_FAST=fast) as (standing, *_):
+        began = time.monotonic()
+        ended = _burst(standing, options)
+        minutes = (time.monotonic() - began) / 60
+    if not ended.is_whole:
+        raise RuntimeError(f"of {chains} chains {ended.count('completed')} completed")
+    return chains / minutes
+
+
 def _parsed() -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args()
+    if options.chains < 1:
+        parser.error("--chains: at least 1")
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = parser_of(__doc__ or "")
     parser.add_argument("--chains", type=int, default=200, help="(default %(default)s)")
     parser.add_argument(
@@ -43,10 +70,7 @@ def _parsed() -> argparse.Namespace:
         help="seconds without the end of any chain after which those that are left are stuck"
         " (default %(default)s)",
     )
-    options = parser.parse_args()
-    if options.chains < 1:
-        parser.error("--chains: at least 1")
-    return options
+    return parser
 
 
 def _burst(standing: Standing, options: argparse.Namespace) -> Waited:

@@ -1,7 +1,8 @@
 """What every stage does with a table: it is written, read, and its columns transformed.
 
-Baton's Parquet beside pandas', and the spheres' transform beside the same in one line of numpy,
-medians in turn. Tables are of random numbers, which no compression helps.
+Baton's Parquet beside pandas', the spheres' transform beside the same in one line of numpy, and
+their points beside `make_blobs`, medians in turn. Tables are of random numbers, which no
+compression helps.
 
     .venv/bin/python benchmarks/table_work.py
     .venv/bin/python benchmarks/table_work.py --rows 100000 --repeats 3
@@ -17,8 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from row import Row, growth, in_turn, tell, temporary_home
+from sklearn.datasets import make_blobs
 
-from baton.problems.spheres import spherical
+from baton.problems.spheres import SpheresParams, spherical
+from baton.problems.spheres import problem as spheres
 from tasks.platform.results import ParquetSerializer
 
 ROWS = 1_000_000
@@ -39,7 +42,7 @@ def main() -> None:
 def rows(n_rows: int = ROWS, repeats: int = REPEATS) -> list[Row]:
     """Rows of the table of `make bench`."""
     with temporary_home() as folder:
-        return [*_files(folder, n_rows, repeats), _transform(n_rows, repeats)]
+        return [*_files(folder, n_rows, repeats), _transform(n_rows, repeats), _made(repeats)]
 
 
 def _table(n_rows: int) -> pd.DataFrame:
@@ -87,6 +90,24 @@ def _transform(n_rows: int, repeats: int) -> Row:
         growth(sizes, [one[0] for one in seconds]),
         is_rate=True,
     )
+
+
+def _made(repeats: int) -> Row:
+    """Making clusters: by pieces, and as scikit-learn does."""
+    n_rows = 2_000_000
+    params = SpheresParams(rows=n_rows)
+
+    def ours() -> None:
+        for _ in spheres.pieces(params) or ():
+            pass
+
+    def by_scikit() -> None:
+        make_blobs(n_rows, n_features=3, centers=3, cluster_std=params.cluster_std, random_state=0)
+
+    own, plain = in_turn(ours, by_scikit, max(1, repeats // 2))
+    what = f"making clusters, {n_rows:,} × 3, the same points"
+    rates = (n_rows / own / 1e6, n_rows / plain / 1e6)
+    return Row(what, *rates, "M rows/s", "make_blobs", "6 ×", is_rate=True)
 
 
 def _seconds(n_rows: int, repeats: int) -> tuple[float, float]:

@@ -14,6 +14,8 @@ from serving.embedded import private
 from tests.processes import wait_for
 from tests.services import free_port
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 LOGIN = ("baton", "secret")
 PUBLIC = {"alembic_version", "block_type", "block_schema", "block_schema_reference"}
 

@@ -16,7 +16,8 @@ from baton.cli.app import complain
 from tasks.platform.api import ApiError, UnauthorizedError, UnavailableError
 from tasks.platform.server import Server
 
-_SECONDS_BETWEEN_LOOKS = 0.4
+_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_BETWEEN_LOOKS_AT_EVENTS = 0.1
 _SECONDS_AFTER_A_MISS = 1.0
 _EVENTS_SECONDS = 15.0
 _LONGEST_AWAY_SECONDS = 120.0
@@ -175,4 +176,4 @@ def with_events(server: Server, manifest: Manifest, chain: ChainRun) -> ChainRun
         events = server.events_of(chain.id)
         if runs.are_told(chain, {event["event"] for event in events}) or time.monotonic() >= end:
             return runs.with_events(chain, events, manifest)
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_SECONDS_BETWEEN_LOOKS_AT_EVENTS)
