@@ -183,15 +183,21 @@ def _mistakes(findings: Findings) -> Iterator[str]:
     lost = np.flatnonzero((np.diag(matrix) == 0) & (of_class > 0))
     if len(lost):
         n_rows = counted(int(of_class[lost].sum()), "row")
-        yield f"None of the {n_rows} of {quoted(counts.index[lost], 3)} is found."
+        found = f"None of the {n_rows} of {quoted(counts.index[lost], 3)} is found"
+        yield f"{found}{_of_sample(findings)}."
     wrong = matrix - np.diag(np.diag(matrix))
     true, taken = np.unravel_index(wrong.argmax(), wrong.shape)
     if wrong[true, taken] and not (len(lost) and true in lost):
         yield (
             f"Its most frequent mistake: {wrong[true, taken]:,} of"
             f" {counted(int(of_class[true]), 'row')} of '{counts.index[true]}' taken for"
-            f" '{counts.columns[taken]}'."
+            f" '{counts.columns[taken]}'{_of_sample(findings)}."
         )
+
+
+def _of_sample(findings: Findings) -> str:
+    """Say of how many rows it is, where they are a part of those held out."""
+    return f", in a sample of {len(findings.rows):,}" if findings.is_sampled else ""
 
 
 def _errors(findings: Findings) -> Iterator[str]:
@@ -208,7 +214,7 @@ def _errors(findings: Findings) -> Iterator[str]:
     place = int(errors.argmax())
     yield (
         f"Its largest error is {number(errors[place])}: {number(actual[place])} predicted as"
-        f" {number(predicted[place])}."
+        f" {number(predicted[place])}{_of_sample(findings)}."
     )
 
 
