@@ -1,5 +1,6 @@
 """What was learnt, in plain words: true of whatever was found."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -138,6 +139,18 @@ def test_several_classes_name_the_most_frequent_mistake_and_the_lost():
     assert "None of the 6 rows of 'c' is found." in said
     assert "Its most frequent mistake: 7 of 100 rows of 'a' taken for 'b'." in said
     assert "Only 'x' moves its predictions." in said
+
+
+def test_what_is_of_a_sample_says_so():
+    """Metrics of a table beyond memory are of all rows, and the mistakes of those at hand."""
+    actual = np.repeat([0, 1, 2], [100, 100, 6])
+    predicted = np.where(np.arange(206) < 7, 1, actual)
+    predicted[-6:] = 0
+    some = classified(actual, predicted)
+    said = summary(replace(some, data=some.data.model_copy(update={"n_test": 5_000})))
+    assert "None of the 6 rows of 'c' is found, in a sample of 206." in said
+    assert "7 of 100 rows of 'a' taken for 'b', in a sample of 206." in said
+    assert "sample" not in summary(some)
 
 
 def test_a_useless_model_is_called_one():
