@@ -19,7 +19,7 @@ from serving.guard import HOST, Guard
 from serving.memory import collect_aside, give_back
 from tasks.platform.prefect_internals import keep_application, look_seldom, make_writers_wait
 
-_SECONDS_TO_END = 0.5
+_SECONDS_TO_END = 0.2
 """That requests are given which are being answered when the server is to end; uvicorn waits
 otherwise for the websockets of runs that are gone, for seconds."""
 
