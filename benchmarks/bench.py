@@ -17,6 +17,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from measured import TERMINATED
 from row import HEADINGS, Row
 
 SUBJECTS = (
@@ -64,7 +65,9 @@ def _rows_of(subject: str) -> list[Row] | None:
     print(f"measuring {subject} …", file=sys.stderr, flush=True)
     try:
         return import_module(subject).rows()  # type: ignore[no-any-return]
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the exit code tells of it
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == TERMINATED:
+            raise
         print(f"  not measured: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return None
     finally:

@@ -43,12 +43,14 @@ def rows(chains: int = 24) -> list[Row]:
 
 def _per_minute(fast: str, chains: int) -> float:
     options = _parser().parse_args(["--chains", str(chains)])
-    with standing_in(options, "--no-mlflow", BATON_FAST=fast) as (standing, *_):
+    with standing_in(options, "--no-mlflow", BATON_FAST=fast) as (standing, _, databases):
         began = time.monotonic()
         ended = _burst(standing, options)
         minutes = (time.monotonic() - began) / 60
+        ended.doubled = doubled(standing.home, databases["mlflow"])
     if not ended.is_whole:
-        raise RuntimeError(f"of {chains} chains {ended.count('completed')} completed")
+        completed = f"of {chains} chains {ended.count('completed')} completed"
+        raise RuntimeError(f"{completed}, {ended.doubled} twice")
     return chains / minutes
 
 

@@ -22,6 +22,9 @@ import sqlalchemy as sa
 from composed import composed
 from standing import Ended, Json, Memory, Standing
 
+TERMINATED = 143
+"""Exit code of a program that SIGTERM has ended."""
+
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -50,7 +53,8 @@ def standing_in(
     options: argparse.Namespace, *up: str, **more: str
 ) -> Iterator[tuple[Standing, Memory, dict[str, sa.URL]]]:
     """What these options ask for in a temporary home, a watch of its memory, its databases."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is taken away then too
+    # What was made is taken away then too.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with (
         tempfile.TemporaryDirectory(prefix="baton-", dir=options.folder) as folder,
         _made(options.database, Path(folder), up, more) as (standing, databases),
@@ -64,6 +68,7 @@ def standing_in(
         finally:
             watch.is_over.set()
             standing.end()
+            signal.signal(signal.SIGTERM, before)
             if options.keep:
                 shutil.copytree(standing.home, options.keep, dirs_exist_ok=True)
 

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from row import Row, growth, in_turn, tell, temporary_home
 from sklearn.datasets import make_blobs
 
-from baton.problems.spheres import SpheresParams, spherical
-from baton.problems.spheres import problem as spheres
+from baton.problems.blobs import Blobs
+from baton.problems.spheres import AT_ONCE, spherical
 from tasks.platform.results import ParquetSerializer
 
 ROWS = 1_000_000
@@ -42,7 +42,11 @@ def main() -> None:
 def rows(n_rows: int = ROWS, repeats: int = REPEATS) -> list[Row]:
     """Rows of the table of `make bench`."""
     with temporary_home() as folder:
-        return [*_files(folder, n_rows, repeats), _transform(n_rows, repeats), _made(repeats)]
+        return [
+            *_files(folder, n_rows, repeats),
+            _transform(n_rows, repeats),
+            _made(n_rows, repeats),
+        ]
 
 
 def _table(n_rows: int) -> pd.DataFrame:
@@ -92,17 +96,16 @@ def _transform(n_rows: int, repeats: int) -> Row:
     )
 
 
-def _made(repeats: int) -> Row:
+def _made(n_rows: int, repeats: int) -> Row:
     """Making clusters: by pieces, and as scikit-learn does."""
-    n_rows = 2_000_000
-    params = SpheresParams(rows=n_rows)
+    blobs = Blobs(n_rows, modes=3, dims=3, std=2.0, seed=0)
 
     def ours() -> None:
-        for _ in spheres.pieces(params) or ():
+        for _ in blobs.pieces(AT_ONCE):
             pass
 
     def by_scikit() -> None:
-        make_blobs(n_rows, n_features=3, centers=3, cluster_std=params.cluster_std, random_state=0)
+        make_blobs(n_rows, n_features=3, centers=3, cluster_std=2.0, random_state=0)
 
     own, plain = in_turn(ours, by_scikit, max(1, repeats // 2))
     what = f"making clusters, {n_rows:,} × 3, the same points"

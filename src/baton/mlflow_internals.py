@@ -78,14 +78,14 @@ def migrations() -> Path:
 def compare_versions_by_name() -> bool:
     """Let MLflow find a requirement's version by the name of its distribution alone.
 
-    It compares a model's requirements with what is installed, and for those that have no
-    distribution of their name it first lists the modules of all distributions: most of a second,
-    once in each process. Those that Baton writes down are named as they are installed. Without:
-    just that.
+    It compares a model's requirements with what is installed, and first lists the modules of all
+    distributions, most of a second, once in each process: for requirements that have no
+    distribution of their name. Those that Baton writes down are named as they are installed.
+    Without: just that.
     """
     requirements: Any = import_module("mlflow.utils.requirements_utils")
-    places = (requirements._init_packages_to_modules_map, requirements._PACKAGES_TO_MODULES)
-    if places[1] is None:
+    requirements._init_packages_to_modules_map  # noqa: B018  it is there
+    if requirements._PACKAGES_TO_MODULES is None:
         requirements._init_packages_to_modules_map, requirements._PACKAGES_TO_MODULES = _nothing, {}
     return True
 

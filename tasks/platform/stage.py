@@ -37,6 +37,7 @@ from baton.chain.runs import (
     OPEN_TAG,
     SCHEDULED_TAG,
     SEEN_LABEL,
+    SKIPPED,
     id_begun_by,
 )
 from baton.errors import InputError
@@ -275,7 +276,7 @@ def skipped(error: Exception) -> State[Any]:
     """
     if SCHEDULED_TAG not in flow_run.tags:
         raise error
-    return Completed(name="Skipped", message=str(error))
+    return Completed(name=SKIPPED, message=str(error))
 
 
 @contextmanager

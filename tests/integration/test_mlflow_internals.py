@@ -1,5 +1,6 @@
 """Where MLflow puts its files: known, searched for where it is not, and read without MLflow."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -128,7 +129,7 @@ listed = []
 stock = importlib_metadata.packages_distributions
 importlib_metadata.packages_distributions = lambda: listed.append(1) or stock()
 if sys.argv[1] == "gone":
-    del requirements._PACKAGES_TO_MODULES
+    del requirements._PACKAGES_TO_MODULES  # MLflow makes it anew
 if sys.argv[1] != "stock":
     print(compare_versions_by_name(), compare_versions_by_name())
 requirements.warn_dependency_requirement_mismatches(["pandas==1.0", "numpy>=1", "no-such-one==1"])
@@ -136,24 +137,37 @@ print("listed", len(listed))
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "said", "n_listed"), [("stock", [], 1), ("reach", ["True True"], 0)]
-)
-def test_versions_are_compared_without_a_list_of_all_modules(how, said, n_listed):
-    """MLflow makes one in each process; what differs is warned of all the same."""
-    command = [sys.executable, "-c", COMPARED, how]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n") == [*said, f"listed {n_listed}", ""], (
-        "MLflow has mended it: `compare_versions_by_name` can go"
+def _compared(how, **environment):
+    """What is printed, and what is warned of: the same in any case."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPARED, how],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "pandas (current: " in done.stderr and "required: pandas==1.0" in done.stderr
     assert "no-such-one (current: uninstalled" in done.stderr
     assert "numpy" not in done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_versions_are_compared_without_a_list_of_all_modules():
+    """MLflow makes one in each process."""
+    said, _ = _compared("stock")
+    assert said == ["listed 1"], "MLflow has mended it: `compare_versions_by_name` can go"
+    assert _compared("reach")[0] == ["True True", "listed 0"]
+
+
+def test_the_switch_has_versions_compared_as_mlflow_does():
+    """BATON_INTERNALS=0, and nobody warns of what was asked for."""
+    said, warned = _compared("reach", BATON_INTERNALS="0")
+    assert said == ["None None", "listed 1"]
+    assert "MLflow compares" not in warned
 
 
 def test_a_name_of_mlflows_that_is_gone_is_said_once():
     """And MLflow does as it does."""
-    command = [sys.executable, "-c", COMPARED, "gone"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("None None\n")
-    assert done.stderr.count("MLflow compares versions otherwise") == 1
+    said, warned = _compared("gone")
+    assert said == ["None None", "listed 1"]
+    assert warned.count("MLflow compares versions otherwise") == 1

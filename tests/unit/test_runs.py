@@ -120,13 +120,18 @@ def test_a_chain_that_was_closed_does_not_wait_for_stages_that_came_since():
 
 
 def test_a_chain_that_was_skipped_is_over():
-    """A scheduled prediction that finds no model announces nothing: no monitor is to begin."""
-    said = {"type": "COMPLETED", "name": "Skipped", "message": "there is no model yet"}
-    skipped = {"state_type": "COMPLETED", "tags": ["auto-scheduled", "open"], "state": said}
+    """A scheduled prediction that finds no model: no monitor is to begin, no event to come."""
+    done = _run("train")
+    said = done["state"] | {"name": "Skipped", "message": "there is no model yet"}
+    by_schedule = {"tags": ["auto-scheduled", "open"], "state": said, "state_name": "Skipped"}
+    skipped = done | by_schedule
     stages = [Stage.PREDICT, Stage.MONITOR]
     assert runs.stages_with(stages, {Stage.PREDICT: [skipped]}) == [Stage.PREDICT]
-    announced = said | {"message": "announced baton.predictions.ready"}
-    assert runs.stages_with(stages, {Stage.PREDICT: [skipped | {"state": announced}]}) == stages
+    by_hand = {Stage.PREDICT: [skipped | {"state_name": "Completed"}]}
+    assert runs.stages_with(stages, by_hand) == stages, "somebody may announce it yet"
+    chain = runs.ChainRun("0123", "taxi", (runs.stage_run(Stage.PREDICT, [skipped]),))
+    assert chain.state == "COMPLETED"
+    assert runs.are_told(chain, set())
 
 
 def test_of_several_runs_of_a_stage_one_that_completed_counts():

@@ -151,6 +151,9 @@ def test_what_is_of_a_sample_says_so():
     assert "None of the 6 rows of 'c' is found, in a sample of 206." in said
     assert "7 of 100 rows of 'a' taken for 'b', in a sample of 206." in said
     assert "sample" not in summary(some)
+    ours = numbers()
+    said = summary(replace(ours, data=ours.data.model_copy(update={"n_test": 5_000})))
+    assert ", elsewhere by " in said and ", in a sample of 400." in said
 
 
 def test_a_useless_model_is_called_one():

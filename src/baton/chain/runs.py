@@ -50,6 +50,9 @@ DEATHS_LABEL = "baton.deaths"
 IN_VAIN_LABEL = "baton.announced-in-vain"
 """Label of a flow run: times that no stage followed what it announced."""
 
+SKIPPED = "Skipped"
+"""Name of the state of a run that completed without doing anything: nothing is to follow it."""
+
 OPEN_TAG = "open"
 """Tag of a flow run that was not seen to be followed by the next stage, or to be the last."""
 
@@ -333,8 +336,7 @@ def stages_with(stages: Iterable[Stage], found: Mapping[Stage, list[Json]]) -> l
     """Return the stages that a chain has: those that ran, and those that may yet.
 
     A chain that was closed has no others: one that ended under an earlier prefect.yaml does not
-    wait for the stages that have come since. Nor does one whose last run announced nothing, as a
-    scheduled prediction does that is skipped.
+    wait for the stages that have come since. Nor does one whose run was skipped.
 
     Parameters
     ----------
@@ -350,8 +352,8 @@ def stages_with(stages: Iterable[Stage], found: Mapping[Stage, list[Json]]) -> l
 
 def _is_closed(run: Json) -> bool:
     """Tell whether a run completed and nothing is to follow it, or no more."""
-    is_open = OPEN_TAG in run["tags"] and announced_in(run["state"].get("message") or "")
-    return run["state_type"] == "COMPLETED" and not is_open
+    is_followed = OPEN_TAG in run["tags"] and run["state_name"] != SKIPPED
+    return run["state_type"] == "COMPLETED" and not is_followed
 
 
 def stage_run(stage: Stage, runs: Sequence[Json]) -> StageRun:
@@ -385,9 +387,10 @@ def counting(runs: Sequence[Json]) -> Json:
 
 
 def are_told(chain: ChainRun, names: Collection[str]) -> bool:
-    """Tell whether each of the chain's completed stages is among those that these events are of."""
-    completed = {run.stage for run in chain.stages if run.state == "COMPLETED"}
-    return completed <= {stage for event, stage in EMITTED_BY.items() if event.value in names}
+    """Tell whether each stage that announced something is among those that these events are of."""
+    completed = [run for run in chain.stages if run.state == "COMPLETED"]
+    announced = {run.stage for run in completed if announced_in(run.message)}
+    return announced <= {stage for event, stage in EMITTED_BY.items() if event.value in names}
 
 
 def with_events(chain: ChainRun, events: list[Json], manifest: Manifest) -> ChainRun:

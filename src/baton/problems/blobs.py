@@ -60,19 +60,28 @@ class Blobs:
             pass
         order = shuffled_places(self.n_rows, random)
         if draw:
-            noise = np.random.default_rng([self.seed, draw])
-            for places in _some(order, n_at_once):
-                cluster = np.searchsorted(self._ends, places, side="right")
-                moved = noise.normal(scale=self.std, size=(len(places), self.dims))
-                yield centres[cluster] + moved, cluster
+            yield from self._drawn_anew(order, centres, n_at_once, draw)
             return
         rows = np.empty_like(order)
         rows[order] = np.arange(self.n_rows, dtype=order.dtype)
         del order
-        n_held = max(-(-self.n_rows // _PARTS), n_at_once)
+        n_held = n_at_once * -(-self.n_rows // (_PARTS * n_at_once))
+        points, clusters = np.empty((n_held, self.dims)), np.empty(n_held, dtype=int)
         for first in range(0, self.n_rows, n_held):
-            held = self._held(rows, first, min(first + n_held, self.n_rows), n_at_once)
-            yield from zip(*(_some(one, n_at_once) for one in held), strict=True)
+            held = points[: self.n_rows - first], clusters[: self.n_rows - first]
+            self._hold(rows, first, *held, n_at_once)
+            for some, of in zip(*(_some(one, n_at_once) for one in held), strict=True):
+                yield some.copy(), of.copy()
+
+    def _drawn_anew(
+        self, order: Array, centres: Array, n_at_once: int, draw: int
+    ) -> Iterator[tuple[Array, Array]]:
+        """Other points around the centres of the same rows."""
+        noise = np.random.default_rng([self.seed, draw])
+        for places in _some(order, n_at_once):
+            cluster = np.searchsorted(self._ends, places, side="right")
+            moved = noise.normal(scale=self.std, size=(len(places), self.dims))
+            yield centres[cluster] + moved, cluster
 
     def _random(self) -> np.random.RandomState:
         return np.random.RandomState(self.seed)
@@ -91,23 +100,27 @@ class Blobs:
                 yield cluster, random.normal(centres[cluster], self.std, size=size)
             begin = end
 
-    def _held(self, rows: Array, first: int, last: int, n_at_once: int) -> tuple[Array, Array]:
-        """Points and clusters of the rows from `first` to `last`.
+    def _hold(
+        self, rows: Array, first: int, points: Array, clusters: Array, n_at_once: int
+    ) -> None:
+        """Write points and clusters of the rows from `first` on, as many as there is room for.
 
         Parameters
         ----------
         rows : ndarray of shape (n_rows,), int
             Row of each point, in the order in which they are drawn.
+        first : int
+        points : ndarray of shape (m, dims)
+        clusters : ndarray of shape (m,)
+        n_at_once : int
         """
-        points, clusters = np.empty((last - first, self.dims)), np.empty(last - first, dtype=int)
         random, begin = self._random(), 0
         for cluster, drawn in self._drawn(random, self._centres(random), n_at_once):
             at = rows[begin : begin + len(drawn)]
-            (mine,) = np.nonzero((at >= first) & (at < last))
+            (mine,) = np.nonzero((at >= first) & (at < first + len(points)))
             at = at[mine] - first
             points[at], clusters[at] = drawn[mine], cluster
             begin += len(drawn)
-        return points, clusters
 
 
 def _some(rows: Array, n_at_once: int) -> Iterator[Array]:

@@ -209,7 +209,8 @@ def _errors(findings: Findings) -> Iterator[str]:
         return
     edges = np.quantile(predicted, [0.25, 0.5, 0.75])
     if len(errors) >= _FEWEST_ERRORS and len(np.unique(edges)) == len(edges):
-        yield _weak_quarter(errors, np.digitize(predicted, edges), [number(one) for one in edges])
+        quarters, named = np.digitize(predicted, edges), [number(one) for one in edges]
+        yield f"{_weak_quarter(errors, quarters, named)}{_of_sample(findings)}."
         return
     place = int(errors.argmax())
     yield (
@@ -223,11 +224,11 @@ def _weak_quarter(errors: Array, quarters: Array, edges: list[str]) -> str:
     worst = int(np.argmax(means))
     elsewhere = errors[quarters != worst].mean()
     if means[worst] < _UNEVEN * elsewhere:
-        return "Its errors are about as large wherever it predicts."
+        return "Its errors are about as large wherever it predicts"
     ranges = (f"less than {edges[0]}", *map(" to ".join, pairwise(edges)), f"{edges[2]} or more")
     return (
         f"It is weakest where it predicts {ranges[worst]}: there it is off by"
-        f" {number(means[worst])} on average, elsewhere by {number(elsewhere)}."
+        f" {number(means[worst])} on average, elsewhere by {number(elsewhere)}"
     )
 
 
