@@ -97,7 +97,7 @@ def _chain(own: dict[str, str], seed: int) -> list[float]:
 @contextmanager
 def _dagster(python: Path, every: str) -> Iterator[Callable[[], float]]:
     """Dagster's daemon, and what makes one hop."""
-    with tempfile.TemporaryDirectory(prefix="baton-") as name:
+    with tempfile.TemporaryDirectory(prefix="baton-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", "utf-8")
         told = {"DAGSTER_HOME": name, "HOPS_FOLDER": name} | (
@@ -112,6 +112,7 @@ def _dagster(python: Path, every: str) -> Iterator[Callable[[], float]]:
             env=variables,
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
         try:
             _until(lambda: b"SensorDaemon" in (folder / "daemon.log").read_bytes(), "no sensor ran")
@@ -121,7 +122,9 @@ def _dagster(python: Path, every: str) -> Iterator[Callable[[], float]]:
             daemon.terminate()
             with suppress(subprocess.TimeoutExpired):
                 daemon.wait(30)
-            daemon.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(daemon.pid, signal.SIGKILL)  # what it has started, too
+            daemon.wait()
             log.close()
 
 

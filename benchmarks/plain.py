@@ -34,7 +34,8 @@ def main(rows: int, seed: int, folder: Path) -> dict[str, float]:
     table = pd.read_parquet(folder / "features.parquet")
     train = table[table[SPLIT] == "train"].drop(columns=[ROW, SPLIT])
     test = table[table[SPLIT] == "test"]
-    model = models.fit(train, models.Recipe(goal.target, goal.kind, seed=seed))
+    recipe = models.Recipe(goal.target, goal.kind, goal.model, goal.model_params, seed)
+    model = models.fit(train, recipe)
     model.save(folder / "model")
 
     proba = model.predict_proba(test)

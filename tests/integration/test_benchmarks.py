@@ -7,13 +7,19 @@ import sys
 
 import pytest
 
+from baton.terms import Options
 from tests.conftest import ROOT
+from tests.integration.stages import evaluated
 
 
-def test_the_plain_script_ends_with_the_metrics():
-    """On few rows; `make bench` runs it on many."""
-    (line,) = said("plain.py", "400", "0")
-    assert json.loads(line)["accuracy"] > 0.8
+@pytest.mark.usefixtures("prefect")
+def test_the_plain_script_ends_with_the_metrics_of_the_chain():
+    """On few rows; `make bench` runs both on many, and breaks off where they differ."""
+    options = Options(importance_rows=50, n_repeats=1, explain_rows=20)
+    chain = evaluated("spheres", {"rows": 1_000, "seed": 3}, options, "0123456789af")
+    (line,) = said("plain.py", "1000", "3")
+    plain = json.loads(line)
+    assert {name: chain.scores[name] for name in plain} == pytest.approx(plain, abs=1e-12)
 
 
 @pytest.fixture
