@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from importlib import import_module
@@ -50,6 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and not _is_page(options.write):
         parser.error(f"{options.write} has no place for a table: {_BEGIN}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # what was started ends, too
     found = {subject: _rows_of(subject) for subject in options.only}
     table = _table([row for rows in found.values() for row in rows or ()])
     print(table)

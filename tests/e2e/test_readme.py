@@ -45,8 +45,9 @@ ELSEWHERE = {
     ".venv/bin/baton deploy --check": "test_deploy.py",
     ".venv/bin/baton worker --pool baton": "test_worker.py",
     ".venv/bin/python benchmarks/workers.py": "test_benchmarks.py, one chain",
-    ".venv/bin/python benchmarks/bench.py --only explaining importance_of table_work"
-    " relating registering --write docs/explanation/performance.md": "test_benchmarks.py has one",
+    ".venv/bin/python benchmarks/bench.py --write docs/explanation/performance.md": (
+        "test_benchmarks.py has one subject"
+    ),
     ".venv/bin/baton prune": "test_deploy.py",
     ".venv/bin/baton run taxi -p train=2021-01 -p test=2021-02": "test_problems.py, offline",
     ".venv/bin/baton predict taxi -p month=2021-03": "test_problems.py, offline",
