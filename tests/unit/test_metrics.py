@@ -493,6 +493,19 @@ def test_intervals_of_differences_cover(is_by_unit):
     assert min(held.values()) >= 54
 
 
+def test_differences_that_are_wanted_are_those_of_all():
+    """The same resamples; what no table of confusions says is drawn only where it is wanted."""
+    random = np.random.default_rng(1)
+    y = random.integers(0, 3, 400)
+    answers = tuple(random.dirichlet(np.ones(3), 400) for _ in range(2))
+    asked = (Kind.CLASSIFICATION, y, answers, ([0, 1, 2], [0, 1, 2]))
+    every = intervals.differences(*asked)
+    few = intervals.differences(*asked, wanted=[Metric.ACCURACY, Metric.F1_MACRO])
+    assert "roc_auc" in every and "roc_auc" not in few
+    assert few.items() <= every.items() and {"accuracy", "f1_macro"} <= few.keys()
+    assert intervals.differences(*asked, wanted=[Metric.ACCURACY, Metric.LOG_LOSS]) == every
+
+
 def test_two_models_without_a_mistake_may_yet_differ():
     """That both are right on fifty rows is no proof; of other metrics nothing is made up."""
     y = np.arange(50) % 2

@@ -133,6 +133,7 @@ def paired(
         (champion.output, challenger.output),
         (champion.classes, challenger.classes),
         said=(champion.said, challenger.said),
+        wanted=wanted,
         weights=weights,
         units=units,
         n_resamples=n_resamples,

@@ -18,7 +18,7 @@ from baton.metric import Metric, names
 from baton.terms import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     Array = np.ndarray[Any, np.dtype[Any]]
     Kernel = Callable[[Array], dict[Metric, float]]
@@ -123,13 +123,14 @@ def differences(
     classes: tuple[Sequence[Any], Sequence[Any]] = ((), ()),
     *,
     said: tuple[Any, Any] = (None, None),
+    wanted: Collection[Metric] | None = None,
     weights: Any = None,
     units: Any = None,
     n_resamples: int = N_RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Paired bootstrap interval of every metric's difference between two models on the same rows.
+    """Paired bootstrap interval of metrics' difference between two models on the same rows.
 
     Parameters
     ----------
@@ -141,11 +142,13 @@ def differences(
         Classes of each.
     said : (array-like, array-like)
         Labels that each says; the most probable ones if not given.
+    wanted : collection of Metric, optional
+        All metrics if not given. Where a table of confusions says them all, nothing else is drawn.
 
     Returns
     -------
     dict of metric name to (low, high)
-        Of the second one's value less the first one's.
+        Of the second one's value less the first one's; maybe of more metrics than are wanted.
 
     Notes
     -----
@@ -164,7 +167,7 @@ def differences(
         else estimated(y_true, output, weights)
         for output, labels, y_pred in zip(outputs, classes, said, strict=True)
     ]
-    first, second = (_draws(one, codes, n_drawn, seed) for one in held)
+    first, second = (_draws(one, codes, n_drawn, seed, wanted) for one in held)
     both = [name for name in names(kind) if name in first and name in second]
     ranges = {name: _range(second[name] - first[name], n_units, level) for name in both}
     if units is None and weights is None and (ends := ranges.get(Metric.ACCURACY)):
@@ -180,14 +183,19 @@ def _is_right(held: Any) -> Array:
 
 
 def _draws(
-    held: Classified | Estimated, codes: Array | None, n_drawn: int, seed: int
+    held: Classified | Estimated,
+    codes: Array | None,
+    n_drawn: int,
+    seed: int,
+    wanted: Collection[Metric] | None = None,
 ) -> dict[Metric, Array]:
-    """Each metric of each resample."""
+    """Each metric of each resample, or those that are wanted."""
     if isinstance(held, Estimated):
         return _row_draws(_regression_kernel(held), held, codes, n_drawn, seed)
-    rng, kernel = np.random.default_rng(seed), _classification_kernel(held, n_drawn)
-    draws = _confusion_draws(held, codes, n_drawn, rng)
-    return draws | _row_draws(kernel, held, codes, n_drawn, seed)
+    draws = _confusion_draws(held, codes, n_drawn, np.random.default_rng(seed))
+    if wanted is not None and draws.keys() >= set(wanted):
+        return draws
+    return draws | _row_draws(_classification_kernel(held, n_drawn), held, codes, n_drawn, seed)
 
 
 def _range(values: Array, n_units: int, level: float) -> tuple[float, float] | None:
