@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from prefect import task
 
@@ -105,8 +106,10 @@ def _read_raw(data: DatasetReady, wanted: set[str], rows: Any) -> Any:
     """Columns of the raw table that are text, or are no features; of these rows at least."""
     fields = [field for field in results.schema(data.raw) if field.name in wanted]
     names = [field.name for field in fields if not _is_plain(field.type)]
-    if len(rows) == data.features.n_rows or not names:
+    if len(rows) == data.features.n_rows:
         return results.read(data.raw, columns=names).to_pandas()
+    if not names:  # a large file is not read through for nothing
+        return pd.DataFrame(index=rows)
     found, begin = [], 0
     for table in results.batches(data.raw, _AT_ONCE, names):
         there = rows[np.searchsorted(rows, begin) : np.searchsorted(rows, begin + len(table))]
