@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from importlib import import_module
 from pathlib import Path
 
-from measured import TERMINATED
+from measured import TERMINATED, end_in_order
 from row import HEADINGS, Row
 
 SUBJECTS = (
@@ -51,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and not _is_page(options.write):
         parser.error(f"{options.write} has no place for a table: {_BEGIN}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # what was started ends, too
+    end_in_order()
     found = {subject: _rows_of(subject) for subject in options.only}
     table = _table([row for rows in found.values() for row in rows or ()])
     print(table)

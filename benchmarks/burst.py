@@ -26,10 +26,8 @@ def main() -> None:
     """Begin all, wait, print."""
     options = _parsed()
     with standing_in(options, "--no-mlflow") as (standing, watch, databases):
-        began = time.monotonic()
-        ended = _burst(standing, options)
+        ended, minutes = _burst(standing, options)
         ended.doubled = doubled(standing.home, databases["mlflow"])
-        minutes = (time.monotonic() - began) / 60
     ended.tell(standing, watch, minutes)
     raise SystemExit(not ended.is_whole)
 
@@ -44,9 +42,7 @@ def rows(chains: int = 24) -> list[Row]:
 def _per_minute(fast: str, chains: int) -> float:
     options = _parser().parse_args(["--chains", str(chains)])
     with standing_in(options, "--no-mlflow", BATON_FAST=fast) as (standing, _, databases):
-        began = time.monotonic()
-        ended = _burst(standing, options)
-        minutes = (time.monotonic() - began) / 60
+        ended, minutes = _burst(standing, options)
         ended.doubled = doubled(standing.home, databases["mlflow"])
     if not ended.is_whole:
         completed = f"of {chains} chains {ended.count('completed')} completed"
@@ -75,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _burst(standing: Standing, options: argparse.Namespace) -> Waited:
+def _burst(standing: Standing, options: argparse.Namespace) -> tuple[Waited, float]:
+    """What became of the chains, and the minutes that all of them took."""
+
     def begin(number: int) -> str:
         table = {"rows": options.rows, "seed": 1000 * options.seed + number}
         return standing.begin(table, f"burst {number}")
@@ -86,7 +84,7 @@ def _burst(standing: Standing, options: argparse.Namespace) -> Waited:
         begun = list(pool.map(begin, range(options.chains)))
     print(f"{len(begun)} chains asked for in {time.monotonic() - began:.1f} s", file=sys.stderr)
     ended.wait(standing, begun, options.patience)
-    return ended
+    return ended, (time.monotonic() - began) / 60
 
 
 if __name__ == "__main__":

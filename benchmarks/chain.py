@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from row import Row, tell
 
@@ -72,6 +73,11 @@ def start(home: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return up
 
 
+def told(words: Sequence[str], environment: dict[str, str]) -> dict[str, Any]:
+    """What a chain tells of itself when it has ended: `baton run` with these words."""
+    return _printed([BATON, "run", *words, "--json"], environment)
+
+
 def _compare(rows: int, repeats: int, environment: dict[str, str]) -> Row:
     chains, plains, hops = [], [], []
     for seed in range(repeats):  # another seed each time, so that nothing is cached
@@ -94,6 +100,12 @@ def _compare(rows: int, repeats: int, environment: dict[str, str]) -> Row:
 
 def _timed(command: list[object], environment: dict[str, str]) -> tuple[float, dict]:
     began = time.perf_counter()
+    found = _printed(command, environment)
+    return time.perf_counter() - began, found
+
+
+def _printed(command: list[object], environment: dict[str, str]) -> dict[str, Any]:
+    """The JSON that a command prints."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=ROOT,
@@ -102,7 +114,7 @@ def _timed(command: list[object], environment: dict[str, str]) -> tuple[float, d
         text=True,
         check=True,
     )
-    return time.perf_counter() - began, json.loads(done.stdout)
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

@@ -12,18 +12,14 @@ rounds of XGBoost, 1,300 trees.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
-from chain import BATON, ROOT
-from row import Row, tell
+from chain import told
+from row import Row, repeats_asked, tell
 from sklearn.datasets import make_classification
 from standing import Standing
 
@@ -34,11 +30,7 @@ _LEARNT = ["-p", "model=xgboost", "-p", 'model_params={"n_estimators": 50}']
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    tell(rows(parser.parse_args().repeats))
+    tell(rows(repeats_asked(__doc__ or "", REPEATS)))
 
 
 def rows(repeats: int = REPEATS) -> list[Row]:
@@ -46,7 +38,8 @@ def rows(repeats: int = REPEATS) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="baton-") as folder, ExitStack() as stack:
         letters = Path(folder, "letters.csv")
         _letters().to_csv(letters, index=False)
-        homes = [stack.enter_context(_standing(Path(folder, fast), fast)) for fast in "10"]
+        made = [Standing(Path(folder, fast), {"BATON_FAST": fast}) for fast in "10"]
+        homes = [stack.enter_context(one) for one in made]
         asked = {
             "iris": (["iris"], "≤ 1 s"),
             f"{_ROWS:,} × {_COLUMNS} of {_CLASSES} classes": (
@@ -72,27 +65,8 @@ def _row(what: str, words: list[str], target: str, homes: list[Standing], repeat
 
 def _evaluated(home: Standing, words: list[str]) -> float:
     """Seconds of the stage in a chain."""
-    done = subprocess.run(
-        [BATON, "run", *words, "--json"],
-        cwd=ROOT,
-        env=home.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    stages = json.loads(done.stdout)["stages"]
+    stages = told(words, home.environment)["stages"]
     return next(float(one["seconds"]) for one in stages if one["stage"] == "evaluate")
-
-
-@contextmanager
-def _standing(home: Path, fast: str) -> Iterator[Standing]:
-    home.mkdir()
-    standing = Standing(home, {"BATON_FAST": fast})
-    try:
-        standing.keep()
-        yield standing
-    finally:
-        standing.end()
 
 
 def _letters() -> pd.DataFrame:

@@ -69,14 +69,12 @@ def main() -> None:
 
 def rows(hops: int = HOPS, defaults: int = DEFAULTS) -> list[Row]:
     """Rows of the table of `make bench`."""
-    with tempfile.TemporaryDirectory(prefix="baton-") as folder:
-        standing = Standing(Path(folder))
-        try:
-            standing.keep()
-            time.sleep(_WARM_SECONDS)  # what is imported later is imported
-            own, often, seldom = _measured(standing, hops, defaults)
-        finally:
-            standing.end()
+    with (
+        tempfile.TemporaryDirectory(prefix="baton-") as folder,
+        Standing(Path(folder)) as standing,
+    ):
+        time.sleep(_WARM_SECONDS)  # what is imported later is imported
+        own, often, seldom = _measured(standing, hops, defaults)
     what = f"from an event to the first line, {{}} of {hops}"
     half = f"serve(), asking every {EVERY} s"
     return [

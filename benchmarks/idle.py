@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain import BATON, ROOT
+from chain import told
 from row import Row, tell
 from standing import Standing, shared_kib
 
@@ -71,21 +70,13 @@ def rows(seconds: float = SECONDS, *, is_said: bool = False) -> list[Row]:
 @contextmanager
 def _settled(fast: str) -> Iterator[Standing]:
     """A `baton up` that has run a chain and does nothing any more."""
-    with tempfile.TemporaryDirectory(prefix="baton-") as folder:
-        standing = Standing(Path(folder), {"BATON_FAST": fast}, options=())
-        try:
-            standing.keep()
-            subprocess.run(
-                [BATON, "run", "iris", "--json"],
-                cwd=ROOT,
-                env=standing.environment,
-                stdout=subprocess.DEVNULL,
-                check=True,
-            )
-            time.sleep(_SETTLED_SECONDS)
-            yield standing
-        finally:
-            standing.end()
+    with (
+        tempfile.TemporaryDirectory(prefix="baton-") as folder,
+        Standing(Path(folder), {"BATON_FAST": fast}, options=()) as standing,
+    ):
+        told(["iris"], standing.environment)
+        time.sleep(_SETTLED_SECONDS)
+        yield standing
 
 
 def _measured(standing: Standing, seconds: float) -> dict[str, Idle]:

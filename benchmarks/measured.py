@@ -28,6 +28,11 @@ TERMINATED = 143
 DATABASES = ("sqlite", "postgresql")
 
 
+def end_in_order() -> None:
+    """Have SIGTERM end the program as a fault does: what was made is taken away then too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+
+
 def parser_of(text: str) -> argparse.ArgumentParser:
     """Parser of what all of these programs take."""
     parser = argparse.ArgumentParser(
@@ -53,8 +58,7 @@ def standing_in(
     options: argparse.Namespace, *up: str, **more: str
 ) -> Iterator[tuple[Standing, Memory, dict[str, sa.URL]]]:
     """What these options ask for in a temporary home, a watch of its memory, its databases."""
-    # What was made is taken away then too.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    end_in_order()
     with (
         tempfile.TemporaryDirectory(prefix="baton-", dir=options.folder) as folder,
         _made(options.database, Path(folder), up, more) as (standing, databases),
@@ -68,7 +72,6 @@ def standing_in(
         finally:
             watch.is_over.set()
             standing.end()
-            signal.signal(signal.SIGTERM, before)
             if options.keep:
                 shutil.copytree(standing.home, options.keep, dirs_exist_ok=True)
 

@@ -11,7 +11,6 @@ second. A chain of ours and a hop of theirs in turn; both have begun before.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import statistics
@@ -23,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chain import BATON, ROOT, environment_of, start
+from chain import environment_of, start, told
 from peers import environment
 from row import Row, tell
 
@@ -88,9 +87,7 @@ def _row(python: Path, every: str, hops: int, own: dict[str, str]) -> Row | None
 def _chain(own: dict[str, str], seed: int) -> list[float]:
     """Hops of a small chain."""
     given = [part for pair in (*_SMALL, f"seed={seed + 1}") for part in ("-p", pair)]
-    command = [BATON, "run", "spheres", *given, "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=own, stdout=subprocess.PIPE, text=True, check=True)
-    stages = json.loads(done.stdout)["stages"]
+    stages = told(["spheres", *given], own)["stages"]
     return [stage["hop_seconds"] for stage in stages if stage["hop_seconds"]]
 
 

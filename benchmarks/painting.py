@@ -12,15 +12,13 @@ of the navigation.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from chain import BATON, ROOT
+from chain import ROOT, told
 from row import Row, tell
 from standing import Standing
 
@@ -52,13 +50,11 @@ def main() -> None:
 
 def rows(repeats: int = REPEATS) -> list[Row]:
     """Rows of the table of `make bench`."""
-    with tempfile.TemporaryDirectory(prefix="baton-") as folder:
-        standing = Standing(Path(folder), {"BATON_PAGES_PORT": "0"}, ())
-        try:
-            standing.keep()
-            taken = _measured(standing, repeats)
-        finally:
-            standing.end()
+    with (
+        tempfile.TemporaryDirectory(prefix="baton-") as folder,
+        Standing(Path(folder), {"BATON_PAGES_PORT": "0"}, ()) as standing,
+    ):
+        taken = _measured(standing, repeats)
     median = {what: statistics.median(found) for what, found in taken.items()}
     return [
         Row(f"first paint, {what}", median[what], median[other], "ms", other, TARGET)
@@ -80,7 +76,7 @@ def _measured(standing: Standing, repeats: int) -> dict[str, list[float]]:
     """Milliseconds to the first paint of each page, the first of each left out."""
     from tests.e2e.visiting import chromium
 
-    chain = _chain(standing)
+    chain = told(["iris"], standing.environment)
     with chromium() as browser:
         context = browser.new_context(viewport={"width": 1100, "height": 800})
         pages = _pages(context, found(Settings(home=standing.home)), chain)
@@ -90,13 +86,6 @@ def _measured(standing: Standing, repeats: int) -> dict[str, list[float]]:
                 painted = _painted(context, address)
                 taken[what] += [painted] if turn else []
     return taken
-
-
-def _chain(standing: Standing) -> dict[str, Any]:
-    """A chain that has ended, as the command tells of it."""
-    run = [BATON, "run", "iris", "--json"]
-    done = subprocess.run(run, cwd=ROOT, env=standing.environment, capture_output=True, check=True)
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def _pages(context: Any, addresses: Addresses | None, chain: dict[str, Any]) -> dict[str, str]:

@@ -10,14 +10,13 @@ alias after it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from row import Row, in_turn, tell, temporary_home
+from row import Row, in_turn, repeats_asked, tell, temporary_home
 
 REPEATS = 5
 sys.path.append(str(Path(__file__).parent.parent))  # the tests' table and data set
@@ -25,11 +24,7 @@ sys.path.append(str(Path(__file__).parent.parent))  # the tests' table and data 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    tell(rows(parser.parse_args().repeats))
+    tell(rows(repeats_asked(__doc__ or "", REPEATS)))
 
 
 def rows(repeats: int = REPEATS) -> list[Row]:

@@ -5,6 +5,7 @@ How a row is measured belongs in the program of its subject.
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import statistics
@@ -55,6 +56,15 @@ class Row:
 
 
 HEADINGS = ("what", "ours", "the ordinary way", "which is", "ratio", "target", "our cost grows")
+
+
+def repeats_asked(text: str, default: int) -> int:
+    """How often to measure, as the command line of a program says that takes nothing else."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=default, help="(default %(default)s)")
+    return int(parser.parse_args().repeats)
 
 
 def tell(rows: Sequence[Row]) -> None:

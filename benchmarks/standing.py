@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from chain import BATON, ROOT, environment_of
 from sqlalchemy import URL, create_engine, text
@@ -71,6 +71,18 @@ class Standing:
     def environment(self) -> dict[str, str]:
         """Environment of what is started in this home."""
         return environment_of(str(self.home)) | self.extra
+
+    def __enter__(self) -> Self:
+        self.home.mkdir(exist_ok=True)
+        try:
+            self.keep()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def keep(self) -> None:
         """Start it if it does not run, and wait until it is ready."""

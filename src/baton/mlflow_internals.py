@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,9 @@ def compare_versions_by_name() -> bool:
     Without: just that.
     """
     requirements: Any = import_module("mlflow.utils.requirements_utils")
-    requirements._init_packages_to_modules_map  # noqa: B018  it is there
-    if requirements._PACKAGES_TO_MODULES is None:
-        requirements._init_packages_to_modules_map, requirements._PACKAGES_TO_MODULES = _nothing, {}
+    signature(requirements._init_packages_to_modules_map).bind()
+    requirements._PACKAGES_TO_MODULES = requirements._PACKAGES_TO_MODULES or {}
+    requirements._init_packages_to_modules_map = _nothing
     return True
 
 

@@ -297,7 +297,7 @@ def look_seldom(seconds: float) -> bool:
     """Let the server look only so often for work that it has put off for later.
 
     What Prefect does from time to time, such as scheduling runs, stands in a queue that it looks at
-    four times a second, most of what an idle server costs; its settings do not say how often. Work
+    four times a second, also when it is idle; its settings do not say how often. Work
     that is due at once is begun at once, up to ten pieces at a time as before; what is more waits
     for the next look. Without: just that.
 

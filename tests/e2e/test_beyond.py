@@ -9,37 +9,24 @@ import pytest
 from tests.conftest import ROOT
 from tests.e2e.conftest import BATON, Answer
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.long,
-]  # parts and pieces: tests/integration/test_parts.py
+# Parts and pieces are in tests/integration/test_parts.py and test_pieces.py.
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 ROWS = 24_000_000
 """A gigabyte as a table of features, of which making it in whole takes six times as much."""
 
 LIMIT_KIB = 3_500_000
-"""Of a process's own memory, as `ulimit -d` counts it: what imports reserve is half of it."""
+"""Of a process's own memory, as `ulimit -d` counts it: with what imports reserve, 1.6 GiB."""
 
 FEW = ["-p", 'model_params={"n_estimators": 20}']
 
 
 def run(home, **environment):
     """The chain, none of whose processes may have more than that."""
-    command = f'ulimit -d {LIMIT_KIB}; exec "$@"'
+    limited = ["bash", "-c", f'ulimit -d {LIMIT_KIB}; exec "$@"', "-"]
+    command = [*BATON, "run", "spheres", "-p", f"rows={ROWS}", *FEW, "--json"]
     done = subprocess.run(
-        [
-            "bash",
-            "-c",
-            command,
-            "-",
-            *BATON,
-            "run",
-            "spheres",
-            "-p",
-            f"rows={ROWS}",
-            *FEW,
-            "--json",
-        ],
+        [*limited, *command],
         cwd=ROOT,
         env=home.environment(**environment),
         capture_output=True,

@@ -54,8 +54,7 @@ class Blobs:
         ------
         (ndarray of shape (m, dims), ndarray of shape (m,))
         """
-        random = self._random()
-        centres = self._centres(random)
+        random, centres = self._begun()
         for _ in self._drawn(random, centres, n_at_once):
             pass
         order = shuffled_places(self.n_rows, random)
@@ -83,11 +82,10 @@ class Blobs:
             moved = noise.normal(scale=self.std, size=(len(places), self.dims))
             yield centres[cluster] + moved, cluster
 
-    def _random(self) -> np.random.RandomState:
-        return np.random.RandomState(self.seed)
-
-    def _centres(self, random: np.random.RandomState) -> Array:
-        return random.uniform(*_BOX, size=(self.modes, self.dims))
+    def _begun(self) -> tuple[np.random.RandomState, Array]:
+        """What draws the points next, and the centres that it has drawn."""
+        random = np.random.RandomState(self.seed)
+        return random, random.uniform(*_BOX, size=(self.modes, self.dims))
 
     def _drawn(
         self, random: np.random.RandomState, centres: Array, n_at_once: int
@@ -114,8 +112,8 @@ class Blobs:
         clusters : ndarray of shape (m,)
         n_at_once : int
         """
-        random, begin = self._random(), 0
-        for cluster, drawn in self._drawn(random, self._centres(random), n_at_once):
+        begin = 0
+        for cluster, drawn in self._drawn(*self._begun(), n_at_once):
             at = rows[begin : begin + len(drawn)]
             (mine,) = np.nonzero((at >= first) & (at < first + len(points)))
             at = at[mine] - first

@@ -169,10 +169,11 @@ def _correlation(values: Array, pushes: Array) -> float:
 
 
 def _weakest(findings: Findings) -> Iterator[str]:
-    if findings.data.kind is Kind.CLASSIFICATION:
-        yield from _mistakes(findings)
-    else:
-        yield from _errors(findings)
+    """Where it errs most; and of how many rows that is, where they are a part of those held out."""
+    is_of_classes = findings.data.kind is Kind.CLASSIFICATION
+    sample = f", in a sample of {len(findings.rows):,}." if findings.is_sampled else "."
+    for sentence in (_mistakes if is_of_classes else _errors)(findings):
+        yield sentence.removesuffix(".") + sample
 
 
 def _mistakes(findings: Findings) -> Iterator[str]:
@@ -183,21 +184,15 @@ def _mistakes(findings: Findings) -> Iterator[str]:
     lost = np.flatnonzero((np.diag(matrix) == 0) & (of_class > 0))
     if len(lost):
         n_rows = counted(int(of_class[lost].sum()), "row")
-        found = f"None of the {n_rows} of {quoted(counts.index[lost], 3)} is found"
-        yield f"{found}{_of_sample(findings)}."
+        yield f"None of the {n_rows} of {quoted(counts.index[lost], 3)} is found."
     wrong = matrix - np.diag(np.diag(matrix))
     true, taken = np.unravel_index(wrong.argmax(), wrong.shape)
     if wrong[true, taken] and not (len(lost) and true in lost):
         yield (
             f"Its most frequent mistake: {wrong[true, taken]:,} of"
             f" {counted(int(of_class[true]), 'row')} of '{counts.index[true]}' taken for"
-            f" '{counts.columns[taken]}'{_of_sample(findings)}."
+            f" '{counts.columns[taken]}'."
         )
-
-
-def _of_sample(findings: Findings) -> str:
-    """Say of how many rows it is, where they are a part of those held out."""
-    return f", in a sample of {len(findings.rows):,}" if findings.is_sampled else ""
 
 
 def _errors(findings: Findings) -> Iterator[str]:
@@ -209,13 +204,12 @@ def _errors(findings: Findings) -> Iterator[str]:
         return
     edges = np.quantile(predicted, [0.25, 0.5, 0.75])
     if len(errors) >= _FEWEST_ERRORS and len(np.unique(edges)) == len(edges):
-        quarters, named = np.digitize(predicted, edges), [number(one) for one in edges]
-        yield f"{_weak_quarter(errors, quarters, named)}{_of_sample(findings)}."
+        yield _weak_quarter(errors, np.digitize(predicted, edges), [number(one) for one in edges])
         return
     place = int(errors.argmax())
     yield (
         f"Its largest error is {number(errors[place])}: {number(actual[place])} predicted as"
-        f" {number(predicted[place])}{_of_sample(findings)}."
+        f" {number(predicted[place])}."
     )
 
 
@@ -224,11 +218,11 @@ def _weak_quarter(errors: Array, quarters: Array, edges: list[str]) -> str:
     worst = int(np.argmax(means))
     elsewhere = errors[quarters != worst].mean()
     if means[worst] < _UNEVEN * elsewhere:
-        return "Its errors are about as large wherever it predicts"
+        return "Its errors are about as large wherever it predicts."
     ranges = (f"less than {edges[0]}", *map(" to ".join, pairwise(edges)), f"{edges[2]} or more")
     return (
         f"It is weakest where it predicts {ranges[worst]}: there it is off by"
-        f" {number(means[worst])} on average, elsewhere by {number(elsewhere)}"
+        f" {number(means[worst])} on average, elsewhere by {number(elsewhere)}."
     )
 
 
