@@ -25,7 +25,8 @@ from pathlib import Path
 
 from row import Row, growth, temporary_home
 
-ROWS = (1_500_000, 3_000_000)
+ROWS = (4_000_000, 8_000_000)
+"""Tables of fewer than 20 million cells are checked in whole."""
 STAGES = ("generate", "train", "evaluate")
 _BYTES_OF_ROW = 41
 _CHAIN = "0123456789ab"
