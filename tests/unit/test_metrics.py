@@ -506,6 +506,38 @@ def test_differences_that_are_wanted_are_those_of_all():
     assert intervals.differences(*asked, wanted=[Metric.ACCURACY, Metric.LOG_LOSS]) == every
 
 
+def test_differences_of_confusions_are_those_of_resampled_rows():
+    """Of rows drawn one by one, each model scored on the same; spread and ends agree."""
+    random = np.random.default_rng(2)
+    y = random.integers(0, 3, 500)
+    said = [
+        np.where(random.random(500) < share, y, random.integers(0, 3, 500)) for share in (0.4, 0.6)
+    ]
+    answers = tuple(0.1 + np.eye(3)[one] for one in said)
+    found = intervals.differences(
+        Kind.CLASSIFICATION, y, answers, ([0, 1, 2], [0, 1, 2]), n_resamples=4000
+    )
+    rows = random.integers(0, 500, (4000, 500))
+    drawn = [(one[rows] == y[rows]).mean(1) for one in said]
+    mcc = [[theirs.matthews_corrcoef(y[row], one[row]) for row in rows[:1000]] for one in said]
+    expected = {"accuracy": drawn[1] - drawn[0], "mcc": np.subtract(mcc[1], mcc[0])}
+    for name, values in expected.items():
+        low, high = found[name]
+        assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.01)
+        assert (high - low) / (2 * 1.96) == pytest.approx(values.std(), rel=0.1)
+
+
+def test_medians_that_are_not_wanted_are_not_drawn():
+    """What is drawn is the same as where all is wanted."""
+    random = np.random.default_rng(3)
+    y = random.normal(size=200)
+    asked = (Kind.REGRESSION, y, (y + 0.1, y + random.normal(size=200)))
+    every = intervals.differences(*asked)
+    few = intervals.differences(*asked, wanted=[Metric.RMSE])
+    assert "median_ae" in every and "median_ae" not in few
+    assert few.items() <= every.items() and "rmse" in few
+
+
 def test_two_models_without_a_mistake_may_yet_differ():
     """That both are right on fifty rows is no proof; of other metrics nothing is made up."""
     y = np.arange(50) % 2

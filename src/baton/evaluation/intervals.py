@@ -90,7 +90,7 @@ def bootstrap(
         found: Classified | Estimated = classified(y_true, output, classes, y_pred, weights)
     else:
         found = estimated(y_true, output, weights)
-    draws = _draws(found, codes, n_drawn, seed)
+    (draws,) = _draws([found], codes, n_drawn, seed)
     ranges = {name: _range(draws[name], n_units, level) for name in names(kind) if name in draws}
     ranges |= unseen_ends(found, draws, codes, level)
     if Metric.ACCURACY in ranges and weights is None:
@@ -143,7 +143,8 @@ def differences(
     said : (array-like, array-like)
         Labels that each says; the most probable ones if not given.
     wanted : collection of Metric, optional
-        All metrics if not given. Where a table of confusions says them all, nothing else is drawn.
+        All metrics if not given. Where a table of confusions says them all, nothing else is drawn;
+        nor are medians that are not wanted.
 
     Returns
     -------
@@ -152,22 +153,24 @@ def differences(
 
     Notes
     -----
-    Each resample is scored for both, so what is hard for both cancels out. The accuracy's interval
+    Each resample is scored for both, so what is hard for both cancels out. What confusions say of
+    rows by themselves needs no rows: how often each triple of a label and both predictions is drawn
+    is multinomial. The accuracy's interval
     of rows by themselves also holds that of Agresti and Min (2005), which is not zero wide where
     both err on the same rows.
     """
     n_rows, n_drawn = len(y_true), resamples(len(y_true), n_resamples)
-    codes = np.arange(n_rows) if units is None else np.asarray(units)
-    n_units = len(np.unique(codes))
+    codes = None if units is None else np.asarray(units)
+    n_units = n_rows if codes is None else len(np.unique(codes))
     if n_units < 2:
         return {}
-    held = [
+    held: list[Any] = [
         classified(y_true, output, labels, y_pred, weights)
         if kind is Kind.CLASSIFICATION
         else estimated(y_true, output, weights)
         for output, labels, y_pred in zip(outputs, classes, said, strict=True)
     ]
-    first, second = (_draws(one, codes, n_drawn, seed, wanted) for one in held)
+    first, second = _draws(held, codes, n_drawn, seed, wanted)
     both = [name for name in names(kind) if name in first and name in second]
     ranges = {name: _range(second[name] - first[name], n_units, level) for name in both}
     if units is None and weights is None and (ends := ranges.get(Metric.ACCURACY)):
@@ -183,19 +186,22 @@ def _is_right(held: Any) -> Array:
 
 
 def _draws(
-    held: Classified | Estimated,
+    held: Sequence[Any],
     codes: Array | None,
     n_drawn: int,
     seed: int,
     wanted: Collection[Metric] | None = None,
-) -> dict[Metric, Array]:
-    """Each metric of each resample, or those that are wanted."""
-    if isinstance(held, Estimated):
-        return _row_draws(_regression_kernel(held), held, codes, n_drawn, seed)
+) -> list[dict[Metric, Array]]:
+    """Each metric, or those that are wanted, of each model in the same resamples."""
+    if isinstance(held[0], Estimated):
+        kernels = [_regression_kernel(one, wanted) for one in held]
+        return _row_draws(kernels, held[0], codes, n_drawn, seed)
     draws = _confusion_draws(held, codes, n_drawn, np.random.default_rng(seed))
-    if wanted is not None and draws.keys() >= set(wanted):
+    if wanted is not None and all(one.keys() >= set(wanted) for one in draws):
         return draws
-    return draws | _row_draws(_classification_kernel(held, n_drawn), held, codes, n_drawn, seed)
+    kernels = [_classification_kernel(one, n_drawn) for one in held]
+    of_rows = _row_draws(kernels, held[0], codes, n_drawn, seed)
+    return [known | more for known, more in zip(draws, of_rows, strict=True)]
 
 
 def _range(values: Array, n_units: int, level: float) -> tuple[float, float] | None:
@@ -207,21 +213,25 @@ def _range(values: Array, n_units: int, level: float) -> tuple[float, float] | N
 
 
 def _row_draws(
-    kernel: Kernel,
+    kernels: Sequence[Kernel],
     held: Classified | Estimated,
     codes: Array | None,
     n_drawn: int,
     seed: int,
-) -> dict[Metric, Array]:
-    """Metrics of every resample; each has a random stream of its own, so threads change nothing."""
+) -> list[dict[Metric, Array]]:
+    """Metrics of every resample by each kernel, all of the rows that `held` is one of.
+
+    Each resample has a random stream of its own, so threads change nothing.
+    """
     import os
     from concurrent.futures import ThreadPoolExecutor
 
-    def draw(child: np.random.SeedSequence) -> dict[Metric, float]:
+    def draw(child: np.random.SeedSequence) -> list[dict[Metric, float]]:
         drawn = np.random.default_rng(child).integers(0, n_units, n_units)
         counts = np.bincount(drawn, minlength=n_units)
         of_rows = counts if codes is None else counts[codes]
-        return kernel(of_rows if held.weights is None else of_rows * held.weights)
+        counted = of_rows if held.weights is None else of_rows * held.weights
+        return [kernel(counted) for kernel in kernels]
 
     n_rows = len(held.predicted)
     n_units = n_rows if codes is None else int(codes.max()) + 1
@@ -232,26 +242,52 @@ def _row_draws(
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 found = list(pool.map(draw, children))
+    return [_columns(of_one) for of_one in zip(*found, strict=True)]
+
+
+def _columns(found: Sequence[dict[Metric, float]]) -> dict[Metric, Array]:
     return {name: np.array([one[name] for one in found]) for name in found[0]}
 
 
 def _confusion_draws(
-    held: Classified, codes: Array | None, n_drawn: int, rng: np.random.Generator
-) -> dict[Metric, Array]:
-    """Metrics of resampled confusion matrices."""
-    n_rows, size = len(held.codes), held.n_classes
-    cells, places, counts = np.unique(
-        held.codes * size + held.predicted, return_inverse=True, return_counts=True
-    )
-    if codes is None and held.weights is None:
-        drawn = rng.multinomial(n_rows, counts / n_rows, size=n_drawn)
+    held: Sequence[Classified], codes: Array | None, n_drawn: int, rng: np.random.Generator
+) -> list[dict[Metric, Array]]:
+    """Metrics of resampled confusion matrices of each model, all drawn as one table of cells."""
+    cells = np.stack([one.codes * one.n_classes + one.predicted for one in held])
+    places, rows = _distinct(cells)
+    n_rows, weights = len(places), held[0].weights
+    if codes is None and weights is None:
+        drawn = rng.multinomial(n_rows, np.bincount(places) / n_rows, size=n_drawn)
     else:
         units = np.arange(n_rows) if codes is None else codes
-        weights = np.ones(n_rows) if held.weights is None else held.weights
+        weights = np.ones(n_rows) if weights is None else weights
         drawn = _drawn_by_unit(places, units, weights, n_drawn, rng)
-    matrices = np.zeros((n_drawn, size * size))
-    matrices[:, cells] = drawn
-    return _of_confusion(matrices.reshape(n_drawn, size, size))
+    matrices = (
+        _summed(drawn, of_one[rows], one.n_classes) for of_one, one in zip(cells, held, strict=True)
+    )
+    return [_of_confusion(one) for one in matrices]
+
+
+def _distinct(cells: Array) -> tuple[Array, Array]:
+    """Place of each column among the distinct ones in order, and a column of each place."""
+    import pandas as pd
+
+    joint = np.zeros(cells.shape[1], dtype=np.int64)
+    for of_one in cells:
+        places, known = pd.factorize(of_one, sort=True)
+        joint = joint * len(known) + places
+    places, known = pd.factorize(joint, sort=True)
+    columns = np.empty(len(known), dtype=np.int64)
+    columns[places] = np.arange(len(places))
+    return places, columns
+
+
+def _summed(drawn: Array, cells: Array, size: int) -> Array:
+    """Confusion matrices of shape (m, size, size) of what is drawn, shape (m, n), by its cells."""
+    from scipy.sparse import csr_array
+
+    goes = csr_array((np.ones(len(cells)), (np.arange(len(cells)), cells)), (len(cells), size**2))
+    return np.asarray(drawn @ goes).reshape(len(drawn), size, size)
 
 
 def _drawn_by_unit(
@@ -382,26 +418,35 @@ def _weighted(values: Array, counts: Array) -> Array:
     return np.asarray(np.einsum("mn,n->m", values, counts.astype(np.float64)) / counts.sum())
 
 
-def _regression_kernel(held: Estimated) -> Kernel:
+def _regression_kernel(held: Estimated, wanted: Collection[Metric] | None = None) -> Kernel:
     n_rows = len(held.actual)
     errors = np.abs(held.actual - held.predicted)
     centred = held.actual - held.actual.mean()
     scale = np.abs(held.actual) if held.actual.all() else np.full(n_rows, np.nan)  # as MAPE
     sums = np.stack([errors**2, errors, errors / scale, centred, centred**2])
-    order = np.argsort(errors)
+    median = _median_kernel(errors) if wanted is None or Metric.MEDIAN_AE in wanted else None
 
     def kernel(counts: Array) -> dict[Metric, float]:
         square, absolute, part, first, second = _weighted(sums, counts)
-        until = np.cumsum(counts[order])
-        ranks = np.searchsorted(until, _middle(until[-1]))
         variance = second - first**2
-        return {
+        found = {
             Metric.RMSE: math.sqrt(square),
             Metric.MAE: float(absolute),
-            Metric.MEDIAN_AE: float(errors[order[ranks]].mean()),
             Metric.R2: float(1 - square / variance) if variance > 1e-12 * second else math.nan,
             Metric.MAPE: float(part),
         }
+        return found | ({} if median is None else {Metric.MEDIAN_AE: median(counts)})
+
+    return kernel
+
+
+def _median_kernel(errors: Array) -> Callable[[Array], float]:
+    order = np.argsort(errors)
+
+    def kernel(counts: Array) -> float:
+        until = np.cumsum(counts[order])
+        ranks = np.searchsorted(until, _middle(until[-1]))
+        return float(errors[order[ranks]].mean())
 
     return kernel
 
