@@ -1,11 +1,13 @@
 """Memory of a long-lived process."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
-from serving.memory import _generation, give_back
+from serving.memory import _generation, _look, give_back
 from tests.conftest import ROOT
 
 FREED = """
@@ -106,3 +108,33 @@ def test_garbage_of_every_age_is_collected():
     found = [_generation(n_rounds) for n_rounds in range(1, 61)]
     assert (found[:10], found[-1]) == ([0] * 9 + [1], 2)
     assert found.count(2) == 1
+
+
+class Ring:
+    """Garbage that only a collection finds."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_outlives_the_first_look_is_looked_at_again_after_an_hour():
+    """Garbage of later is found by each look at the old; what was frozen, by the next of all."""
+    gc.disable()
+    try:
+        old, new = Ring(), Ring()
+        of_old, of_new = weakref.ref(old), weakref.ref(new)
+        del new
+        _look(60)
+        assert gc.get_freeze_count() > 10_000
+        assert of_new() is None
+        del old
+        new = Ring()
+        of_new = weakref.ref(new)
+        del new
+        _look(120)
+        assert (of_old() is None, of_new() is None) == (False, True)
+        _look(7260)
+        assert of_old() is None
+    finally:
+        gc.unfreeze()
+        gc.enable()

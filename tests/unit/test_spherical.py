@@ -25,3 +25,11 @@ def test_points_near_and_far_are_those_of_numpy(scale, dims):
     assert (found["phi"] == np.where(phi == -np.pi, np.pi, phi)).all()
     assert found["phi"].iloc[7] == np.pi
     assert (found.iloc[5] == 0.0).all()
+
+
+def test_threads_change_nothing() -> None:
+    """Many points are those of few at a time, to the bit, and keep their index."""
+    points = pd.DataFrame(np.random.default_rng(0).normal(size=(100_001, 3)), columns=list("xyz"))
+    points.index = points.index[::-1]
+    parts = pd.concat([spherical(points[at : at + 10_000]) for at in range(0, 100_001, 10_000)])
+    pd.testing.assert_frame_equal(spherical(points), parts, check_exact=True)

@@ -6,6 +6,8 @@ which cluster a point belongs to.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,15 +96,27 @@ def spherical(cartesian: pd.DataFrame) -> pd.DataFrame:
     places = [cartesian[axis].to_numpy(dtype=np.float64) for axis in AXES if axis in cartesian]
     names = ("r", "theta", "phi") if len(places) == len(AXES) else ("r", "phi")
     found = np.empty((len(names), len(cartesian)))
-    for begin in range(0, len(cartesian), _CHUNK):
+
+    def fill(begin: int) -> None:
         chunk = slice(begin, begin + _CHUNK)
         with np.errstate(over="ignore", under="ignore"):
             _transform([one[chunk] for one in places], found[:, chunk])
+
+    begins = range(0, len(cartesian), _CHUNK)
+    if len(begins) < _FEW_CHUNKS:
+        for begin in begins:
+            fill(begin)
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            list(threads.map(fill, begins))  # each writes its own part of `found`
     return pd.DataFrame(dict(zip(names, found, strict=True)), index=cartesian.index)
 
 
 _CHUNK = 16_384
 """Points at once: what is in between stays in a core's own cache."""
+
+_FEW_CHUNKS = 4
+"""So many are done by one thread: to begin another takes as long."""
 
 _FAR, _NEAR = 1e290, 1e-290
 """Beyond these, squares have overflown or vanished."""
