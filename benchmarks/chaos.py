@@ -32,6 +32,7 @@ from pathlib import Path
 
 from composed import composed, worked
 from faults import KINDS, Struck, left_out, mounted, movable_clock, own_mounts, set_clock
+from measured import end_in_order
 from standing import Ended, Json, Memory, Standing, all_runs, doubled
 
 from tasks.platform.api import ApiError
@@ -44,6 +45,7 @@ _WAITS = {"AwaitingRetry", "Crashed", "Late", "Retrying"}
 
 def main() -> None:
     """Make faults, wait, print."""
+    end_in_order()
     options = _parsed()
     if "disk full" in options.kinds:
         own_mounts()

@@ -1,6 +1,8 @@
 """Processes as tests look at them: whether one lives, and waiting for what another one does."""
 
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,3 +22,21 @@ def wait_for(what, seconds=300, step=0.3):
         assert time.monotonic() < end, f"waited {seconds} s in vain"
         time.sleep(step)
     return found
+
+
+def ran(command, seconds, **options):
+    """What a program printed, and its code; one that is not done in time ends in order.
+
+    What it has started and made is taken away by itself then, also where the test is what ends.
+    """
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, **options) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except BaseException:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=100)
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)

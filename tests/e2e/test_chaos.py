@@ -2,13 +2,13 @@
 
 import os
 import re
-import subprocess
 import sys
 
 import pytest
 
 from tests import services
 from tests.conftest import ROOT
+from tests.processes import ran
 
 pytestmark = pytest.mark.e2e
 
@@ -19,15 +19,7 @@ FEW, EACH = ["run", "serve", "server"], [*KILLED, "disk slow"]
 
 
 def _said(*arguments, timeout, **environment):
-    done = subprocess.run(
-        [*CHAOS, *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = ran([*CHAOS, *arguments], timeout, cwd=ROOT, env=os.environ | environment)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -49,12 +41,13 @@ def test_a_fault_of_each_kind_loses_doubles_and_holds_up_no_chain(tmp_path, kind
     """Each process is killed once, the disk is slow once; each chain ends, once."""
     chains = ["--seed", str(seed), "--chains", str(n_chains), "--kinds", ",".join(kinds)]
     asked = ["--faults", str(len(kinds)), *chains, "--folder", str(tmp_path)]
-    found = _check(*asked, timeout=880)
+    found = _check(*asked, timeout=780)
     assert found["given up"] == "0"
     assert len(re.findall(r" 1\b", found["faults"])) == len(kinds), found["faults"]
 
 
 @pytest.mark.long
+@pytest.mark.timeout(5600)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_a_hundred_faults_lose_double_and_hold_up_no_chain(database, tmp_path, answering):
     """On SQLite, and on PostgreSQL with Redis, two Prefect servers and MLflow's."""

@@ -2,27 +2,21 @@
 
 import os
 import re
-import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.processes import ran
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def _said(program, *arguments):
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / program, *arguments],
-        cwd=ROOT,
-        # Two tests side by side; the programs make a home, and databases, of their own.
-        env={name: value for name, value in os.environ.items() if name != "BATON_HOME"},
-        capture_output=True,
-        text=True,
-        timeout=850,
-        check=False,
-    )
+    # Two tests side by side; the programs make a home, and databases, of their own.
+    environment = {name: value for name, value in os.environ.items() if name != "BATON_HOME"}
+    command = [sys.executable, ROOT / "benchmarks" / program, *arguments]
+    done = ran(command, 780, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

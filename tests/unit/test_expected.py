@@ -108,6 +108,21 @@ def test_where_room_is_counted_there_are_tables(n_leaves):
         assert not cost.have_room(trees) or patterns.tables_of(trees) is not None
 
 
+def test_of_few_columns_a_row_costs_its_trees_and_not_their_leaves():
+    """So all of many rows are explained: a look-up does not know how many leaves a tree has."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(5000, 3)), columns=list("abc"))
+    table["label"] = np.where(
+        table["a"] * table["b"] > 0, "yes", np.where(table["c"] > 0, "no", "?")
+    )
+    model = fitted("xgboost", table, n_estimators=100, max_depth=6)
+    rows = pd.DataFrame(random.normal(size=(200_000, 3)), columns=list("abc"))
+    trees = of_xgboost(model.estimator.get_booster())
+    assert trees.fit_in_cells and cost.have_room(trees)
+    assert shapley.expected_seconds(model, rows) < 10
+    assert cost.by_engine(trees, len(rows)) > 100
+
+
 def bench_of(model, monkeypatch, seconds=None, **options):
     """A bench of so many rows."""
     monkeypatch.setattr(evaluation, "features_of", lambda rows, data: rows)

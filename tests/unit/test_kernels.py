@@ -121,7 +121,7 @@ def test_rows_of_few_columns_are_explained_by_cells(narrow, always, counted):
 def test_cells_that_would_be_too_many_are_left_to_patterns(narrow, always, counted, monkeypatch):
     """So are those of four columns."""
     X, (model, _) = narrow
-    monkeypatch.setattr(cells, "MOST_CELLS", 1000)
+    monkeypatch.setattr("baton.kernels.trees.MOST_CELLS", 1000)
     shapley.shap_values(model, X)
     assert sum(counted) >= len(X)
     wide = np.column_stack([X, X[:, 0]])

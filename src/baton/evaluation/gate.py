@@ -123,25 +123,36 @@ def paired(
     dict of Metric to Paired
         Without a metric that is not defined on the rows; empty where all of them are one unit.
     """
-    before, after = (
-        metrics.evaluate(kind, actual, one.output, one.classes, y_pred=one.said, weights=weights)
-        for one in (champion, challenger)
-    )
+    known = [one for one in wanted if metrics.INFO[one].kind is kind]
+    before, after = (_values(known, actual, one, weights) for one in (champion, challenger))
     ends = differences(
         kind,
         actual,
         (champion.output, challenger.output),
         (champion.classes, challenger.classes),
         said=(champion.said, challenger.said),
-        wanted=wanted,
+        wanted=known,
         weights=weights,
         units=units,
         n_resamples=n_resamples,
         level=confidence,
         seed=seed,
     )
-    known = [one for one in wanted if one in before and one in after and one in ends]
-    return {one: _pair(one, before[one], after[one], ends[one], len(actual)) for one in known}
+    both = [one for one in known if one in before and one in after and one in ends]
+    return {one: _pair(one, before[one], after[one], ends[one], len(actual)) for one in both}
+
+
+def _values(
+    wanted: Sequence[Metric], actual: Any, answer: Answer, weights: Any
+) -> dict[Metric, float]:
+    """Each metric that is defined; no other is computed."""
+    found = {
+        one: metrics.score(
+            one, actual, answer.output, answer.classes, y_pred=answer.said, weights=weights
+        )
+        for one in wanted
+    }
+    return {one: value for one, value in found.items() if value is not None}
 
 
 def _pair(

@@ -19,18 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from baton.kernels.compiled import compiled
-from baton.kernels.trees import MISSING, Tree, Trees
+from baton.kernels.trees import MISSING, MOST_COLUMNS, MOST_OF_TREE, Trees
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
-
-MOST_COLUMNS = 3
-
-MOST_CELLS = 12_000_000
-"""Cells of the tables of pairs, 8 bytes each."""
-
-_MOST_OF_TREE = 1 << 15
-"""Cells of one tree's table: it stays in a core's own cache."""
 
 
 class _Leaves(NamedTuple):
@@ -82,45 +74,22 @@ class Cells:
         rows = slice(begin, begin + step)
         own = np.ascontiguousarray(cells[:, rows])
         whole = np.zeros((self.trees.n_outputs, own.shape[1]))
-        table = np.zeros(_MOST_OF_TREE)
+        table = np.zeros(MOST_OF_TREE)
         _answer(own, self.leaves, self.tree_ends, self.outputs, self.pairs.shape[-1], table, whole)
         _share_out(own, self.pairs, whole, found[rows])
 
 
 def cells_of(trees: Trees) -> Cells | None:
     """Tables of these trees; None of more columns, or where they would be too large."""
-    if trees.n_features > MOST_COLUMNS or not _are_small(trees):
+    if not trees.fit_in_cells:
         return None
-    n_cells = max(len(one) for one in trees.thresholds) + 3  # bins, "missing" and "not known"
-    if trees.n_outputs * MOST_COLUMNS * (n_cells + 1) ** 2 > MOST_CELLS:
-        return None
+    n_cells = trees.n_cells
     leaves, tree_ends = _leaves(trees)
     outputs = np.asarray([tree.output for tree in trees.trees])
     pairs = np.zeros((trees.n_outputs, MOST_COLUMNS, n_cells + 1, n_cells + 1))
     _add_corners(leaves, np.repeat(outputs, np.diff(tree_ends, prepend=0)), pairs)
     sums = pairs.cumsum(axis=2).cumsum(axis=3)[:, :, :-1, :-1]
     return Cells(trees, leaves, tree_ends, outputs, np.ascontiguousarray(sums))
-
-
-def _are_small(trees: Trees) -> bool:
-    """Whether each tree's table is, and its nodes stand in order."""
-    return all(
-        _n_cells(tree) <= _MOST_OF_TREE
-        and not ((tree.left >= 0) & (np.minimum(tree.left, tree.right) <= _places(tree))).any()
-        for tree in trees.trees
-    )
-
-
-def _n_cells(tree: Tree) -> int:
-    """Cells of its own table: of each column one more than thresholds, and one for missing."""
-    inner, found = tree.left >= 0, 1
-    for column in range(MOST_COLUMNS):
-        found *= len(np.unique(tree.threshold[inner & (tree.feature == column)])) + 2
-    return found
-
-
-def _places(tree: Tree) -> Array:
-    return np.arange(len(tree.left))
 
 
 def _leaves(trees: Trees) -> tuple[_Leaves, Array]:

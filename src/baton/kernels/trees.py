@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 MISSING = np.uint16(65535)
 """Bin of a missing value."""
 
+MOST_COLUMNS = 3
+"""Of which there are tables over the cells of their bins, as ``cells`` makes them."""
+
+MOST_CELLS = 12_000_000
+"""Cells of the tables of pairs of columns, 8 bytes each."""
+
+MOST_OF_TREE = 1 << 15
+"""Cells of one tree's table: it stays in a core's own cache."""
+
 _UNREAD = re.compile(rb'"(?:base_weights|loss_changes|parents)":\[[^\]]*\],')
 """Parts of XGBoost's text, two fifths of it, which take longer to parse than to cut out."""
 
@@ -63,6 +72,16 @@ class Nodes(NamedTuple):
     value: Array
 
 
+def _is_small(tree: Tree) -> bool:
+    """Whether its own table is: of each column a cell more than thresholds, and one for missing."""
+    inner, n_cells = tree.left >= 0, 1
+    for column in range(MOST_COLUMNS):
+        n_cells *= len(np.unique(tree.threshold[inner & (tree.feature == column)])) + 2
+    children = np.minimum(tree.left, tree.right)
+    is_in_order = not (inner & (children <= np.arange(len(tree.left)))).any()
+    return n_cells <= MOST_OF_TREE and is_in_order
+
+
 @dataclass(frozen=True)
 class Trees:
     """The trees of a booster, and the columns' thresholds."""
@@ -96,6 +115,19 @@ class Trees:
     def work(self) -> float:
         """Leaves times the square of their depth: what an engine's own explaining takes a row."""
         return float((self.depths**2).sum())
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of a column at most: its bins, "missing" and "not known"."""
+        return max(len(one) for one in self.thresholds) + 3
+
+    @cached_property
+    def fit_in_cells(self) -> bool:
+        """Whether tables over cells have room for them, and each tree's nodes stand in order."""
+        if self.n_features > MOST_COLUMNS:
+            return False
+        of_pairs = self.n_outputs * MOST_COLUMNS * (self.n_cells + 1) ** 2
+        return of_pairs <= MOST_CELLS and all(map(_is_small, self.trees))
 
     def bins(self, X: Array) -> Array:
         """Bins of rows: whole numbers of shape (n_features, n_rows).
