@@ -137,6 +137,7 @@ class Template:
                 self._reap(selector)
                 if self.later:
                     self.later.pop(0)()
+                    gc.freeze()  # a run would look at all that was imported, and so copy it
                 if self._is_stale() and not self.clients:
                     self._renew()
         signalled.close()
@@ -309,6 +310,7 @@ def _send_logs() -> None:
 def _chores() -> Iterator[Callable[[], object]]:
     yield _check_once
     yield from (partial(_import, name) for name in _LATER)
+    yield _compile_once
     yield from (partial(_take_fingerprint, name) for name in _DECIDING)
 
 
@@ -319,6 +321,21 @@ def _check_once() -> None:
         from pandera.pandas import DataFrameSchema
 
         DataFrameSchema().validate(pd.DataFrame())
+
+
+def _compile_once() -> None:
+    """Compile nothing: numba sets up at its first function, a quarter of a second, what it needs.
+
+    Machine code is no part of it: that of the loops is on disk, where a run finds it.
+    """
+    with suppress(Exception):  # a run that needs it meets it again
+        import numba
+
+        numba.njit(_do_nothing)()
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _take_fingerprint(name: str) -> None:

@@ -169,7 +169,7 @@ class Home:
         """Ask the API as a program of the user does."""
         address = f"{self.api}/{path}"
         return httpx.request(
-            method, address, json=content, auth=self.secret, timeout=30, verify=False
+            method, address, json=content, auth=self.secret, timeout=90, verify=False
         )
 
     def post(self, path, content):

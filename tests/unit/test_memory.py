@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+import tempfile
 import weakref
 
 import pytest
@@ -138,3 +139,39 @@ def test_what_outlives_the_first_look_is_looked_at_again_after_an_hour():
     finally:
         gc.unfreeze()
         gc.enable()
+
+FORKING = """
+import gc, os, socket, sys
+from serving.warm import Template, sources
+
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+template = Template(listener, os.getppid(), sources())
+kept = []
+
+def imported():
+    kept.extend([number] for number in range(50_000))
+
+def ended():
+    template.parent = -1
+
+template.later = [imported, ended]
+template.serve()
+print(gc.get_freeze_count() > 50_000, len(gc.get_objects()) < 10_000)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="runs are forked on Linux alone")
+def test_a_run_looks_at_nothing_that_was_imported_before_it_was_forked():
+    """Looking at an object copies its page; what a run makes is all that it collects among."""
+    folder = tempfile.mkdtemp()  # a socket's path is short; the template removes it
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, f"{folder}/door"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == "True True", done.stderr
