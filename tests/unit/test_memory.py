@@ -57,7 +57,7 @@ import aiosqlite
 from serving.memory import collect_aside
 
 async def opened(path):
-    return await aiosqlite.connect(path, timeout=4, isolation_level=None)
+    return await aiosqlite.connect(path, timeout=5, isolation_level=None)
 
 async def left_behind(connection):
     cursor = await connection.execute("select 1")     # and nobody reads the answer
@@ -73,7 +73,7 @@ async def main(path, is_aside):
     await other.commit()                 # or its thread would still hold what it did last
     await one.execute("begin immediate")
     waiting = asyncio.create_task(other.execute("begin immediate"))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.5)             # until its thread waits, on a busy machine too
     if is_aside:
         collect_aside(0.05)
         await asyncio.sleep(0.5)
@@ -139,6 +139,7 @@ def test_what_outlives_the_first_look_is_looked_at_again_after_an_hour():
     finally:
         gc.unfreeze()
         gc.enable()
+
 
 FORKING = """
 import gc, os, socket, sys
