@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from baton.parent import die_with
 from serving import engine
@@ -331,7 +331,8 @@ def _compile_once() -> None:
     with suppress(Exception):  # a run that needs it meets it again
         import numba
 
-        numba.njit(_do_nothing)()
+        nothing: Any = numba.njit(_do_nothing)
+        nothing()
 
 
 def _do_nothing() -> None:
