@@ -21,7 +21,9 @@ from tests.e2e.conftest import fresh_home, wait_for
 from tests.e2e.team import BIN, LOGIN, answers, environment_of, plain_server, prefect
 from tests.services import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]  # ten chains on two workers, and three servers
+# Ten chains on two workers, and three servers; Prefect's own, as it comes and on SQLite, now and
+# then stands still for a minute.
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(2700)]
 N_CHAINS = 10
 
 

@@ -232,7 +232,7 @@ def test_a_chain_is_run_from_python(up):
         check=True,
     )
     *said, last = done.stdout.splitlines()
-    assert said[-1] == "evaluate: cached"
+    assert said[-1] == "promote: cached"
     assert not any(line.startswith("notebook") for line in said)
     found, problem, error = json.loads(last)
     assert chains.find(found, home=up.path).problem == problem == "iris"
