@@ -56,26 +56,31 @@ class Beginning:
         with temporary_settings({REGISTERS: False, LOOKS: False} if self.is_whole else {}):
             yield
 
-    def noticed(self, app: App) -> App:
-        """Application of the server that has its database noted once it has begun."""
-        if self.mould is None or self.is_whole:
-            return app
-
-        async def begun(scope: Message, receive: App, send: App) -> None:
-            async def told(message: Message) -> None:
-                if message["type"] == "lifespan.startup.complete":
-                    Thread(target=self._note, daemon=True, name="note database").start()
-                await send(message)
-
-            await app(scope, receive, told if scope["type"] == "lifespan" else send)
-
-        return begun
+    def note(self) -> None:
+        """Note, beside what goes on, that the server has made the database, or made it whole."""
+        if self.mould is not None and not self.is_whole:
+            Thread(target=self._note, daemon=True, name="note database").start()
 
     def _note(self) -> None:
         assert self.mould is not None
         if self.is_new:
             self.mould.keep(self.database)
         self.mould.sign(self.database)
+
+
+def once_begun(app: App, *todo: Callable[[], object]) -> App:
+    """Application that does something when it has begun, before the first request."""
+
+    async def begun(scope: Message, receive: App, send: App) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                for do in todo:
+                    do()
+            await send(message)
+
+        await app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+    return begun
 
 
 def _database_asked() -> Path | None:

@@ -15,6 +15,7 @@ _SECONDS_OF_THE_YOUNG = 0.5
 _ROUNDS_OF_THE_MIDDLE = 10
 _ROUNDS_OF_THE_OLD = 60
 _ROUNDS_OF_ALL = 120 * _ROUNDS_OF_THE_OLD
+_FIRST_OF_ALL = 10 * _ROUNDS_OF_THE_OLD
 
 
 def give_back(every: float = EVERY_SECONDS) -> bool:
@@ -54,9 +55,9 @@ def collect_aside(every: float = _SECONDS_OF_THE_YOUNG) -> None:
 
     Notes
     -----
-    What outlives the first look at everything, after 60 rounds, was imported or stays for another
-    reason. To look at its 600,000 objects takes Python's lock for .4 s, so that is done again only
-    after 7,200 rounds, an hour.
+    What outlives a look at everything was imported, or stays for another reason. To look at its
+    600,000 objects takes Python's lock for .4 s, so it is frozen, and that is done after 600
+    rounds, five minutes, and then every 7,200, an hour. Who calls may freeze what is there before.
     """
     gc.disable()
     Thread(target=_collect, args=(every,), daemon=True, name="collect garbage").start()
@@ -70,7 +71,7 @@ def _collect(every: float) -> None:
 
 def _look(n_rounds: int) -> None:
     """Collect what is due in a round; what outlives a look at everything is left alone for long."""
-    is_of_all = n_rounds % _ROUNDS_OF_ALL == _ROUNDS_OF_THE_OLD
+    is_of_all = n_rounds % _ROUNDS_OF_ALL == _FIRST_OF_ALL
     if is_of_all:
         gc.unfreeze()
     gc.collect(_generation(n_rounds))

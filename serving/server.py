@@ -7,13 +7,14 @@ and for a new database that is copied. See ``docs/adr/0005-writers-wait.md``,
 """
 
 import asyncio
+import gc
 import logging
 
 import uvicorn
 from sqlalchemy import Engine
 
 from baton.settings import settings
-from serving.beginning import Beginning
+from serving.beginning import Beginning, once_begun
 from serving.databases import bound_page_caches
 from serving.guard import HOST, Guard
 from serving.memory import collect_aside, give_back
@@ -35,7 +36,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def main() -> None:
     """Serve Prefect's API and pages to those who have the secret."""
-    collect_aside()
+    gc.disable()  # nothing of what is imported is garbage, and looking takes a tenth of the start
     make_writers_wait()
     bound_page_caches(Engine)
     give_back()
@@ -43,11 +44,13 @@ def main() -> None:
     look_seldom(_SECONDS_BETWEEN_LOOKS)
     from prefect.server.api.server import create_app
 
+    gc.freeze()  # create_app itself looks for garbage, at all that was imported
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     port, secret = settings().prefect_port, settings().prefect_auth_string.get_secret_value()
     beginning = Beginning.of_this_home()
     with beginning.shortened():
-        application = Guard(beginning.noticed(create_app(final=True)), secret, port)
+        begun = once_begun(create_app(final=True), gc.freeze, collect_aside, beginning.note)
+        application = Guard(begun, secret, port)
         uvicorn.run(
             application,
             host=HOST,

@@ -125,16 +125,16 @@ def test_what_outlives_the_first_look_is_looked_at_again_after_an_hour():
         old, new = Ring(), Ring()
         of_old, of_new = weakref.ref(old), weakref.ref(new)
         del new
-        _look(60)
+        _look(600)
         assert gc.get_freeze_count() > 10_000
         assert of_new() is None
         del old
         new = Ring()
         of_new = weakref.ref(new)
         del new
-        _look(120)
+        _look(660)
         assert (of_old() is None, of_new() is None) == (False, True)
-        _look(7260)
+        _look(7800)
         assert of_old() is None
     finally:
         gc.unfreeze()
