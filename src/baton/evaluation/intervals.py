@@ -155,9 +155,8 @@ def differences(
     -----
     Each resample is scored for both, so what is hard for both cancels out. What confusions say of
     rows by themselves needs no rows: how often each triple of a label and both predictions is drawn
-    is multinomial. The accuracy's interval
-    of rows by themselves also holds that of Agresti and Min (2005), which is not zero wide where
-    both err on the same rows.
+    is multinomial. The accuracy's interval of rows by themselves also holds that of Agresti and Min
+    (2005), which is not zero wide where both err on the same rows.
     """
     n_rows, n_drawn = len(y_true), resamples(len(y_true), n_resamples)
     codes = None if units is None else np.asarray(units)
