@@ -147,8 +147,8 @@ def _hop(client: Client, event: str, pause: float = 0.0) -> float:
     occurred = datetime.now(UTC)
     said = {"event": event, "occurred": occurred.isoformat(), "id": str(uuid4()), "payload": {}}
     client.post("events", [said | {"resource": {"prefect.resource.id": event}}])
-    made = {"expected_start_time": {"after_": occurred.isoformat()}}
-    wanted = {"flow_runs": made, "limit": 1}
+    begun = {"start_time": {"after_": occurred.isoformat()}}  # not what a schedule will begin
+    wanted = {"flow_runs": begun, "limit": 1}
     end = time.monotonic() + _MOST_SECONDS
     while True:
         time.sleep(0.7)  # asking costs the server what it has for the hop
