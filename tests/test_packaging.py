@@ -600,6 +600,15 @@ def test_nightly_takes_the_newest_before_it_tests() -> None:
     assert sorted(order, key=script.index) == order
 
 
+def test_what_takes_hours_is_run_overnight() -> None:
+    """By a job that may take hours, with the databases that a push is tested on; not by a push."""
+    job, pushed = workflow("nightly.yaml")["jobs"]["long"], workflow("ci.yaml")["jobs"]["test"]
+    assert [step["run"] for step in job["steps"] if "run" in step][-1] == "make long"
+    assert "make long" not in [step.get("run") for step in pushed["steps"]]
+    assert job["timeout-minutes"] > 300 > pushed["timeout-minutes"]
+    assert (job["services"], job["env"]) == (pushed["services"], pushed["env"])
+
+
 def test_release_is_built_checked_and_only_then_published() -> None:
     """A tag is released after CI and `make dist`; only the job that publishes may write."""
     content = workflow("release.yaml")
