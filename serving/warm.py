@@ -310,8 +310,8 @@ def _send_logs() -> None:
 def _chores() -> Iterator[Callable[[], object]]:
     yield _check_once
     yield from (partial(_import, name) for name in _LATER)
-    yield _compile_once
     yield from (partial(_take_fingerprint, name) for name in _DECIDING)
+    yield _compile_once  # what evaluating takes, long after the first stage has asked for the rest
 
 
 def _check_once() -> None:
